@@ -69,7 +69,8 @@ int main(int argc, char **argv)
     int seeds = 0, bad = 0;
 
     if (!dir) {
-        (void)fprintf(stderr, "no seeds: %s is not a directory\n", argc > 1 ? argv[1] : "(none given)");
+        (void)fprintf(stderr, "no seeds: %s is not a directory\n",
+                      argc > 1 ? argv[1] : "(none given)");
         return 1;
     }
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {

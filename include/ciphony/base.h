@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CPH_API        __attribute__((visibility("default")))
-#define CPH_MUST_CHECK __attribute__((warn_unused_result))
+#define CPH_API          __attribute__((visibility("default")))
+#define CPH_MUST_CHECK   __attribute__((warn_unused_result))
 #define CPH_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* ---- errors ---------------------------------------------------------------------------------- */
@@ -78,20 +78,21 @@ CPH_API enum cph_blame cph_err_blame(cph_err err);
 /* Microseconds of a monotonic clock that the caller of an engine reads once per turn. */
 typedef int64_t cph_time;
 
-#define CPH_MS(n)      ((cph_time)(n) * 1000)
-#define CPH_SEC(n)     ((cph_time)(n) * 1000000)
+#define CPH_MS(n)      ((cph_time)(n)*1000)
+#define CPH_SEC(n)     ((cph_time)(n)*1000000)
 #define CPH_TIME_NEVER INT64_MAX /* "no deadline" */
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
-/* A view of n bytes that somebody else owns; dies with them. n == 0 is empty, p may then be NULL. */
+/* A view of n bytes that somebody else owns; dies with them. n == 0 is empty, p may then be NULL.
+ */
 struct cph_span {
     const uint8_t *p;
     size_t n;
 };
 
 /* printf("%.*s", CPH_SPAN_ARG(s)) */
-#define CPH_SPAN_ARG(s) (int)(s).n, (s).n ? (const char *)(s).p : ""
+#define CPH_SPAN_ARG(s)   (int)(s).n, (s).n ? (const char *)(s).p : ""
 #define CPH_SPAN_LIT(lit) ((struct cph_span){ (const uint8_t *)(lit), sizeof(lit) - 1 })
 
 /** View of a NUL-terminated string, without the NUL; NULL gives the empty span. */

@@ -5,14 +5,16 @@
 #include "ciphony/base.h"
 #include "ciphony/base_mem.h"
 
-/** Decimal digits only: no sign, no space, no overflow, nothing behind. CPH_E_MALFORMED otherwise. */
+/** Decimal digits only: no sign, no space, no overflow, nothing behind. CPH_E_MALFORMED otherwise.
+ */
 CPH_API CPH_MUST_CHECK cph_err cph_span_u32(struct cph_span s, uint32_t *out);
 CPH_API CPH_MUST_CHECK cph_err cph_span_u64(struct cph_span s, uint64_t *out);
 
 /** Without spaces and tabs at both ends. */
 CPH_API struct cph_span cph_span_trim(struct cph_span s);
-CPH_API struct cph_span cph_span_from(struct cph_span s, size_t at); /* the tail; empty past the end */
-CPH_API struct cph_span cph_span_head(struct cph_span s, size_t n);  /* the first n at most */
+CPH_API struct cph_span cph_span_from(struct cph_span s,
+                                      size_t at); /* the tail; empty past the end */
+CPH_API struct cph_span cph_span_head(struct cph_span s, size_t n); /* the first n at most */
 CPH_API bool cph_span_starts(struct cph_span s, const char *prefix);
 /** Index of the first byte c, or s.n. */
 CPH_API size_t cph_span_find(struct cph_span s, uint8_t c);
@@ -37,8 +39,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_unhex(struct cph_span s, uint8_t *out, size_t
 /** RFC 4648 4 with padding; writes CPH_BASE64_LEN(s.n) characters and a NUL.
  *  Time does not depend on the bytes. */
 CPH_API void cph_base64(struct cph_span s, char *out);
-/** Strict: right alphabet, padding exact (or, if pad_optional, absent), unused bits zero. Time depends on
- *  the length only, so keys may pass through it. */
+/** Strict: right alphabet, padding exact (or, if pad_optional, absent), unused bits zero. Time
+ * depends on the length only, so keys may pass through it. */
 CPH_API CPH_MUST_CHECK cph_err cph_unbase64(struct cph_span s, bool pad_optional, uint8_t *out,
                                             size_t cap, size_t *n);
 

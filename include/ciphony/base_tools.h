@@ -4,7 +4,8 @@
 
 #include "ciphony/base.h"
 
-/* ---- deadlines -------------------------------------------------------------------------------- */
+/* ---- deadlines --------------------------------------------------------------------------------
+ */
 
 /* Sits inside the object that has the deadline. Zero-initialised is "not armed". */
 struct cph_timer {
@@ -21,7 +22,8 @@ struct cph_timers {
 };
 
 /** Arm, or move an armed timer. CPH_E_NOMEM leaves it as it was. */
-CPH_API CPH_MUST_CHECK cph_err cph_timers_set(struct cph_timers *ts, struct cph_timer *t, cph_time at);
+CPH_API CPH_MUST_CHECK cph_err cph_timers_set(struct cph_timers *ts, struct cph_timer *t,
+                                              cph_time at);
 CPH_API void cph_timers_stop(struct cph_timers *ts, struct cph_timer *t); /* not armed is fine */
 /** The earliest deadline, or CPH_TIME_NEVER. */
 CPH_API cph_time cph_timers_next(const struct cph_timers *ts);
@@ -29,11 +31,12 @@ CPH_API cph_time cph_timers_next(const struct cph_timers *ts);
 CPH_API struct cph_timer *cph_timers_due(struct cph_timers *ts, cph_time now);
 CPH_API void cph_timers_free(struct cph_timers *ts);
 
-/* ---- things by name ---------------------------------------------------------------------------- */
+/* ---- things by name ----------------------------------------------------------------------------
+ */
 
 /*
- * Keys are bytes the value owns (they must live as long as the entry). Hashing is keyed (SipHash-2-4)
- * so that a stranger cannot choose collisions. Bounded by limit.
+ * Keys are bytes the value owns (they must live as long as the entry). Hashing is keyed
+ * (SipHash-2-4) so that a stranger cannot choose collisions. Bounded by limit.
  */
 struct cph_map {
     struct cph_map_slot *slot;
@@ -41,12 +44,13 @@ struct cph_map {
     uint64_t k0, k1;
 };
 
-CPH_API CPH_MUST_CHECK cph_err cph_map_init(struct cph_map *m, const struct cph_env *env, size_t limit);
+CPH_API CPH_MUST_CHECK cph_err cph_map_init(struct cph_map *m, const struct cph_env *env,
+                                            size_t limit);
 CPH_API void cph_map_free(struct cph_map *m); /* the values are not touched */
 /** CPH_E_EXISTS, CPH_E_LIMIT, CPH_E_NOMEM; on error nothing changed. */
 CPH_API CPH_MUST_CHECK cph_err cph_map_put(struct cph_map *m, struct cph_span key, void *value);
 CPH_API void *cph_map_get(const struct cph_map *m, struct cph_span key); /* NULL if absent */
-CPH_API void *cph_map_take(struct cph_map *m, struct cph_span key);      /* remove and return, or NULL */
+CPH_API void *cph_map_take(struct cph_map *m, struct cph_span key); /* remove and return, or NULL */
 /** Walk: start with *at = 0; NULL at the end. Taking the entry just returned is allowed. */
 CPH_API void *cph_map_each(const struct cph_map *m, size_t *at);
 

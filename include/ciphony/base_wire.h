@@ -30,7 +30,8 @@ CPH_API struct cph_span cph_rd_rest(struct cph_rd *rd);           /* all that is
 CPH_API struct cph_rd cph_rd_vec8(struct cph_rd *rd);
 CPH_API struct cph_rd cph_rd_vec16(struct cph_rd *rd);
 
-/** CPH_OK if all was read; CPH_E_TRUNCATED after a failed read; CPH_E_TRAILING if bytes are left. */
+/** CPH_OK if all was read; CPH_E_TRUNCATED after a failed read; CPH_E_TRAILING if bytes are left.
+ */
 CPH_API CPH_MUST_CHECK cph_err cph_rd_end(const struct cph_rd *rd);
 
 /*

@@ -18,8 +18,8 @@ int64_t cph_wall(const struct cph_env *env)
     return env->wall(env->ctx);
 }
 
-void cph_log(const struct cph_env *env, enum cph_log_level level, const char *room,
-             const char *fmt, ...)
+void cph_log(const struct cph_env *env, enum cph_log_level level, const char *room, const char *fmt,
+             ...)
 {
     char line[LOG_LINE];
     va_list ap;

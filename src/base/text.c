@@ -4,8 +4,7 @@
 
 struct cph_span cph_span_of(const char *text)
 {
-    return text ? (struct cph_span){ (const uint8_t *)text, strlen(text) }
-                : (struct cph_span){ 0 };
+    return text ? (struct cph_span){ (const uint8_t *)text, strlen(text) } : (struct cph_span){ 0 };
 }
 
 bool cph_span_eq(struct cph_span a, struct cph_span b)
@@ -148,7 +147,8 @@ cph_err cph_span_cstr(struct cph_span s, char *buf, size_t cap)
     return CPH_OK;
 }
 
-/* ---- hex and base64: arithmetic instead of tables, so that keys leave no trace in the cache ---- */
+/* ---- hex and base64: arithmetic instead of tables, so that keys leave no trace in the cache ----
+ */
 
 /* All ones when lo <= c <= hi, else 0; all below 256, so bit 31 of a difference is its sign. */
 static unsigned in_range(unsigned c, unsigned lo, unsigned hi)

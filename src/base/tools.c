@@ -4,7 +4,8 @@
 
 #include "ciphony/base_mem.h"
 
-/* ---- deadlines -------------------------------------------------------------------------------- */
+/* ---- deadlines --------------------------------------------------------------------------------
+ */
 
 static void place(struct cph_timers *ts, size_t i, struct cph_timer *t)
 {
@@ -96,7 +97,8 @@ void cph_timers_free(struct cph_timers *ts)
     *ts = (struct cph_timers){ 0 };
 }
 
-/* ---- things by name ---------------------------------------------------------------------------- */
+/* ---- things by name ----------------------------------------------------------------------------
+ */
 
 struct cph_map_slot {
     uint64_t hash;
@@ -124,11 +126,12 @@ static void sip_round(uint64_t v[4])
     v[2] += v[1], v[1] = rotl(v[1], 17), v[1] ^= v[2], v[2] = rotl(v[2], 32);
 }
 
-/* SipHash-2-4, Aumasson and Bernstein 2012. Not a cryptographic primitive here: it only spreads keys. */
+/* SipHash-2-4, Aumasson and Bernstein 2012. Not a cryptographic primitive here: it only spreads
+ * keys. */
 uint64_t cph_siphash(uint64_t k0, uint64_t k1, struct cph_span s)
 {
-    uint64_t v[4] = { k0 ^ 0x736f6d6570736575U, k1 ^ 0x646f72616e646f6dU,
-                      k0 ^ 0x6c7967656e657261U, k1 ^ 0x7465646279746573U };
+    uint64_t v[4] = { k0 ^ 0x736f6d6570736575U, k1 ^ 0x646f72616e646f6dU, k0 ^ 0x6c7967656e657261U,
+                      k1 ^ 0x7465646279746573U };
     uint64_t last = (uint64_t)s.n << 56;
 
     for (size_t at = 0;; at += 8) {

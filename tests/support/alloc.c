@@ -1,9 +1,11 @@
-/* Counts, and on request refuses, the allocations of the rooms under test (see support/meson.build). */
+/* Counts, and on request refuses, the allocations of the rooms under test (see
+ * support/meson.build). */
 #include "support.h"
 
 #include <stdlib.h>
 
-static size_t total, countdown; /* countdown 0: never fail; tests are single-threaded where it is set */
+static size_t total,
+    countdown; /* countdown 0: never fail; tests are single-threaded where it is set */
 static bool armed, tripped;
 
 void *__real_malloc(size_t n);

@@ -18,8 +18,8 @@ static cph_err try_copy(struct cph_span bytes, size_t flip_bit, bool flip,
     return err;
 }
 
-void expect_fragile(struct cph_span golden, int must, cph_err (*check)(void *arg, struct cph_span bytes),
-                    void *arg)
+void expect_fragile(struct cph_span golden, int must,
+                    cph_err (*check)(void *arg, struct cph_span bytes), void *arg)
 {
     assert_ok(try_copy(golden, 0, false, check, arg));
     for (size_t n = 0; n < golden.n; n++)

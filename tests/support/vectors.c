@@ -6,9 +6,9 @@
 enum { MAX_FIELDS = 64 };
 
 struct vectors {
-    char *text;  /* the whole file */
-    char *at;    /* the first line not read */
-    size_t n;    /* fields of this record */
+    char *text; /* the whole file */
+    char *at;   /* the first line not read */
+    size_t n;   /* fields of this record */
     size_t records;
     char *name[MAX_FIELDS];
     char *value[MAX_FIELDS];

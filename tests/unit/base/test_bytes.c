@@ -43,7 +43,9 @@ static void reads_what_was_written(void **state)
 
 static void a_failed_reader_stays_failed(void **state)
 {
-    struct cph_rd rd = cph_rd_open(CPH_SPAN_LIT("\x05" "ab")), inner;
+    struct cph_rd rd = cph_rd_open(CPH_SPAN_LIT("\x05"
+                                                "ab")),
+                  inner;
 
     (void)state;
     inner = cph_rd_vec8(&rd);

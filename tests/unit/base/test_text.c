@@ -61,11 +61,16 @@ static void cstr_refuses_a_nul_inside(void **state)
 static void base64_of_rfc4648_10(void **state)
 {
     static const char *const pair[][2] = {
-        { "", "" },          { "f", "Zg==" },         { "fo", "Zm8=" },        { "foo", "Zm9v" },
-        { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
+        { "", "" },
+        { "f", "Zg==" },
+        { "fo", "Zm8=" },
+        { "foo", "Zm9v" },
+        { "foob", "Zm9vYg==" },
+        { "fooba", "Zm9vYmE=" },
+        { "foobar", "Zm9vYmFy" },
     };
-    static const char *const bad[] = { "Z", "Zg", "Zg=", "Zh==", "Zg==Zg==", "Zm9=", "Z===", "Zm 9",
-                                       "====", "Zg=g", "Zm9v=", "-_-_" };
+    static const char *const bad[] = { "Z",    "Zg",   "Zg=",  "Zh==", "Zg==Zg==", "Zm9=",
+                                       "Z===", "Zm 9", "====", "Zg=g", "Zm9v=",    "-_-_" };
     char text[32];
     uint8_t out[32];
     size_t n;

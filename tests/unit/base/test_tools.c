@@ -101,8 +101,8 @@ static void siphash_of_its_paper(void **state)
     for (uint8_t i = 0; i < 15; i++)
         in[i] = i;
     /* Aumasson, Bernstein: SipHash, appendix A */
-    assert_true(cph_siphash(0x0706050403020100, 0x0f0e0d0c0b0a0908,
-                            (struct cph_span){ in, 15 }) == 0xa129ca6149be45e5);
+    assert_true(cph_siphash(0x0706050403020100, 0x0f0e0d0c0b0a0908, (struct cph_span){ in, 15 }) ==
+                0xa129ca6149be45e5);
 }
 
 int main(void)
