@@ -9,8 +9,8 @@ struct cph_key;
 struct cph_cert;
 
 enum {
-    CPH_FP_MAX = 64,   /* bytes: SHA-512 */
-    CPH_FP_TEXT = 216, /* "sha-512 " and 64 bytes as "AB:", with the NUL */
+    CPH_FP_MAX = 64,    /* bytes: SHA-512 */
+    CPH_FP_TEXT = 216,  /* "sha-512 " and 64 bytes as "AB:", with the NUL */
     CPH_PEER_MAX = 256, /* bytes of a peer's name with the NUL */
 };
 
@@ -26,8 +26,8 @@ struct cph_device_fp {
 /** "sha-256 AB:CD:.."; returns out, which takes CPH_FP_TEXT bytes. */
 CPH_API const char *cph_device_fp_text(const struct cph_device_fp *fp, char *out);
 /**
- * Digits of either case, in pairs with colons or without any. CPH_E_UNSUPPORTED: an algorithm other than
- * the three (sha-1 and md5 vouch for nothing). CPH_E_MALFORMED: digits or length.
+ * Digits of either case, in pairs with colons or without any. CPH_E_UNSUPPORTED: an algorithm other
+ * than the three (sha-1 and md5 vouch for nothing). CPH_E_MALFORMED: digits or length.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_device_fp_parse(struct cph_span alg, struct cph_span digits,
                                                    struct cph_device_fp *out);
@@ -40,9 +40,10 @@ CPH_API CPH_MUST_CHECK cph_err cph_device_fp_of(const char *alg, struct cph_span
 struct cph_device;
 
 /**
- * The device of this store, made on first use: an ECDSA P-256 key and a self-signed certificate. The only
- * place where the long-term private key is read. *made (may be NULL): whether it is new. Two processes that
- * make it at once end up with the same one. CPH_E_STORE (see cph_store_why()), CPH_E_CRYPTO, CPH_E_NOMEM.
+ * The device of this store, made on first use: an ECDSA P-256 key and a self-signed certificate.
+ * The only place where the long-term private key is read. *made (may be NULL): whether it is new.
+ * Two processes that make it at once end up with the same one. CPH_E_STORE (see cph_store_why()),
+ * CPH_E_CRYPTO, CPH_E_NOMEM.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_device_open(struct cph_store *store, const struct cph_env *env,
                                                struct cph_device **out, bool *made);
@@ -71,10 +72,10 @@ struct cph_pin {
 };
 
 /**
- * The one spelling of a peer under which pins are kept: "sip:user@host[:port]". "sips:" and a missing scheme
- * become "sip:"; the host is in lower case; parameters, headers and a password are dropped; escapes of
- * characters that need none are undone (RFC 3261 19.1.4). CPH_E_MALFORMED, CPH_E_LIMIT. out takes
- * CPH_PEER_MAX bytes.
+ * The one spelling of a peer under which pins are kept: "sip:user@host[:port]". "sips:" and a
+ * missing scheme become "sip:"; the host is in lower case; parameters, headers and a password are
+ * dropped; escapes of characters that need none are undone (RFC 3261 19.1.4). CPH_E_MALFORMED,
+ * CPH_E_LIMIT. out takes CPH_PEER_MAX bytes.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_peer_name(struct cph_span uri, char *out);
 
@@ -103,8 +104,8 @@ struct cph_pin_check {
 };
 
 /**
- * What is known of this peer using this certificate. Only a MATCH that is PINNED or PAIRED authenticates.
- * Writes nothing. An error is not "unknown": treat it as a mismatch.
+ * What is known of this peer using this certificate. Only a MATCH that is PINNED or PAIRED
+ * authenticates. Writes nothing. An error is not "unknown": treat it as a mismatch.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_pins_check(struct cph_store *store, struct cph_span peer,
                                               struct cph_span cert_der, struct cph_pin_check *out);

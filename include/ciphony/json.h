@@ -13,9 +13,10 @@ enum {
 /* ---- writing -------------------------------------------------------------------------------- */
 
 /*
- * An object under construction. Calls follow the document: inside an object each has a key, inside an
- * array the key is NULL. The first failure sticks and cph_json_line() reports it. Output is ASCII:
- * everything else, and every control character, is escaped; bytes that are not UTF-8 become U+FFFD.
+ * An object under construction. Calls follow the document: inside an object each has a key, inside
+ * an array the key is NULL. The first failure sticks and cph_json_line() reports it. Output is
+ * ASCII: everything else, and every control character, is escaped; bytes that are not UTF-8 become
+ * U+FFFD.
  */
 struct cph_json;
 
@@ -32,8 +33,8 @@ CPH_API void cph_json_object(struct cph_json *j, const char *key); /* until cph_
 CPH_API void cph_json_array(struct cph_json *j, const char *key);  /* until cph_json_close() */
 CPH_API void cph_json_close(struct cph_json *j);
 /**
- * Append the object as one line with its LF to out. CPH_E_NOMEM; CPH_E_BUG: a key missing, twice, or in an
- * array, or something is still open; CPH_E_LIMIT: too deep, or out is full.
+ * Append the object as one line with its LF to out. CPH_E_NOMEM; CPH_E_BUG: a key missing, twice,
+ * or in an array, or something is still open; CPH_E_LIMIT: too deep, or out is full.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_json_line(const struct cph_json *j, struct cph_buf *out);
 
@@ -54,18 +55,20 @@ enum cph_json_kind {
 };
 
 /**
- * An object or array, whole, with nothing behind it. CPH_E_MALFORMED (also for a key twice in an object and
- * for \u0000), CPH_E_LIMIT (size, depth), CPH_E_NOMEM.
+ * An object or array, whole, with nothing behind it. CPH_E_MALFORMED (also for a key twice in an
+ * object and for \u0000), CPH_E_LIMIT (size, depth), CPH_E_NOMEM.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_json_parse(struct cph_span text, struct cph_json_doc **out);
 CPH_API void cph_json_doc_free(struct cph_json_doc *d); /* NULL is fine */
 CPH_API const struct cph_json_value *cph_json_root(const struct cph_json_doc *d);
 CPH_API enum cph_json_kind cph_json_kind(const struct cph_json_value *v);
 CPH_API size_t cph_json_count(const struct cph_json_value *v); /* of an array or object, else 0 */
-CPH_API const struct cph_json_value *cph_json_get(const struct cph_json_value *object, const char *key);
+CPH_API const struct cph_json_value *cph_json_get(const struct cph_json_value *object,
+                                                  const char *key);
 CPH_API const struct cph_json_value *cph_json_at(const struct cph_json_value *array, size_t i);
 /* CPH_E_MALFORMED when the value is absent or of another kind; *out is then untouched. */
-CPH_API CPH_MUST_CHECK cph_err cph_json_as_text(const struct cph_json_value *v, struct cph_span *out);
+CPH_API CPH_MUST_CHECK cph_err cph_json_as_text(const struct cph_json_value *v,
+                                                struct cph_span *out);
 CPH_API CPH_MUST_CHECK cph_err cph_json_as_int(const struct cph_json_value *v, int64_t *out);
 CPH_API CPH_MUST_CHECK cph_err cph_json_as_real(const struct cph_json_value *v, double *out);
 CPH_API CPH_MUST_CHECK cph_err cph_json_as_bool(const struct cph_json_value *v, bool *out);

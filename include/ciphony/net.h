@@ -1,4 +1,5 @@
-/* Ciphony: the loop. Sockets, deadlines, names, signals and keys of the terminal, for one thread. */
+/* Ciphony: the loop. Sockets, deadlines, names, signals and keys of the terminal, for one thread.
+ */
 #ifndef CPH_NET_H
 #define CPH_NET_H
 
@@ -7,9 +8,9 @@
 
 /*
  * One loop belongs to one thread; every object made with it is used on that thread only, and every
- * callback runs there, never nested in another callback and never inside the call that asked for it.
- * now is the monotonic clock, read once per turn, the same for all callbacks of the turn.
- * Any object may be closed in any callback, its own too; nothing is called for it afterwards.
+ * callback runs there, never nested in another callback and never inside the call that asked for
+ * it. now is the monotonic clock, read once per turn, the same for all callbacks of the turn. Any
+ * object may be closed in any callback, its own too; nothing is called for it afterwards.
  */
 struct cph_net;
 struct cph_net_wake;
@@ -21,12 +22,12 @@ struct cph_net_watch;
 struct cph_net_bell;
 
 enum {
-    CPH_NET_UDP_MAX = 65535,          /* largest datagram that is received */
-    CPH_NET_BATCH = 16,               /* datagrams received or sent in one system call */
-    CPH_NET_QUEUE_MAX = 1024 * 1024,  /* bytes a connection keeps unsent before put refuses */
-    CPH_NET_CONNS_MAX = 4096,         /* connections one loop keeps; a peer may open no more */
-    CPH_NET_DNS_ANSWERS = 16,         /* records kept of one answer; the rest is dropped */
-    CPH_NET_NAME = 256,               /* a domain name and the NUL, RFC 1035 2.3.4 */
+    CPH_NET_UDP_MAX = 65535,         /* largest datagram that is received */
+    CPH_NET_BATCH = 16,              /* datagrams received or sent in one system call */
+    CPH_NET_QUEUE_MAX = 1024 * 1024, /* bytes a connection keeps unsent before put refuses */
+    CPH_NET_CONNS_MAX = 4096,        /* connections one loop keeps; a peer may open no more */
+    CPH_NET_DNS_ANSWERS = 16,        /* records kept of one answer; the rest is dropped */
+    CPH_NET_NAME = 256,              /* a domain name and the NUL, RFC 1035 2.3.4 */
 };
 
 /* ---- the real environment ------------------------------------------------------------------- */
@@ -84,11 +85,11 @@ CPH_API CPH_MUST_CHECK cph_err cph_net_udp_open(struct cph_net *net, const struc
 CPH_API CPH_MUST_CHECK cph_err cph_net_udp_pair(struct cph_net *net, const struct cph_addr *at,
                                                 cph_net_udp_fn *fn, void *arg,
                                                 struct cph_net_udp *out[2]);
-CPH_API void cph_net_udp_close(struct cph_net_udp *udp);                    /* NULL is fine */
+CPH_API void cph_net_udp_close(struct cph_net_udp *udp);                         /* NULL is fine */
 CPH_API const struct cph_addr *cph_net_udp_local(const struct cph_net_udp *udp); /* as bound */
 /**
- * Send one datagram now. CPH_E_AGAIN: the system's queue is full, the datagram is lost, as datagrams
- * may be. CPH_E_LIMIT: larger than the system sends. CPH_E_IO: no route and the like.
+ * Send one datagram now. CPH_E_AGAIN: the system's queue is full, the datagram is lost, as
+ * datagrams may be. CPH_E_LIMIT: larger than the system sends. CPH_E_IO: no route and the like.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_net_udp_send(struct cph_net_udp *udp, const struct cph_addr *to,
                                                 struct cph_span bytes);
@@ -126,11 +127,13 @@ CPH_API CPH_MUST_CHECK cph_err cph_net_connect(struct cph_net *net, const struct
  *  CPH_E_CLOSED after cph_net_conn_finish(). */
 CPH_API CPH_MUST_CHECK cph_err cph_net_conn_put(struct cph_net_conn *c, struct cph_span bytes);
 CPH_API size_t cph_net_conn_queued(const struct cph_net_conn *c);
-/** Send what is queued, then close (at most 2 s later). c is given up: no callback comes any more. */
+/** Send what is queued, then close (at most 2 s later). c is given up: no callback comes any more.
+ */
 CPH_API void cph_net_conn_finish(struct cph_net_conn *c);
 CPH_API void cph_net_conn_close(struct cph_net_conn *c); /* at once; NULL is fine */
 CPH_API const struct cph_addr *cph_net_conn_peer(const struct cph_net_conn *c);
-CPH_API const struct cph_addr *cph_net_conn_local(const struct cph_net_conn *c); /* none before open */
+CPH_API const struct cph_addr *
+cph_net_conn_local(const struct cph_net_conn *c); /* none before open */
 
 /* Take c with cph_net_conn_take() before returning, or it is closed. */
 typedef void cph_net_accept_fn(void *arg, struct cph_net_listener *l, struct cph_net_conn *c,
@@ -141,7 +144,8 @@ CPH_API void cph_net_conn_take(struct cph_net_conn *c, const struct cph_net_conn
 CPH_API CPH_MUST_CHECK cph_err cph_net_listen(struct cph_net *net, const struct cph_addr *at,
                                               cph_net_accept_fn *fn, void *arg,
                                               struct cph_net_listener **out);
-CPH_API void cph_net_listener_close(struct cph_net_listener *l); /* NULL is fine; accepted ones stay */
+CPH_API void
+cph_net_listener_close(struct cph_net_listener *l); /* NULL is fine; accepted ones stay */
 CPH_API const struct cph_addr *cph_net_listener_local(const struct cph_net_listener *l);
 
 /* ---- names ---------------------------------------------------------------------------------- */
@@ -188,7 +192,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_net_resolve(struct cph_net *net, enum cph_net
                                                struct cph_net_query **out);
 CPH_API void cph_net_query_cancel(struct cph_net_query *q); /* no callback; NULL is fine */
 /** Ask this server instead of the system's. CPH_E_NAME if the resolver refuses it. */
-CPH_API CPH_MUST_CHECK cph_err cph_net_dns_server(struct cph_net *net, const struct cph_addr *server);
+CPH_API CPH_MUST_CHECK cph_err cph_net_dns_server(struct cph_net *net,
+                                                  const struct cph_addr *server);
 
 /* ---- which of our addresses reaches a peer --------------------------------------------------- */
 
@@ -196,12 +201,14 @@ CPH_API CPH_MUST_CHECK cph_err cph_net_dns_server(struct cph_net *net, const str
  *  CPH_E_IO: no route. */
 CPH_API CPH_MUST_CHECK cph_err cph_net_local_for(const struct cph_addr *to, struct cph_addr *out);
 
-/* ---- the process: signals, keys, other descriptors, other threads ----------------------------- */
+/* ---- the process: signals, keys, other descriptors, other threads -----------------------------
+ */
 
 typedef void cph_net_signal_fn(void *arg, int signo, cph_time now);
 /** Be told of SIGINT and SIGTERM instead of dying of them, until the loop is freed. One loop per
  *  process may ask. CPH_E_EXISTS when asked twice. */
-CPH_API CPH_MUST_CHECK cph_err cph_net_signals(struct cph_net *net, cph_net_signal_fn *fn, void *arg);
+CPH_API CPH_MUST_CHECK cph_err cph_net_signals(struct cph_net *net, cph_net_signal_fn *fn,
+                                               void *arg);
 
 /* n is 0 once, at the end of the input. */
 typedef void cph_net_keys_fn(void *arg, struct cph_span bytes, cph_time now);

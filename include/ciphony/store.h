@@ -1,4 +1,5 @@
-/* Ciphony: what must last. One SQLite file, in transactions; the process may be killed at any instant. */
+/* Ciphony: what must last. One SQLite file, in transactions; the process may be killed at any
+ * instant. */
 #ifndef CPH_STORE_H
 #define CPH_STORE_H
 
@@ -8,29 +9,31 @@
 struct cph_store;
 
 enum {
-    CPH_STORE_PATH = 4096,      /* bytes of a path with its NUL */
-    CPH_STORE_WHY = 768,        /* bytes of an explanation with its NUL */
-    CPH_STORE_NAME = 256,       /* device and peer names, key spaces, with the NUL */
-    CPH_STORE_CERT_MAX = 16384, /* bytes of a certificate */
-    CPH_STORE_FP_MAX = 64,      /* bytes of a fingerprint: SHA-512 */
-    CPH_STORE_KEY_MAX = 1024,   /* bytes of a key in the key-value table */
+    CPH_STORE_PATH = 4096,       /* bytes of a path with its NUL */
+    CPH_STORE_WHY = 768,         /* bytes of an explanation with its NUL */
+    CPH_STORE_NAME = 256,        /* device and peer names, key spaces, with the NUL */
+    CPH_STORE_CERT_MAX = 16384,  /* bytes of a certificate */
+    CPH_STORE_FP_MAX = 64,       /* bytes of a fingerprint: SHA-512 */
+    CPH_STORE_KEY_MAX = 1024,    /* bytes of a key in the key-value table */
     CPH_STORE_VALUE_MAX = 65536, /* bytes of a value there */
 };
 
-/* Every call that writes is a transaction of its own and on the disk when it returns, unless the caller
- * opened a larger one. A store is used by one thread at a time; several processes may have it open. */
+/* Every call that writes is a transaction of its own and on the disk when it returns, unless the
+ * caller opened a larger one. A store is used by one thread at a time; several processes may have
+ * it open. */
 
 /**
- * $XDG_DATA_HOME/ciphony/ciphony.db, else ~/.local/share/ciphony/ciphony.db. CPH_E_CONFIG when neither
- * variable says where, CPH_E_NOSPACE. out takes CPH_STORE_PATH bytes.
+ * $XDG_DATA_HOME/ciphony/ciphony.db, else ~/.local/share/ciphony/ciphony.db. CPH_E_CONFIG when
+ * neither variable says where, CPH_E_NOSPACE. out takes CPH_STORE_PATH bytes.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_store_default_path(char *out);
 /**
- * Open, making directories (mode 0700) and the file (0600) if absent, and bringing an older schema up
- * to date. path NULL: the default. why takes CPH_STORE_WHY bytes, may be NULL, and says on error
+ * Open, making directories (mode 0700) and the file (0600) if absent, and bringing an older schema
+ * up to date. path NULL: the default. why takes CPH_STORE_WHY bytes, may be NULL, and says on error
  * what happened, to which file, and what to do.
- * Refused with CPH_E_STORE: a file of somebody else, a link, a directory others may write to, a file
- * that is no store or of a newer Ciphony. A file others could read is closed to them with a warning.
+ * Refused with CPH_E_STORE: a file of somebody else, a link, a directory others may write to, a
+ * file that is no store or of a newer Ciphony. A file others could read is closed to them with a
+ * warning.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_store_open(const char *path, const struct cph_env *env,
                                               struct cph_store **out, char *why);
@@ -82,7 +85,8 @@ struct cph_store_pin {
 };
 
 /** Add, or replace how/by/since of the same peer, algorithm and fingerprint. CPH_E_ARGUMENT. */
-CPH_API CPH_MUST_CHECK cph_err cph_store_pin_put(struct cph_store *s, const struct cph_store_pin *p);
+CPH_API CPH_MUST_CHECK cph_err cph_store_pin_put(struct cph_store *s,
+                                                 const struct cph_store_pin *p);
 /** Remove one, or with alg NULL all of the peer. CPH_E_NOTFOUND; n (may be NULL): how many. */
 CPH_API CPH_MUST_CHECK cph_err cph_store_pin_remove(struct cph_store *s, const char *peer,
                                                     const char *alg, struct cph_span fp, size_t *n);
@@ -96,7 +100,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_store_pin_each(struct cph_store *s, const cha
 
 /* space keeps rooms apart ("manager.nonce"); values may be secrets. */
 
-/** Appends the value to out (clear it after use: that wipes). CPH_E_NOTFOUND; CPH_E_LIMIT of out. */
+/** Appends the value to out (clear it after use: that wipes). CPH_E_NOTFOUND; CPH_E_LIMIT of out.
+ */
 CPH_API CPH_MUST_CHECK cph_err cph_store_get(struct cph_store *s, const char *space,
                                              struct cph_span key, struct cph_buf *out);
 CPH_API CPH_MUST_CHECK cph_err cph_store_put(struct cph_store *s, const char *space,
