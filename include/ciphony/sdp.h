@@ -9,17 +9,19 @@
 #include "ciphony/base_wire.h"
 
 enum {
-    CPH_SDP_MAX_BYTES = 64 * 1024,  /* one UDP datagram; a description of ours has 1 to 2 kB */
-    CPH_SDP_MAX_LINE = 16 * 1024,   /* a key-mgmt line with a certificate chain */
-    CPH_SDP_MAX_LINES = 2000,       /* a browser's offer with many codecs has about 300 */
-    CPH_SDP_MAX_MEDIA = 32,         /* m= lines */
-    CPH_SDP_MAX_ATTRS = 400,        /* a= lines of one section */
-    CPH_SDP_MAX_FMTS = 64,          /* formats of one m= line; 7 bits of payload type, half of them dynamic */
-    CPH_SDP_MAX_CODECS = 16,        /* we look at this many codecs of an m= line */
-    CPH_SDP_ARENA = 1024 * 1024,    /* a sensible limit of the arena of one description */
+    CPH_SDP_MAX_BYTES = 64 * 1024, /* one UDP datagram; a description of ours has 1 to 2 kB */
+    CPH_SDP_MAX_LINE = 16 * 1024,  /* a key-mgmt line with a certificate chain */
+    CPH_SDP_MAX_LINES = 2000,      /* a browser's offer with many codecs has about 300 */
+    CPH_SDP_MAX_MEDIA = 32,        /* m= lines */
+    CPH_SDP_MAX_ATTRS = 400,       /* a= lines of one section */
+    CPH_SDP_MAX_FMTS =
+        64, /* formats of one m= line; 7 bits of payload type, half of them dynamic */
+    CPH_SDP_MAX_CODECS = 16,     /* we look at this many codecs of an m= line */
+    CPH_SDP_ARENA = 1024 * 1024, /* a sensible limit of the arena of one description */
 };
 
-/* ---- the tree --------------------------------------------------------------------------------- */
+/* ---- the tree ---------------------------------------------------------------------------------
+ */
 
 /* One line. All spans are views of the text that was parsed, or live in the arena. */
 struct cph_sdp_line {
@@ -55,19 +57,19 @@ enum cph_sdp_dir {
 };
 
 struct cph_sdp_media {
-    struct cph_sdp_part part;       /* the m= line first */
-    struct cph_span kind;           /* "audio" */
-    struct cph_span proto_text;     /* "RTP/AVP" */
+    struct cph_sdp_part part;   /* the m= line first */
+    struct cph_span kind;       /* "audio" */
+    struct cph_span proto_text; /* "RTP/AVP" */
     enum cph_sdp_proto proto;
-    uint16_t port;                  /* 0: refused or removed */
-    unsigned n_ports;               /* 1 unless "port/number" */
+    uint16_t port;    /* 0: refused or removed */
+    unsigned n_ports; /* 1 unless "port/number" */
     struct cph_span fmt[CPH_SDP_MAX_FMTS];
     unsigned n_fmts;
-    unsigned index;                 /* place among the m= lines, from 0 */
+    unsigned index; /* place among the m= lines, from 0 */
 };
 
 struct cph_sdp_origin {
-    struct cph_span user;           /* "-" if there is none */
+    struct cph_span user; /* "-" if there is none */
     uint64_t id, version;
     struct cph_span net, addr_type; /* "IN", "IP4" */
     struct cph_span addr;
@@ -87,8 +89,8 @@ struct cph_sdp {
  * Parse a description. text must live as long as the result; everything else comes from arena
  * (see CPH_SDP_ARENA) and is gone with it. CRLF and LF end a line.
  *
- * Returns CPH_OK; CPH_E_TRUNCATED for no text; CPH_E_LIMIT over a limit above; CPH_E_UNSUPPORTED for an
- * unknown letter or version; CPH_E_MALFORMED otherwise; CPH_E_NOMEM. RFC 8866 5, 9.
+ * Returns CPH_OK; CPH_E_TRUNCATED for no text; CPH_E_LIMIT over a limit above; CPH_E_UNSUPPORTED
+ * for an unknown letter or version; CPH_E_MALFORMED otherwise; CPH_E_NOMEM. RFC 8866 5, 9.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_parse(struct cph_arena *arena, struct cph_span text,
                                              struct cph_sdp **out);
@@ -97,14 +99,17 @@ CPH_API CPH_MUST_CHECK cph_err cph_sdp_print(const struct cph_sdp *sdp, struct c
 /** Print into arena memory; .p NULL on failure. */
 CPH_API struct cph_span cph_sdp_text(const struct cph_sdp *sdp, struct cph_arena *arena);
 /** A description with v=, o=, s=-, c= (if addr is not NULL) and t=0 0. origin is copied; an empty
- *  user, net, addr_type or addr is filled in ("-", "IN", from addr). CPH_E_NOMEM, CPH_E_MALFORMED. */
-CPH_API CPH_MUST_CHECK cph_err cph_sdp_new(struct cph_arena *arena, const struct cph_sdp_origin *origin,
+ *  user, net, addr_type or addr is filled in ("-", "IN", from addr). CPH_E_NOMEM, CPH_E_MALFORMED.
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_sdp_new(struct cph_arena *arena,
+                                           const struct cph_sdp_origin *origin,
                                            const struct cph_addr *addr, struct cph_sdp **out);
 /** A deep copy that needs nothing of the source, not even its text. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_copy(struct cph_arena *arena, const struct cph_sdp *src,
                                             struct cph_sdp **out);
 
-/* ---- lines ------------------------------------------------------------------------------------ */
+/* ---- lines ------------------------------------------------------------------------------------
+ */
 
 /* Where "media or NULL" is said, NULL stands for the session section. */
 
@@ -117,12 +122,12 @@ CPH_API const struct cph_sdp_line *cph_sdp_line(const struct cph_sdp_part *part,
 CPH_API const struct cph_sdp_line *cph_sdp_attr(const struct cph_sdp_part *part, const char *name);
 CPH_API const struct cph_sdp_line *cph_sdp_attr_next(const struct cph_sdp_line *line);
 /** The attribute of the media section or, failing that, of the session section. */
-CPH_API const struct cph_sdp_line *cph_sdp_attr_any(const struct cph_sdp *sdp,
-                                                    const struct cph_sdp_media *media,
-                                                    const char *name);
+CPH_API const struct cph_sdp_line *
+cph_sdp_attr_any(const struct cph_sdp *sdp, const struct cph_sdp_media *media, const char *name);
 
 /** Add a line at its place in the order of RFC 8866 9, behind those of the same letter. value is
- *  copied. CPH_E_LIMIT, CPH_E_NOMEM, CPH_E_MALFORMED if value has a NUL, CR or LF or type is odd. */
+ *  copied. CPH_E_LIMIT, CPH_E_NOMEM, CPH_E_MALFORMED if value has a NUL, CR or LF or type is odd.
+ */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_line_add(struct cph_sdp *sdp, struct cph_sdp_media *media,
                                                 char type, struct cph_span value);
 /** a=name or a=name:arg (arg NULL: a flag). Errors as above. */
@@ -158,8 +163,10 @@ CPH_API enum cph_sdp_proto cph_sdp_proto_of(struct cph_span text);
 CPH_API bool cph_sdp_proto_secure(enum cph_sdp_proto proto);   /* one of the four with S */
 CPH_API bool cph_sdp_proto_feedback(enum cph_sdp_proto proto); /* AVPF, SAVPF */
 
-/* ---- attributes we understand ------------------------------------------------------------------ */
-/* *_parse reads what stands behind "a=name:" and writes *out only on CPH_OK; CPH_E_MALFORMED otherwise.
+/* ---- attributes we understand ------------------------------------------------------------------
+ */
+/* *_parse reads what stands behind "a=name:" and writes *out only on CPH_OK; CPH_E_MALFORMED
+ * otherwise.
  * *_add writes the attribute into the section. All spans are views. */
 
 /* a=rtpmap:<pt> <name>/<rate>[/<channels>]  RFC 8866 6.6 */
@@ -169,7 +176,8 @@ struct cph_sdp_rtpmap {
     uint32_t rate;    /* Hz */
     uint8_t channels; /* 1 if not said */
 };
-CPH_API CPH_MUST_CHECK cph_err cph_sdp_rtpmap_parse(struct cph_span arg, struct cph_sdp_rtpmap *out);
+CPH_API CPH_MUST_CHECK cph_err cph_sdp_rtpmap_parse(struct cph_span arg,
+                                                    struct cph_sdp_rtpmap *out);
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_rtpmap_add(struct cph_sdp *sdp, struct cph_sdp_media *media,
                                                   const struct cph_sdp_rtpmap *map);
 /** What a payload type means in this section: its rtpmap, or the static table of RFC 3551 6.
@@ -200,7 +208,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_sdp_fingerprint_parse(struct cph_span arg,
                                                          struct cph_sdp_fingerprint *out);
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_fingerprint_add(struct cph_sdp *sdp,
                                                        struct cph_sdp_media *media,
-                                                       enum cph_sdp_hash hash, struct cph_span bytes);
+                                                       enum cph_sdp_hash hash,
+                                                       struct cph_span bytes);
 CPH_API const char *cph_sdp_hash_name(enum cph_sdp_hash hash); /* "sha-256"; "" for OTHER */
 CPH_API size_t cph_sdp_hash_size(enum cph_sdp_hash hash);      /* bytes; 0 for OTHER */
 
@@ -226,14 +235,16 @@ struct cph_sdp_rtcp {
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_rtcp_parse(struct cph_span arg, struct cph_sdp_rtcp *out);
 
 /* a=crypto:<tag> <suite> <key-params> [<session-params>], generic grammar of RFC 4568 9.1. What the
- * keys and parameters mean is keying/sdes' business; they are key material: do not log, wipe copies. */
+ * keys and parameters mean is keying/sdes' business; they are key material: do not log, wipe
+ * copies. */
 struct cph_sdp_crypto {
     uint32_t tag; /* 0 to 999999999, no leading zero */
     struct cph_span suite;
     struct cph_span key_params;     /* "inline:...;inline:..." */
     struct cph_span session_params; /* words between blanks; empty if there are none */
 };
-CPH_API CPH_MUST_CHECK cph_err cph_sdp_crypto_parse(struct cph_span arg, struct cph_sdp_crypto *out);
+CPH_API CPH_MUST_CHECK cph_err cph_sdp_crypto_parse(struct cph_span arg,
+                                                    struct cph_sdp_crypto *out);
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_crypto_add(struct cph_sdp *sdp, struct cph_sdp_media *media,
                                                   const struct cph_sdp_crypto *crypto);
 
@@ -267,22 +278,24 @@ struct cph_sdp_ssrc {
 };
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_ssrc_parse(struct cph_span arg, struct cph_sdp_ssrc *out);
 
-/** a=ptime, a=maxptime in whole milliseconds (a fraction is rounded up), 1 to 1000; 0 if not said or
- *  nonsense. RFC 8866 6.4, 6.5 */
+/** a=ptime, a=maxptime in whole milliseconds (a fraction is rounded up), 1 to 1000; 0 if not said
+ * or nonsense. RFC 8866 6.4, 6.5 */
 CPH_API unsigned cph_sdp_ptime(const struct cph_sdp_media *media);
 CPH_API unsigned cph_sdp_maxptime(const struct cph_sdp_media *media);
 
-/* ---- what a section says, with the session's defaults ------------------------------------------- */
+/* ---- what a section says, with the session's defaults -------------------------------------------
+ */
 
-/** Direction: media section, else session section, else sendrecv (RFC 8866 6.7). With c=0.0.0.0, the
- *  old way to hold (RFC 3264 8.4), the owner of the description does not want to receive. */
+/** Direction: media section, else session section, else sendrecv (RFC 8866 6.7). With c=0.0.0.0,
+ * the old way to hold (RFC 3264 8.4), the owner of the description does not want to receive. */
 CPH_API enum cph_sdp_dir cph_sdp_direction(const struct cph_sdp *sdp,
                                            const struct cph_sdp_media *media);
 /** "sendrecv" and so on, and the direction as the other side sees it (send and receive changed). */
 CPH_API const char *cph_sdp_dir_text(enum cph_sdp_dir dir);
 CPH_API enum cph_sdp_dir cph_sdp_dir_mirror(enum cph_sdp_dir dir);
 
-/* Where to send to. If host is not empty, it is a name that must be looked up and addr has the port only. */
+/* Where to send to. If host is not empty, it is a name that must be looked up and addr has the port
+ * only. */
 struct cph_sdp_target {
     struct cph_addr addr;
     struct cph_span host;
