@@ -1,0 +1,46 @@
+/* Ciphony: how much security a call must have. */
+#ifndef CPH_SESSION_POLICY_H
+#define CPH_SESSION_POLICY_H
+
+#include "ciphony/base.h"
+#include "ciphony/session_verdict.h"
+
+/* Zero is the strictest. */
+enum cph_security {
+    CPH_SECURITY_UNSET, /* nothing chosen: in a call's policy the account's counts, else REQUIRED */
+    CPH_SECURITY_REQUIRED, /* SRTP or no call: never sends or accepts RTP */
+    CPH_SECURITY_PREFER, /* RFC 8643: SRTP if the peer has it, else RTP, and the verdict says so */
+    CPH_SECURITY_NONE,   /* RTP; keying in an offer is not answered */
+};
+
+enum {
+    CPH_POLICY_KEYING_MAX = 8,      /* mechanisms named in order */
+    CPH_EARLY_PACKETS_DEFAULT = 64, /* per stream: over a second of 20 ms packets */
+    CPH_EARLY_MS_DEFAULT = 3000,    /* media before the answer older than this is of no use */
+};
+
+/* Plain values and borrowed names; a zeroed struct is valid and strict. */
+struct cph_policy {
+    enum cph_security media;
+    enum cph_level need; /* a verdict below this breaks the policy */
+    bool no_authorities; /* certificate authorities and domains do not make a peer `identified` */
+    /* Names of keying methods in order of preference, static storage; none: all, in the table's
+     * order. */
+    const char *keying[CPH_POLICY_KEYING_MAX];
+    unsigned keying_n;
+    bool challenge;         /* answer an INVITE that carries no valid proof with 401 */
+    bool cover_body;        /* ... and ask for a proof that covers the body (qop=auth-int) */
+    unsigned early_packets; /* kept per stream until keys exist; 0: the default */
+    unsigned early_ms;      /* for this long; 0: the default */
+};
+
+/** The policy of a call: what call sets, and for the rest what account sets. Either may be NULL. */
+CPH_API struct cph_policy cph_policy_choose(const struct cph_policy *account,
+                                            const struct cph_policy *call);
+/** REQUIRED for UNSET and for values outside the enum. */
+CPH_API enum cph_security cph_policy_media(const struct cph_policy *p);
+CPH_API const char *cph_security_name(enum cph_security s); /* "required", "prefer", "none" */
+CPH_API CPH_MUST_CHECK cph_err cph_security_parse(struct cph_span name, enum cph_security *out);
+CPH_API CPH_MUST_CHECK cph_err cph_level_parse(struct cph_span name, enum cph_level *out);
+
+#endif
