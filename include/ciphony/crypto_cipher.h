@@ -4,7 +4,8 @@
 
 #include "ciphony/base.h"
 
-/* ---- digests ---------------------------------------------------------------------------------- */
+/* ---- digests ----------------------------------------------------------------------------------
+ */
 
 /*
  * MD5 and SHA-1 are here because protocols name them (SIP digest, RFC 3711); the caller's policy
@@ -31,7 +32,8 @@ enum {
 CPH_API size_t cph_digest_size(enum cph_digest_alg alg);
 
 /** Digest of the bytes of in into out, which takes cph_digest_size(alg) bytes. CPH_E_CRYPTO. */
-CPH_API CPH_MUST_CHECK cph_err cph_digest(enum cph_digest_alg alg, struct cph_span in, uint8_t *out);
+CPH_API CPH_MUST_CHECK cph_err cph_digest(enum cph_digest_alg alg, struct cph_span in,
+                                          uint8_t *out);
 
 /**
  * Digest in pieces. One owner; one thread at a time. After finish the context is empty again and
@@ -43,7 +45,8 @@ CPH_API void cph_digest_free(struct cph_digest_ctx *d); /* NULL is fine */
 CPH_API CPH_MUST_CHECK cph_err cph_digest_add(struct cph_digest_ctx *d, struct cph_span in);
 CPH_API CPH_MUST_CHECK cph_err cph_digest_finish(struct cph_digest_ctx *d, uint8_t *out);
 
-/* ---- HMAC (RFC 2104) -------------------------------------------------------------------------- */
+/* ---- HMAC (RFC 2104) --------------------------------------------------------------------------
+ */
 
 /** HMAC of in under a key of any length; out takes cph_digest_size(alg) bytes. CPH_E_CRYPTO. */
 CPH_API CPH_MUST_CHECK cph_err cph_hmac(enum cph_digest_alg alg, struct cph_span key,
@@ -61,11 +64,12 @@ CPH_API CPH_MUST_CHECK cph_err cph_hmac_key(struct cph_hmac_ctx *h, struct cph_s
 CPH_API CPH_MUST_CHECK cph_err cph_hmac_add(struct cph_hmac_ctx *h, struct cph_span in);
 CPH_API CPH_MUST_CHECK cph_err cph_hmac_finish(struct cph_hmac_ctx *h, uint8_t *out);
 
-/* ---- AES -------------------------------------------------------------------------------------- */
+/* ---- AES --------------------------------------------------------------------------------------
+ */
 
 enum cph_aes_mode {
-    CPH_AES_ECB,     /* whole blocks, encryption only: for key schedules and pseudo-random functions */
-    CPH_AES_CTR,     /* encryption and decryption are the same */
+    CPH_AES_ECB, /* whole blocks, encryption only: for key schedules and pseudo-random functions */
+    CPH_AES_CTR, /* encryption and decryption are the same */
     CPH_AES_GCM_ENC, /* 12-byte IV, 16-byte tag */
     CPH_AES_GCM_DEC,
 };
@@ -89,14 +93,15 @@ CPH_API CPH_MUST_CHECK cph_err cph_aes_ctr(struct cph_aes *a, const uint8_t iv[C
                                            const uint8_t *in, uint8_t *out, size_t n);
 /** GCM: encrypt n bytes and write the tag. out may be in. */
 CPH_API CPH_MUST_CHECK cph_err cph_aes_gcm_seal(struct cph_aes *a, const uint8_t iv[CPH_GCM_IV],
-                                                struct cph_span aad, const uint8_t *in, uint8_t *out,
-                                                size_t n, uint8_t tag[CPH_GCM_TAG]);
+                                                struct cph_span aad, const uint8_t *in,
+                                                uint8_t *out, size_t n, uint8_t tag[CPH_GCM_TAG]);
 /**
  * GCM: decrypt n bytes. CPH_E_AUTH if the tag is not the one of these bytes: then out holds no
  * plaintext (in place: the ciphertext again), so it can be tried under another key.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_aes_gcm_open(struct cph_aes *a, const uint8_t iv[CPH_GCM_IV],
-                                                struct cph_span aad, const uint8_t *in, uint8_t *out,
-                                                size_t n, const uint8_t tag[CPH_GCM_TAG]);
+                                                struct cph_span aad, const uint8_t *in,
+                                                uint8_t *out, size_t n,
+                                                const uint8_t tag[CPH_GCM_TAG]);
 
 #endif

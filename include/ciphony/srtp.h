@@ -5,7 +5,8 @@
 #include "ciphony/base.h"
 #include "ciphony/base_mem.h"
 
-/* ---- suites ----------------------------------------------------------------------------------- */
+/* ---- suites -----------------------------------------------------------------------------------
+ */
 
 struct cph_srtp_transform; /* how a suite treats a packet; inside the room */
 struct cph_srtp_kat;       /* its known answers; inside the room */
@@ -32,7 +33,8 @@ CPH_API extern const struct cph_srtp_suite *const cph_srtp_suites[];
 CPH_API const struct cph_srtp_suite *cph_srtp_suite_by_sdes(struct cph_span name);
 CPH_API const struct cph_srtp_suite *cph_srtp_suite_by_dtls(uint16_t profile);
 
-/* ---- engine ----------------------------------------------------------------------------------- */
+/* ---- engine -----------------------------------------------------------------------------------
+ */
 
 enum cph_srtp_accel {
     CPH_SRTP_ACCEL_AUTO, /* libipsec-mb if the CPU has AES-NI and AVX2, else OpenSSL */
@@ -54,17 +56,18 @@ CPH_API const char *cph_srtp_engine_name(const struct cph_srtp_engine *e);
 /** Did the suite give its known answers on this engine? Offer only such suites. */
 CPH_API bool cph_srtp_engine_has(const struct cph_srtp_engine *e, const struct cph_srtp_suite *s);
 
-/* ---- contexts --------------------------------------------------------------------------------- */
+/* ---- contexts ---------------------------------------------------------------------------------
+ */
 
 enum cph_srtp_dir { CPH_SRTP_SEND, CPH_SRTP_RECV };
 
 enum {
-    CPH_SRTP_MKI_MAX = 128,       /* RFC 4568 6.1: MKI length 1 to 128 bytes */
-    CPH_SRTP_KEYS_MAX = 16,       /* master keys of one context */
-    CPH_SRTP_WINDOW = 128,        /* default replay window, packets */
-    CPH_SRTP_WINDOW_MIN = 64,     /* RFC 3711 3.3.2: at least 64 */
-    CPH_SRTP_WINDOW_MAX = 32768,  /* half the sequence number space */
-    CPH_SRTP_STREAMS = 16,        /* default size of the stream table */
+    CPH_SRTP_MKI_MAX = 128,      /* RFC 4568 6.1: MKI length 1 to 128 bytes */
+    CPH_SRTP_KEYS_MAX = 16,      /* master keys of one context */
+    CPH_SRTP_WINDOW = 128,       /* default replay window, packets */
+    CPH_SRTP_WINDOW_MIN = 64,    /* RFC 3711 3.3.2: at least 64 */
+    CPH_SRTP_WINDOW_MAX = 32768, /* half the sequence number space */
+    CPH_SRTP_STREAMS = 16,       /* default size of the stream table */
     CPH_SRTP_STREAMS_MAX = 65536,
     CPH_SRTP_TRAILER_MAX = 16 + 4 + CPH_SRTP_MKI_MAX, /* most a packet grows by */
     CPH_SRTP_PACKET_MAX = 65535,
@@ -74,7 +77,7 @@ enum {
 struct cph_srtp_key {
     struct cph_secret key, salt; /* suite's key_n and salt_n bytes */
     uint8_t mki[CPH_SRTP_MKI_MAX];
-    uint8_t mki_n; /* 0: packets carry no MKI */
+    uint8_t mki_n;                        /* 0: packets carry no MKI */
     uint64_t lifetime_rtp, lifetime_rtcp; /* packets */
 };
 
@@ -83,11 +86,11 @@ struct cph_srtp_key {
 struct cph_srtp_policy {
     const struct cph_srtp_suite *suite;
     struct cph_srtp_key master;
-    uint64_t kdr;           /* key derivation rate: 0, or a power of two up to 2^24 */
-    unsigned window;        /* packets; 0: CPH_SRTP_WINDOW */
-    unsigned streams;       /* SSRCs at most; 0: CPH_SRTP_STREAMS */
-    bool unencrypted_rtp;   /* RFC 4568 6.3.2 */
-    bool unencrypted_rtcp;  /* RFC 4568 6.3.2 */
+    uint64_t kdr;             /* key derivation rate: 0, or a power of two up to 2^24 */
+    unsigned window;          /* packets; 0: CPH_SRTP_WINDOW */
+    unsigned streams;         /* SSRCs at most; 0: CPH_SRTP_STREAMS */
+    bool unencrypted_rtp;     /* RFC 4568 6.3.2 */
+    bool unencrypted_rtcp;    /* RFC 4568 6.3.2 */
     bool unauthenticated_rtp; /* RFC 4568 6.3.3; not with AEAD, nor with nothing encrypted */
 };
 
@@ -106,8 +109,9 @@ struct cph_srtp;
  * Copies what it needs from p. CPH_E_ARGUMENT for lengths, rates, windows and flags outside the
  * above; CPH_E_CRYPTO if the suite failed its known answers; CPH_E_NOMEM.
  */
-CPH_API CPH_MUST_CHECK cph_err cph_srtp_new(struct cph_srtp_engine *e, const struct cph_srtp_policy *p,
-                                            enum cph_srtp_dir dir, struct cph_srtp **out);
+CPH_API CPH_MUST_CHECK cph_err cph_srtp_new(struct cph_srtp_engine *e,
+                                            const struct cph_srtp_policy *p, enum cph_srtp_dir dir,
+                                            struct cph_srtp **out);
 CPH_API void cph_srtp_free(struct cph_srtp *s); /* wipes; NULL is fine */
 
 /**
@@ -129,7 +133,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_srtp_key_drop(struct cph_srtp *s, struct cph_
  */
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_pair(struct cph_srtp *send, struct cph_srtp *recv);
 
-/* ---- packets ---------------------------------------------------------------------------------- */
+/* ---- packets ----------------------------------------------------------------------------------
+ */
 
 /* A packet in the caller's buffer, changed in place. */
 struct cph_srtp_pkt {
@@ -162,7 +167,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_srtp_protect_rtcp(struct cph_srtp *s, struct 
  * Index, window and stream table move only on CPH_OK. Allocates nothing.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_unprotect(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
-CPH_API CPH_MUST_CHECK cph_err cph_srtp_unprotect_rtcp(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
+CPH_API CPH_MUST_CHECK cph_err cph_srtp_unprotect_rtcp(struct cph_srtp *s,
+                                                       struct cph_srtp_pkt *pkt);
 
 /* One packet of a batch. */
 struct cph_srtp_op {
@@ -178,7 +184,8 @@ struct cph_srtp_op {
  */
 CPH_API void cph_srtp_batch(struct cph_srtp_engine *e, struct cph_srtp_op *ops, size_t n);
 
-/* ---- stream state ------------------------------------------------------------------------------ */
+/* ---- stream state ------------------------------------------------------------------------------
+ */
 
 /**
  * The roll-over counter of a stream. get: CPH_E_NOTFOUND if the SSRC was never seen or set.
