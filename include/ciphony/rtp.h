@@ -1,4 +1,5 @@
-/* Ciphony: RTP and RTCP packets (RFC 3550): parse, build, follow, count. No state but what is passed. */
+/* Ciphony: RTP and RTCP packets (RFC 3550): parse, build, follow, count. No state but what is
+ * passed. */
 #ifndef CPH_RTP_H
 #define CPH_RTP_H
 
@@ -11,7 +12,8 @@ enum {
     CPH_RTCP_MAX_BLOCK = 31 /* a 5-bit count: report blocks, chunks, sources of a BYE */
 };
 
-/* ---- what is this datagram? -------------------------------------------------------------------- */
+/* ---- what is this datagram? --------------------------------------------------------------------
+ */
 
 enum cph_rtp_class {
     CPH_RTP_CLASS_UNKNOWN, /* drop it */
@@ -27,7 +29,8 @@ enum cph_rtp_class {
 CPH_API enum cph_rtp_class cph_rtp_classify(struct cph_span datagram);
 CPH_API const char *cph_rtp_class_name(enum cph_rtp_class c);
 
-/* ---- RTP packets --------------------------------------------------------------------------------- */
+/* ---- RTP packets
+ * --------------------------------------------------------------------------------- */
 
 /* A parsed packet: numbers by value, the rest views of the packet. */
 struct cph_rtp {
@@ -74,7 +77,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_rtp_ext_next(const struct cph_rtp *rtp, size_
 CPH_API CPH_MUST_CHECK cph_err cph_rtp_ext_build(const struct cph_rtp_ext *ext, size_t n,
                                                  struct cph_wr *wr, uint16_t *profile);
 
-/* ---- RTCP packets -------------------------------------------------------------------------------- */
+/* ---- RTCP packets
+ * -------------------------------------------------------------------------------- */
 
 enum cph_rtcp_type {
     CPH_RTCP_SR = 200,
@@ -88,31 +92,31 @@ enum cph_rtcp_type {
 };
 
 enum cph_rtcp_sdes_type { /* RFC 3550 6.5 */
-    CPH_RTCP_SDES_END,
-    CPH_RTCP_SDES_CNAME,
-    CPH_RTCP_SDES_NAME,
-    CPH_RTCP_SDES_EMAIL,
-    CPH_RTCP_SDES_PHONE,
-    CPH_RTCP_SDES_LOC,
-    CPH_RTCP_SDES_TOOL,
-    CPH_RTCP_SDES_NOTE,
-    CPH_RTCP_SDES_PRIV,
+                          CPH_RTCP_SDES_END,
+                          CPH_RTCP_SDES_CNAME,
+                          CPH_RTCP_SDES_NAME,
+                          CPH_RTCP_SDES_EMAIL,
+                          CPH_RTCP_SDES_PHONE,
+                          CPH_RTCP_SDES_LOC,
+                          CPH_RTCP_SDES_TOOL,
+                          CPH_RTCP_SDES_NOTE,
+                          CPH_RTCP_SDES_PRIV,
 };
 
 /* One packet of a compound packet. */
 struct cph_rtcp {
-    uint8_t type;  /* enum cph_rtcp_type or one we do not know */
-    uint8_t count; /* the 5 bits: blocks, chunks, sources, subtype or feedback format */
+    uint8_t type;         /* enum cph_rtcp_type or one we do not know */
+    uint8_t count;        /* the 5 bits: blocks, chunks, sources, subtype or feedback format */
     struct cph_span body; /* after the 4-byte header, padding removed */
     uint8_t padding;      /* bytes of padding removed */
 };
 
-/** Check a whole compound packet as RFC 3550 A.2 does: version, first is SR or RR, padding only in the
- *  last, lengths add up. CPH_E_TRUNCATED, CPH_E_MALFORMED. */
+/** Check a whole compound packet as RFC 3550 A.2 does: version, first is SR or RR, padding only in
+ * the last, lengths add up. CPH_E_TRUNCATED, CPH_E_MALFORMED. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_check(struct cph_span compound);
 
-/** Take the next packet off *rest (start with the compound packet). CPH_E_AGAIN when nothing is left,
- *  CPH_E_TRUNCATED, CPH_E_MALFORMED. */
+/** Take the next packet off *rest (start with the compound packet). CPH_E_AGAIN when nothing is
+ * left, CPH_E_TRUNCATED, CPH_E_MALFORMED. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_next(struct cph_span *rest, struct cph_rtcp *out);
 
 /* What one receiver says about one source. RFC 3550 6.4.1. */
@@ -136,8 +140,8 @@ struct cph_rtcp_report {
     struct cph_span rest; /* profile-specific extension, carried */
 };
 
-/** The typed bodies. Each: CPH_E_ARGUMENT if p is of another type, CPH_E_TRUNCATED, CPH_E_MALFORMED.
- *  Views live as long as the packet. */
+/** The typed bodies. Each: CPH_E_ARGUMENT if p is of another type, CPH_E_TRUNCATED,
+ * CPH_E_MALFORMED. Views live as long as the packet. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_report_parse(const struct cph_rtcp *p,
                                                      struct cph_rtcp_report *out);
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_report_build(const struct cph_rtcp_report *r,
@@ -163,7 +167,8 @@ struct cph_rtcp_bye {
     struct cph_span reason; /* empty: none */
 };
 
-CPH_API CPH_MUST_CHECK cph_err cph_rtcp_bye_parse(const struct cph_rtcp *p, struct cph_rtcp_bye *out);
+CPH_API CPH_MUST_CHECK cph_err cph_rtcp_bye_parse(const struct cph_rtcp *p,
+                                                  struct cph_rtcp_bye *out);
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_bye_build(const struct cph_rtcp_bye *b, struct cph_wr *wr);
 
 struct cph_rtcp_app {
@@ -173,7 +178,8 @@ struct cph_rtcp_app {
     struct cph_span data; /* whole words */
 };
 
-CPH_API CPH_MUST_CHECK cph_err cph_rtcp_app_parse(const struct cph_rtcp *p, struct cph_rtcp_app *out);
+CPH_API CPH_MUST_CHECK cph_err cph_rtcp_app_parse(const struct cph_rtcp *p,
+                                                  struct cph_rtcp_app *out);
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_app_build(const struct cph_rtcp_app *a, struct cph_wr *wr);
 
 /* RTPFB and PSFB, the control information carried. RFC 4585 6.1. */
@@ -189,7 +195,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_rtcp_feedback_parse(const struct cph_rtcp *p,
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_feedback_build(const struct cph_rtcp_feedback *f,
                                                        struct cph_wr *wr);
 
-/* ---- following a source ---------------------------------------------------------------------------- */
+/* ---- following a source
+ * ---------------------------------------------------------------------------- */
 
 /* RFC 3550 A.1, A.3, A.8. Read the fields; let the functions below write them. */
 struct cph_rtp_source {
@@ -201,7 +208,7 @@ struct cph_rtp_source {
     uint32_t received, received_prior, expected_prior;
     uint64_t octets; /* payload bytes */
     bool has_transit;
-    uint32_t transit; /* relative, timestamp units */
+    uint32_t transit;  /* relative, timestamp units */
     uint32_t jitter16; /* timestamp units times 16 */
     uint32_t lsr;      /* of the last SR, 0 none */
     cph_time lsr_at;
@@ -229,24 +236,27 @@ CPH_API void cph_rtp_source_report(struct cph_rtp_source *s, cph_time now,
 
 /** NTP time: seconds since 1900 in the upper half, fractions below. wall: seconds since 1970. */
 CPH_API uint64_t cph_rtp_ntp(int64_t wall, cph_time us_more);
-/** Round trip, microseconds, from a block about us that came when our NTP time was ntp. CPH_E_AGAIN if
- *  the peer had no SR of ours yet, CPH_E_MALFORMED if time would run backwards. RFC 3550 6.4.1. */
-CPH_API CPH_MUST_CHECK cph_err cph_rtp_round_trip(const struct cph_rtcp_block *about_us, uint64_t ntp,
-                                                  cph_time *out);
+/** Round trip, microseconds, from a block about us that came when our NTP time was ntp. CPH_E_AGAIN
+ * if the peer had no SR of ours yet, CPH_E_MALFORMED if time would run backwards. RFC 3550 6.4.1.
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_rtp_round_trip(const struct cph_rtcp_block *about_us,
+                                                  uint64_t ntp, cph_time *out);
 
-/* ---- when to report: two parties ------------------------------------------------------------------- */
+/* ---- when to report: two parties
+ * ------------------------------------------------------------------- */
 
 /*
  * RFC 3550 6.2, 6.3 for a session of two: randomized, no reconsideration (6.3 allows to omit it).
  * Zero-initialise and call start.
  */
 struct cph_rtcp_clock {
-    uint32_t bandwidth;   /* RTCP octets per second, all members together */
-    uint32_t avg_size16;  /* average size of compound packets incl. IP and UDP, times 16 */
-    bool initial;         /* nothing sent yet */
+    uint32_t bandwidth;      /* RTCP octets per second, all members together */
+    uint32_t avg_size16;     /* average size of compound packets incl. IP and UDP, times 16 */
+    bool initial;            /* nothing sent yet */
     bool we_sent, peer_sent; /* RTP within the last two intervals */
     bool peer_known;
-    cph_time interval, next; /* the last interval drawn; when to report, CPH_TIME_NEVER before start */
+    cph_time interval,
+        next; /* the last interval drawn; when to report, CPH_TIME_NEVER before start */
     cph_time we_sent_at, peer_sent_at, peer_heard_at;
 };
 
@@ -260,27 +270,30 @@ CPH_API void cph_rtcp_clock_rtcp_heard(struct cph_rtcp_clock *c, size_t n, cph_t
 CPH_API void cph_rtcp_clock_bye_heard(struct cph_rtcp_clock *c);
 /** We sent a compound packet of n bytes: draw the next time. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_clock_sent(struct cph_rtcp_clock *c,
-                                                   const struct cph_env *env, size_t n, cph_time now);
+                                                   const struct cph_env *env, size_t n,
+                                                   cph_time now);
 /** Is the peer silent (no RTP, no RTCP) for five deterministic intervals? 6.3.5. */
 CPH_API bool cph_rtcp_clock_peer_lost(const struct cph_rtcp_clock *c, cph_time now);
 /** The deterministic interval Td, microseconds, as 6.3.1 counts it. */
 CPH_API cph_time cph_rtcp_clock_td(const struct cph_rtcp_clock *c);
 
-/* ---- our SSRC --------------------------------------------------------------------------------------- */
+/* ---- our SSRC
+ * --------------------------------------------------------------------------------------- */
 
 enum { CPH_RTP_COLLISIONS = 3 }; /* after so many new numbers it is our own packets coming back */
 
 struct cph_rtp_identity {
     uint32_t ssrc;
-    uint32_t old;       /* to say BYE for, when moved */
+    uint32_t old; /* to say BYE for, when moved */
     unsigned collisions;
 };
 
 /** Draw an SSRC that differs from avoid. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtp_identity_init(struct cph_rtp_identity *id,
                                                      const struct cph_env *env, uint32_t avoid);
-/** A packet came whose SSRC is heard. CPH_OK: not ours. CPH_E_EXISTS: it was; we have a new one now and
- *  must send BYE for id->old. CPH_E_LIMIT: a loop, drop the packet. Else from env. RFC 3550 8.2. */
+/** A packet came whose SSRC is heard. CPH_OK: not ours. CPH_E_EXISTS: it was; we have a new one now
+ * and must send BYE for id->old. CPH_E_LIMIT: a loop, drop the packet. Else from env. RFC 3550 8.2.
+ */
 CPH_API CPH_MUST_CHECK cph_err cph_rtp_identity_meet(struct cph_rtp_identity *id,
                                                      const struct cph_env *env, uint32_t heard);
 
