@@ -11,7 +11,7 @@ struct cph_arena;
 
 /** limit is the most bytes the arena ever hands out; past it, allocation gives NULL. */
 CPH_API CPH_MUST_CHECK cph_err cph_arena_new(size_t limit, struct cph_arena **out);
-CPH_API void cph_arena_free(struct cph_arena *a); /* NULL is fine */
+CPH_API void cph_arena_free(struct cph_arena *a); /* wipes what it held; NULL is fine */
 /** Zeroed, aligned for any type; NULL when out of memory or over the limit. Owned by the arena. */
 CPH_API void *cph_arena_alloc(struct cph_arena *a, size_t n);
 CPH_API void *cph_arena_array(struct cph_arena *a, size_t count, size_t size); /* checks overflow */

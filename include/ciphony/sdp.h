@@ -34,7 +34,7 @@ struct cph_sdp_line {
 
 /* The session section, or one media section: its lines in the order they came. */
 struct cph_sdp_part {
-    struct cph_sdp_line *first;
+    struct cph_sdp_line *first, *last;
     unsigned n_lines, n_attrs;
 };
 

@@ -69,13 +69,14 @@ CPH_API CPH_MUST_CHECK cph_err cph_sdp_finish_local(struct cph_sdp_local *local,
                                                     struct cph_sdp *sdp,
                                                     const struct cph_sdp *previous);
 
-/** Does an answer fit its offer? As many m= lines, same kinds, same profiles; directions allowed;
- *  CPH_E_MALFORMED if not. RFC 3264 6. */
+/** Does an answer fit its offer? As many m= lines; those not refused keep their kind and profile,
+ * and were not refused by the offer. CPH_E_MALFORMED if not. (A direction the offer did not allow
+ * is not an error: cph_sdp_agree() takes what both allow.) RFC 3264 6. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_answer_check(const struct cph_sdp *offer,
                                                     const struct cph_sdp *answer);
-/** Does a re-offer of the peer fit its last description? Same o= but for a version that is the same
- * or one more; no fewer m= lines; a place keeps its kind unless its port was 0. CPH_E_MALFORMED.
- * RFC 3264 8. */
+/** Does a re-offer of the peer fit its last description? No fewer m= lines, and for the same
+ * session id no lower version; CPH_E_MALFORMED if not. A changed o= is taken: a call that was
+ * transferred behind a gateway has one. RFC 3264 8. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_reoffer_check(const struct cph_sdp *previous,
                                                      const struct cph_sdp *reoffer);
 /** Same o= and same version: the peer says nothing has changed. RFC 3264 8. */

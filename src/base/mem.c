@@ -35,6 +35,7 @@ void cph_arena_free(struct cph_arena *a)
         return;
     for (struct chunk *c = a->chunks, *next; c; c = next) {
         next = c->next;
+        cph_wipe(c->data, c->n); /* descriptions with keys and messages with passwords lie here */
         free(c);
     }
     free(a);
