@@ -13,7 +13,8 @@ enum cph_sip_proto { CPH_SIP_UDP, CPH_SIP_TCP, CPH_SIP_TLS };
 /** "UDP", "TCP", "TLS", as in a Via. */
 CPH_API const char *cph_sip_proto_name(enum cph_sip_proto proto);
 
-/* ---- counters ----------------------------------------------------------------------------------- */
+/* ---- counters -----------------------------------------------------------------------------------
+ */
 
 /* Everything the engine counts; the bad_* ones name why input was dropped or refused. */
 /* clang-format off */
@@ -66,7 +67,8 @@ struct cph_sip_load {
 
 CPH_API struct cph_sip_load cph_sip_ua_load(const struct cph_sip_ua *ua);
 
-/* ---- evidence: the signalling hop next to us ------------------------------------------------------- */
+/* ---- evidence: the signalling hop next to us
+ * ------------------------------------------------------- */
 
 /* How the name of a TLS peer was checked. */
 enum cph_sip_peer_check {
@@ -85,14 +87,15 @@ struct cph_sip_hop {
     uint8_t cert_sha256[32];         /* of the peer's certificate, zero if none */
     bool incoming;                   /* the message came to us on it (else we sent on it) */
     bool sips;                       /* the request URI was sips: */
-    unsigned vias;                   /* Via lines below the neighbour's own: hops we cannot see, 0 if none known */
+    unsigned vias; /* Via lines below the neighbour's own: hops we cannot see, 0 if none known */
 };
 
-/* ---- what the driver feeds ------------------------------------------------------------------------- */
+/* ---- what the driver feeds
+ * ------------------------------------------------------------------------- */
 
 /** A datagram came to listener. Bytes are copied as needed. Never fails: bad input is counted. */
-CPH_API void cph_sip_ua_datagram(struct cph_sip_ua *ua, unsigned listener, const struct cph_addr *from,
-                                 struct cph_span bytes, cph_time now);
+CPH_API void cph_sip_ua_datagram(struct cph_sip_ua *ua, unsigned listener,
+                                 const struct cph_addr *from, struct cph_span bytes, cph_time now);
 /** ICMP said that datagrams from listener do not reach `to`. */
 CPH_API void cph_sip_ua_unreachable(struct cph_sip_ua *ua, unsigned listener,
                                     const struct cph_addr *to, cph_time now);
@@ -106,20 +109,22 @@ CPH_API void cph_sip_ua_opened(struct cph_sip_ua *ua, uint32_t flow, const struc
 /** Bytes came on a connection. */
 CPH_API void cph_sip_ua_bytes(struct cph_sip_ua *ua, uint32_t flow, struct cph_span bytes,
                               cph_time now);
-/** A connection failed to open, broke or was closed by the peer (CPH_E_CLOSED). The flow is gone. */
+/** A connection failed to open, broke or was closed by the peer (CPH_E_CLOSED). The flow is gone.
+ */
 CPH_API void cph_sip_ua_closed(struct cph_sip_ua *ua, uint32_t flow, cph_err why, cph_time now);
 
-/* ---- names (RFC 3263): the engine chooses, the driver asks the DNS ------------------------------------ */
+/* ---- names (RFC 3263): the engine chooses, the driver asks the DNS
+ * ------------------------------------ */
 
 enum cph_sip_rr { CPH_SIP_RR_NAPTR, CPH_SIP_RR_SRV, CPH_SIP_RR_A, CPH_SIP_RR_AAAA };
 
 struct cph_sip_record {
     enum cph_sip_rr type;
-    struct cph_addr addr;                        /* A, AAAA; port unused */
-    uint16_t priority, weight, port;             /* SRV; NAPTR: order in priority, preference in weight */
-    char service[32];                            /* NAPTR: "SIPS+D2T" */
-    char flags[4];                               /* NAPTR: "s" */
-    char target[CPH_SIP_NAME_MAX + 1];           /* SRV target or NAPTR replacement */
+    struct cph_addr addr;              /* A, AAAA; port unused */
+    uint16_t priority, weight, port;   /* SRV; NAPTR: order in priority, preference in weight */
+    char service[32];                  /* NAPTR: "SIPS+D2T" */
+    char flags[4];                     /* NAPTR: "s" */
+    char target[CPH_SIP_NAME_MAX + 1]; /* SRV target or NAPTR replacement */
 };
 
 enum { CPH_SIP_RECORDS_MAX = 32 };
@@ -129,13 +134,15 @@ enum { CPH_SIP_RECORDS_MAX = 32 };
 CPH_API void cph_sip_ua_resolved(struct cph_sip_ua *ua, uint32_t query, cph_err err,
                                  const struct cph_sip_record *records, size_t n, cph_time now);
 
-/* ---- what the driver does --------------------------------------------------------------------------- */
+/* ---- what the driver does
+ * --------------------------------------------------------------------------- */
 
 enum cph_sip_do {
-    CPH_SIP_DO_SEND,    /* bytes as one datagram from listener to addr */
-    CPH_SIP_DO_OPEN,    /* TCP connection `flow` to addr (from the address of listener); then _opened or _closed */
-    CPH_SIP_DO_WRITE,   /* bytes on flow, in order; ciphertext already if the flow is TLS */
-    CPH_SIP_DO_CLOSE,   /* write what is pending, then close flow; no _closed is expected */
+    CPH_SIP_DO_SEND,  /* bytes as one datagram from listener to addr */
+    CPH_SIP_DO_OPEN,  /* TCP connection `flow` to addr (from the address of listener); then _opened
+                         or _closed */
+    CPH_SIP_DO_WRITE, /* bytes on flow, in order; ciphertext already if the flow is TLS */
+    CPH_SIP_DO_CLOSE, /* write what is pending, then close flow; no _closed is expected */
     CPH_SIP_DO_RESOLVE, /* look up type of name; then _resolved with query */
     CPH_SIP_DO_FORGET,  /* nobody waits for query any more */
 };
@@ -146,24 +153,28 @@ struct cph_sip_action {
     uint32_t flow, query;
     struct cph_addr addr;
     enum cph_sip_rr type;
-    struct cph_span bytes;  /* valid until the next call on the engine */
-    const char *name;       /* likewise */
+    struct cph_span bytes; /* valid until the next call on the engine */
+    const char *name;      /* likewise */
 };
 
-/** The next thing to do, or CPH_E_AGAIN. Call until CPH_E_AGAIN after each feed, tick or app call. */
+/** The next thing to do, or CPH_E_AGAIN. Call until CPH_E_AGAIN after each feed, tick or app call.
+ */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_ua_pull(struct cph_sip_ua *ua, struct cph_sip_action *out);
 /** When to call cph_sip_ua_tick() at the latest; CPH_TIME_NEVER if nothing is pending. */
 CPH_API cph_time cph_sip_ua_deadline(const struct cph_sip_ua *ua);
 CPH_API void cph_sip_ua_tick(struct cph_sip_ua *ua, cph_time now);
 
-/* ---- the hook below the transactions ------------------------------------------------------------------ */
+/* ---- the hook below the transactions
+ * ------------------------------------------------------------------ */
 
 enum cph_sip_verdict {
     CPH_SIP_PASS,  /* go on (on_send: with the header lines in reply.headers added) */
     CPH_SIP_DROP,  /* the message ends here; nobody hears of it */
-    CPH_SIP_REPLY, /* on_receive, requests but ACK: answer reply.status, statelessly, and end here */
-    CPH_SIP_RETRY, /* on_receive, final responses: end this transaction, and send the request again as a
-                      new transaction (next CSeq, new branch) with reply.headers; the user is not told */
+    CPH_SIP_REPLY, /* on_receive, requests but ACK: answer reply.status, statelessly, and end here
+                    */
+    CPH_SIP_RETRY, /* on_receive, final responses: end this transaction, and send the request again
+                      as a new transaction (next CSeq, new branch) with reply.headers; the user is
+                      not told */
 };
 
 /* What the hook sees. All views die when it returns. */
@@ -171,8 +182,8 @@ struct cph_sip_passing {
     const struct cph_sip_msg *msg; /* parsed */
     struct cph_span raw;           /* the bytes on the wire */
     const struct cph_sip_hop *hop; /* from or to where */
-    bool repeat;                   /* on_send: the same bytes were sent before; headers are not added */
-    const void *account;           /* on_send, RETRY: cookie of the place/register that began it, or NULL */
+    bool repeat;         /* on_send: the same bytes were sent before; headers are not added */
+    const void *account; /* on_send, RETRY: cookie of the place/register that began it, or NULL */
 };
 
 /* Filled by the hook; all spans are copied when it returns. */
@@ -182,8 +193,9 @@ struct cph_sip_reply {
     struct cph_span headers; /* whole lines, each "Name: value\r\n" */
 };
 
-/* Every message, in and out, passes here: after parsing and before the transactions on the way in, after
- * them and before the wire on the way out. Either function may be NULL (pass). Must not call the engine. */
+/* Every message, in and out, passes here: after parsing and before the transactions on the way in,
+ * after them and before the wire on the way out. Either function may be NULL (pass). Must not call
+ * the engine. */
 struct cph_sip_hook {
     void *ctx;
     enum cph_sip_verdict (*on_receive)(void *ctx, const struct cph_sip_passing *in, cph_time now,

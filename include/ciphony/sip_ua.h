@@ -1,9 +1,9 @@
 /*
  * Ciphony: the SIP user agent as an engine: transport, transactions, dialogs, calls, registrations.
  *
- * The app calls cph_sip_call_*() and cph_sip_register*(), the driver feeds and pulls (sip_transport.h),
- * and what happened is pulled with cph_sip_ua_event(). All calls come from the one loop that owns the
- * engine. Nothing in here calls back into the app but the hook.
+ * The app calls cph_sip_call_*() and cph_sip_register*(), the driver feeds and pulls
+ * (sip_transport.h), and what happened is pulled with cph_sip_ua_event(). All calls come from the
+ * one loop that owns the engine. Nothing in here calls back into the app but the hook.
  */
 #ifndef CPH_SIP_UA_H
 #define CPH_SIP_UA_H
@@ -40,9 +40,9 @@ struct cph_sip_ua_cfg {
     unsigned max_redirects;    /* addresses tried after 3xx, per call [5] */
     cph_time t1;               /* [500 ms]; T2 and T4 are 4 s and 5 s */
     cph_time idle;             /* a flow without use is closed after [600 s] */
-    cph_time ping;             /* CRLF keep-alive on flows we opened and registrations use, [0: never] */
-    unsigned session_expires;  /* seconds, RFC 4028, [0: we do not ask for it] */
-    unsigned min_se;           /* smallest we accept and offer, [90] */
+    cph_time ping; /* CRLF keep-alive on flows we opened and registrations use, [0: never] */
+    unsigned session_expires; /* seconds, RFC 4028, [0: we do not ask for it] */
+    unsigned min_se;          /* smallest we accept and offer, [90] */
 };
 
 /** The engine and everything in it. The strings of cfg are copied. */
@@ -51,44 +51,49 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_ua_new(const struct cph_sip_ua_cfg *cfg, 
 /** Drops all calls without a word to the peers. NULL is fine. */
 CPH_API void cph_sip_ua_free(struct cph_sip_ua *ua);
 
-/* ---- events --------------------------------------------------------------------------------------- */
+/* ---- events
+ * --------------------------------------------------------------------------------------- */
 
 enum cph_sip_event_kind {
-    CPH_SIP_EV_INCOMING,    /* INVITE; body is the offer, empty for a late offer */
-    CPH_SIP_EV_PROGRESS,    /* 1xx over 100 on an early dialog; wants_answer: reliable, with an offer */
-    CPH_SIP_EV_ANSWERED,    /* 2xx to our INVITE on `branch`; wants_answer: its body is an offer */
+    CPH_SIP_EV_INCOMING, /* INVITE; body is the offer, empty for a late offer */
+    CPH_SIP_EV_PROGRESS, /* 1xx over 100 on an early dialog; wants_answer: reliable, with an offer
+                          */
+    CPH_SIP_EV_ANSWERED, /* 2xx to our INVITE on `branch`; wants_answer: its body is an offer */
     CPH_SIP_EV_BRANCH_GONE, /* an early dialog lost the race, or its 2xx came late and got BYE */
     CPH_SIP_EV_CONFIRMED,   /* ACK to our 2xx; body is the answer if ours was an offer */
-    CPH_SIP_EV_OFFER,       /* re-INVITE or UPDATE from the peer: cph_sip_call_answer(). Empty body in a
-                               re-INVITE asks for our offer. */
-    CPH_SIP_EV_OFFER_DONE,  /* the final answer to our cph_sip_call_offer(): status, body. 491: try later */
-    CPH_SIP_EV_PRACK,       /* our reliable 1xx arrived; body is the answer, or a further offer */
-    CPH_SIP_EV_INFO,        /* INFO; already answered 200 */
-    CPH_SIP_EV_INFO_DONE,   /* final status of our INFO */
-    CPH_SIP_EV_REFRESHED,   /* a session timer refresh went through, either side's */
-    CPH_SIP_EV_ENDED,       /* last event of a call: status, reason, cause, by_peer */
-    CPH_SIP_EV_REGISTERED,  /* expires: seconds granted; contacts: how many the registrar holds; 0 0: gone */
+    CPH_SIP_EV_OFFER, /* re-INVITE or UPDATE from the peer: cph_sip_call_answer(). Empty body in a
+                         re-INVITE asks for our offer. */
+    CPH_SIP_EV_OFFER_DONE, /* the final answer to our cph_sip_call_offer(): status, body. 491: try
+                              later */
+    CPH_SIP_EV_PRACK,      /* our reliable 1xx arrived; body is the answer, or a further offer */
+    CPH_SIP_EV_INFO,       /* INFO; already answered 200 */
+    CPH_SIP_EV_INFO_DONE,  /* final status of our INFO */
+    CPH_SIP_EV_REFRESHED,  /* a session timer refresh went through, either side's */
+    CPH_SIP_EV_ENDED,      /* last event of a call: status, reason, cause, by_peer */
+    CPH_SIP_EV_REGISTERED, /* expires: seconds granted; contacts: how many the registrar holds; 0 0:
+                              gone */
     CPH_SIP_EV_REGISTER_FAILED, /* status or cause; retry_s: when we try again, 0: not */
     CPH_SIP_EV_OPTIONS_DONE,    /* status of our OPTIONS, or cause */
 };
 
 struct cph_sip_event {
     enum cph_sip_event_kind kind;
-    uint32_t call;         /* 0 if it is not about a call */
-    uint32_t branch;       /* early dialog of the call, from 1; 0 unknown */
-    uint32_t id;           /* registration or OPTIONS */
-    void *cookie;          /* what the app gave with place/register/options, or cph_sip_call_set_cookie() */
-    unsigned status;       /* SIP status, 0 if none was received */
-    cph_err cause;         /* CPH_OK for a plain end; CPH_E_TIMEOUT, CPH_E_NAME, CPH_E_CERT, CPH_E_POLICY ... */
-    bool by_peer;          /* ENDED: the peer ended it */
-    bool reliable;         /* PROGRESS by 100rel */
-    bool wants_answer;     /* body is an offer: cph_sip_call_give_answer() */
-    bool update;           /* OFFER: by UPDATE, else re-INVITE */
+    uint32_t call;   /* 0 if it is not about a call */
+    uint32_t branch; /* early dialog of the call, from 1; 0 unknown */
+    uint32_t id;     /* registration or OPTIONS */
+    void *cookie; /* what the app gave with place/register/options, or cph_sip_call_set_cookie() */
+    unsigned status; /* SIP status, 0 if none was received */
+    cph_err
+        cause; /* CPH_OK for a plain end; CPH_E_TIMEOUT, CPH_E_NAME, CPH_E_CERT, CPH_E_POLICY ... */
+    bool by_peer;      /* ENDED: the peer ended it */
+    bool reliable;     /* PROGRESS by 100rel */
+    bool wants_answer; /* body is an offer: cph_sip_call_give_answer() */
+    bool update;       /* OFFER: by UPDATE, else re-INVITE */
     unsigned expires, contacts, retry_s;
-    struct cph_span reason;       /* phrase of the status line, or words of ours */
-    struct cph_span body, type;   /* body and its Content-Type value; empty if none */
-    struct cph_span from, to;     /* URIs of INCOMING */
-    struct cph_span request_uri;  /* of INCOMING */
+    struct cph_span reason;        /* phrase of the status line, or words of ours */
+    struct cph_span body, type;    /* body and its Content-Type value; empty if none */
+    struct cph_span from, to;      /* URIs of INCOMING */
+    struct cph_span request_uri;   /* of INCOMING */
     const struct cph_sip_msg *msg; /* the message behind it, or NULL */
 };
 
@@ -97,7 +102,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_ua_event(struct cph_sip_ua *ua, struct cp
 
 CPH_API const char *cph_sip_event_name(enum cph_sip_event_kind kind);
 
-/* ---- calls ------------------------------------------------------------------------------------------ */
+/* ---- calls
+ * ------------------------------------------------------------------------------------------ */
 
 /* Ids are never used twice; an old one gives CPH_E_NOTFOUND. A call that may not do that now gives
  * CPH_E_STATE and is not changed. Bodies are opaque; type NULL means "application/sdp". */
@@ -105,27 +111,28 @@ CPH_API const char *cph_sip_event_name(enum cph_sip_event_kind kind);
 enum cph_sip_100rel { CPH_SIP_100REL_SUPPORTED, CPH_SIP_100REL_REQUIRED, CPH_SIP_100REL_OFF };
 
 struct cph_sip_place {
-    const char *to;        /* URI, "sips:bob@example.org" or "<sip:...>" with a display name */
-    const char *from;      /* our own address, likewise */
+    const char *to;           /* URI, "sips:bob@example.org" or "<sip:...>" with a display name */
+    const char *from;         /* our own address, likewise */
     const char *contact_user; /* user part of our Contact, NULL: that of from */
     const char *route[CPH_SIP_ROUTES_MAX]; /* outbound proxies, "sip:proxy;lr"; first is next hop */
     const char *type;
-    struct cph_span body;  /* the offer; empty: late offer */
-    const char *headers;   /* further whole lines "Name: value\r\n", or NULL */
+    struct cph_span body; /* the offer; empty: late offer */
+    const char *headers;  /* further whole lines "Name: value\r\n", or NULL */
     enum cph_sip_100rel rel;
-    const void *account;   /* handed to the hook, not looked into */
-    void *cookie;          /* comes back in events */
-    cph_time ring_limit;   /* give up (CANCEL) when unanswered, 0: 180 s */
+    const void *account; /* handed to the hook, not looked into */
+    void *cookie;        /* comes back in events */
+    cph_time ring_limit; /* give up (CANCEL) when unanswered, 0: 180 s */
 };
 
-CPH_API CPH_MUST_CHECK cph_err cph_sip_call_place(struct cph_sip_ua *ua, const struct cph_sip_place *p,
-                                                  cph_time now, uint32_t *call);
+CPH_API CPH_MUST_CHECK cph_err cph_sip_call_place(struct cph_sip_ua *ua,
+                                                  const struct cph_sip_place *p, cph_time now,
+                                                  uint32_t *call);
 
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_set_cookie(struct cph_sip_ua *ua, uint32_t call,
                                                        void *cookie);
 
-/** Answer an INCOMING call with 101 to 199. reliable: by 100rel (CPH_E_UNSUPPORTED if the peer cannot,
- *  CPH_E_STATE while an earlier one waits for its PRACK). */
+/** Answer an INCOMING call with 101 to 199. reliable: by 100rel (CPH_E_UNSUPPORTED if the peer
+ * cannot, CPH_E_STATE while an earlier one waits for its PRACK). */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_progress(struct cph_sip_ua *ua, uint32_t call,
                                                      unsigned status, const char *type,
                                                      struct cph_span body, bool reliable,
@@ -142,8 +149,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_call_reject(struct cph_sip_ua *ua, uint32
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_give_answer(struct cph_sip_ua *ua, uint32_t call,
                                                         uint32_t branch, const char *type,
                                                         struct cph_span body, cph_time now);
-/** A new offer in a standing call: re-INVITE, or UPDATE (also in early dialogs, RFC 3311). CPH_E_STATE
- *  while another offer is under way on either side. OFFER_DONE tells the outcome. */
+/** A new offer in a standing call: re-INVITE, or UPDATE (also in early dialogs, RFC 3311).
+ * CPH_E_STATE while another offer is under way on either side. OFFER_DONE tells the outcome. */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_offer(struct cph_sip_ua *ua, uint32_t call,
                                                   uint32_t branch, bool update, const char *type,
                                                   struct cph_span body, cph_time now);
@@ -162,11 +169,12 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_call_hangup(struct cph_sip_ua *ua, uint32
 /* What is known of a call's signalling, for the session's evidence. */
 struct cph_sip_call_info {
     bool outgoing, confirmed;
-    bool sips;            /* every URI that decides was sips: */
+    bool sips; /* every URI that decides was sips: */
     bool peer_100rel, peer_update, peer_timer;
     unsigned session_expires; /* 0: no session timer */
     bool we_refresh;
-    struct cph_sip_hop hop[CPH_SIP_HOPS_MAX]; /* distinct neighbours its messages went to and came from */
+    struct cph_sip_hop
+        hop[CPH_SIP_HOPS_MAX]; /* distinct neighbours its messages went to and came from */
     unsigned n_hops;
     struct cph_span call_id, local_uri, remote_uri, remote_target; /* live as long as the call */
 };
@@ -174,22 +182,26 @@ struct cph_sip_call_info {
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_info_get(const struct cph_sip_ua *ua, uint32_t call,
                                                      struct cph_sip_call_info *out);
 
-/* ---- registrations, OPTIONS --------------------------------------------------------------------------- */
+/* ---- registrations, OPTIONS
+ * --------------------------------------------------------------------------- */
 
 struct cph_sip_reg {
-    const char *registrar; /* "sip:example.org" or sips: */
-    const char *aor;       /* "sip:alice@example.org", display name allowed */
+    const char *registrar;                     /* "sip:example.org" or sips: */
+    const char *aor;                           /* "sip:alice@example.org", display name allowed */
     const char *contact[CPH_SIP_CONTACTS_MAX]; /* URIs; all NULL: our listener that fits */
     const char *route[CPH_SIP_ROUTES_MAX];
-    unsigned expires;      /* seconds, 0: 3600 */
+    unsigned expires; /* seconds, 0: 3600 */
     const void *account;
     void *cookie;
 };
 
-/** Register and keep registered (refresh before it ends, retry after failure) until unregistered. */
-CPH_API CPH_MUST_CHECK cph_err cph_sip_register(struct cph_sip_ua *ua, const struct cph_sip_reg *reg,
-                                                cph_time now, uint32_t *id);
-/** Remove our contacts at the registrar; REGISTERED with expires 0 (or FAILED) is the last event. */
+/** Register and keep registered (refresh before it ends, retry after failure) until unregistered.
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_sip_register(struct cph_sip_ua *ua,
+                                                const struct cph_sip_reg *reg, cph_time now,
+                                                uint32_t *id);
+/** Remove our contacts at the registrar; REGISTERED with expires 0 (or FAILED) is the last event.
+ */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_unregister(struct cph_sip_ua *ua, uint32_t id, cph_time now);
 
 /** Ask what `to` can do; OPTIONS_DONE follows with the id. */
