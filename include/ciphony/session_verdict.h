@@ -61,15 +61,17 @@ struct cph_hop_facts {
     char name[CPH_FACT_TEXT]; /* host, domain or pinned name, for the user */
 };
 
-/* How the keys came to the two ends. */
+/* How the keys came to the two ends. The last two are two ways, neither above the other. */
 enum cph_key_path {
     CPH_KEYS_UNKNOWN,
     CPH_KEYS_NONE,      /* there are none: plain RTP */
+    CPH_KEYS_MIXED,     /* first one way, then the other: judged as the worse of both */
     CPH_KEYS_SIGNALLED, /* written in signalling messages: who reads those has them (SDES) */
     CPH_KEYS_AGREED,    /* agreed between two ends, not readable by listening (DTLS) */
 };
 
-/* What ties agreed keys to the signalling. */
+/* What ties agreed keys to the signalling. For signalled keys there is nothing to tie: say the
+ * best, and likewise of validity. */
 enum cph_key_binding {
     CPH_BINDING_UNKNOWN,
     CPH_BINDING_MISMATCH,  /* the certificate is not the one promised */
