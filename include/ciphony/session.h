@@ -1,0 +1,206 @@
+/*
+ * Ciphony: one call as an engine: offers and answers, the keys of its media, its packets, and what
+ * was seen on the way. It speaks SDP text with whatever carries the call (SIP now), and packets
+ * with whatever holds the sockets. No I/O, no clock.
+ */
+#ifndef CPH_SESSION_H
+#define CPH_SESSION_H
+
+#include "ciphony/base.h"
+#include "ciphony/base_addr.h"
+#include "ciphony/base_wire.h"
+#include "ciphony/keying.h"
+#include "ciphony/sdp_offer.h"
+#include "ciphony/session_policy.h"
+#include "ciphony/session_ssm.h"
+#include "ciphony/session_verdict.h"
+
+struct cph_session;
+struct cph_srtp_engine; /* srtp.h */
+
+enum {
+    CPH_SESSION_STREAMS = 8,  /* media lines */
+    CPH_SESSION_BRANCHES = 8, /* answerers of one forked offer whose keys are kept at once */
+    CPH_SESSION_SDP = 16384,  /* an offer or answer of ours is never longer */
+    CPH_SESSION_WHY = 200,    /* a sentence with its NUL */
+};
+
+/* One media line as we wish it. */
+struct cph_session_media {
+    const char *kind;                   /* "audio" */
+    const struct cph_sdp_codec *codecs; /* borrowed as long as the session lives */
+    unsigned n_codecs;
+    unsigned ptime;           /* ms, 0: not said */
+    struct cph_addr local[2]; /* RTP, RTCP */
+    enum cph_sdp_dir direction;
+    bool rtcp_mux; /* offer it */
+};
+
+/* What the users keep about the certificate a stream was keyed with. mismatch: they keep another
+ * one for this peer, which ends the session. name: of the pin, for the user. */
+typedef enum cph_voucher cph_session_voucher_fn(void *ctx, struct cph_span cert_sha256,
+                                                char name[CPH_FACT_TEXT], bool *mismatch);
+
+struct cph_session_config {
+    const struct cph_env *env;
+    struct cph_srtp_engine *srtp; /* outlives the session */
+    struct cph_keying_cfg keying; /* env is filled in from above */
+    struct cph_policy policy;
+    const char *peer;                /* address of the peer as claimed; copied */
+    cph_session_voucher_fn *voucher; /* NULL: nobody vouches */
+    void *ctx;
+    bool portable_rtp_avp; /* offer RTP/AVP with keys (RFC 8643) even if required: for peers that
+                              refuse RTP/SAVP, whose answer must still have keys */
+};
+
+/** Copies cfg. CPH_E_CONFIG: the policy wants protection and no mechanism can give it. CPH_E_NOMEM,
+ *  CPH_E_LIMIT. */
+CPH_API CPH_MUST_CHECK cph_err cph_session_new(const struct cph_session_config *cfg,
+                                               const struct cph_session_media *media, unsigned n,
+                                               cph_time now, struct cph_session **out);
+CPH_API void cph_session_free(struct cph_session *s); /* wipes all keys; NULL is fine */
+
+/* ---- offer and answer
+ * --------------------------------------------------------------------------------- */
+
+/* Changes for the next offer or answer. CPH_E_ARGUMENT for a line that is not there. */
+CPH_API CPH_MUST_CHECK cph_err cph_session_direction(struct cph_session *s, unsigned stream,
+                                                     enum cph_sdp_dir direction);
+CPH_API CPH_MUST_CHECK cph_err cph_session_add(struct cph_session *s,
+                                               const struct cph_session_media *media,
+                                               unsigned *stream);
+CPH_API CPH_MUST_CHECK cph_err cph_session_remove(struct cph_session *s, unsigned stream);
+/** The next offer brings new keys (SDES) or a new association (DTLS: new tls-id). */
+CPH_API CPH_MUST_CHECK cph_err cph_session_rekey(struct cph_session *s);
+
+/** Write our offer or re-offer as SDP. CPH_E_STATE while one is pending. The text may hold keys. */
+CPH_API CPH_MUST_CHECK cph_err cph_session_offer(struct cph_session *s, cph_time now,
+                                                 struct cph_wr *out);
+/**
+ * Read the peer's offer or re-offer and write our answer. CPH_E_POLICY: nothing we may accept
+ * (answer 488; in a standing call what held goes on holding). CPH_E_MALFORMED, CPH_E_LIMIT,
+ * CPH_E_UNSUPPORTED: likewise. CPH_E_STATE: our own offer is pending (491).
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_session_answer(struct cph_session *s, struct cph_span offer,
+                                                  cph_time now, struct cph_wr *out);
+/**
+ * Read an answer to our offer. branch names the early dialog it came in (any number but 0, the
+ * caller's): each has keys of its own; the first takes the session's own instances, others are
+ * forked. The same branch may answer again (183, then 200); what the later one says holds.
+ * CPH_E_POLICY and others: this branch must not be used; after cph_session_choose() that ends the
+ * session. CPH_E_LIMIT over CPH_SESSION_BRANCHES.
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_session_finish(struct cph_session *s, uint32_t branch,
+                                                  struct cph_span answer, cph_time now);
+/** The call was answered on this branch: the others' keys are wiped. CPH_E_NOTFOUND. */
+CPH_API CPH_MUST_CHECK cph_err cph_session_choose(struct cph_session *s, uint32_t branch);
+/** This branch is over (its early dialog ended). Unknown is fine. */
+CPH_API void cph_session_drop(struct cph_session *s, uint32_t branch);
+/** Our pending offer was refused: what held before holds. */
+CPH_API void cph_session_rollback(struct cph_session *s);
+
+/** What is agreed for a line now (on the chosen branch, or the latest that answered). CPH_E_AGAIN
+ * before there is an answer; CPH_E_ARGUMENT. Views in *out live until the next offer or answer. */
+CPH_API CPH_MUST_CHECK cph_err cph_session_agreed(const struct cph_session *s, unsigned stream,
+                                                  struct cph_sdp_agreed *out);
+CPH_API unsigned cph_session_streams(const struct cph_session *s);
+
+/* ---- packets
+ * -------------------------------------------------------------------------------------------- */
+
+/**
+ * A datagram came to a local port of ours: component CPH_KEYING_RTP or _RTCP as to the port (with
+ * rtcp-mux RTCP is told apart here, RFC 5761 4). Keying packets go to the mechanisms (RFC 7983),
+ * SRTP is verified and decrypted, what comes before keys exist is kept for a bounded time. packet
+ * is changed in place and may be used again on return. What is good is taken with
+ * cph_session_take(). The error is the packet's, for counting: CPH_E_AUTH, CPH_E_REPLAY,
+ * CPH_E_POLICY (in clear), CPH_E_LIMIT, ...
+ */
+CPH_API cph_err cph_session_feed(struct cph_session *s, unsigned stream,
+                                 enum cph_keying_component component, const struct cph_addr *from,
+                                 uint8_t *packet, size_t n, cph_time now);
+
+struct cph_session_packet {
+    unsigned stream;
+    enum cph_keying_component component; /* what it is: RTP or RTCP */
+    uint32_t branch;                     /* 0 when we answered */
+    struct cph_span bytes;               /* plain; valid until the next call on the session */
+    cph_time came;                       /* when it arrived: early ones arrived before now */
+};
+/** The next plain packet for the media, oldest first; CPH_E_AGAIN. */
+CPH_API CPH_MUST_CHECK cph_err cph_session_take(struct cph_session *s,
+                                                struct cph_session_packet *out);
+
+/**
+ * Protect an RTP or RTCP packet for sending, in place, and say where it goes. p holds *n of cap
+ * bytes; leave room for CPH_SRTP_TRAILER_MAX more. component in: what it is; *port out: which of
+ * our ports it leaves by (with rtcp-mux always RTP). CPH_E_NOKEY: no keys yet, drop it;
+ * CPH_E_POLICY: it may not go; CPH_E_STATE: on hold or not agreed; CPH_E_EXPIRED.
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_session_protect(struct cph_session *s, unsigned stream,
+                                                   enum cph_keying_component component, uint8_t *p,
+                                                   size_t *n, size_t cap,
+                                                   enum cph_keying_component *port,
+                                                   struct cph_addr *to, cph_time now);
+/** The same two as an interface that names nothing else (session_ssm.h). Lives as long as s. */
+CPH_API const struct cph_ssm *cph_session_ssm(struct cph_session *s);
+
+/* A datagram of a keying mechanism that must go out. */
+struct cph_session_out {
+    unsigned stream;
+    enum cph_keying_component port;
+    struct cph_addr to;
+    struct cph_span bytes; /* valid until the next call on the session */
+};
+CPH_API CPH_MUST_CHECK cph_err cph_session_pull(struct cph_session *s, struct cph_session_out *out,
+                                                cph_time now);
+CPH_API cph_time cph_session_deadline(const struct cph_session *s);
+CPH_API void cph_session_tick(struct cph_session *s, cph_time now);
+
+/* ---- what happened
+ * ------------------------------------------------------------------------------------------ */
+
+enum cph_session_event_kind {
+    CPH_SESSION_KEYED,  /* a stream has keys in both directions; again after a re-key */
+    CPH_SESSION_PLAIN,  /* policy lets a stream go in clear */
+    CPH_SESSION_FAILED, /* the policy cannot be met or the peer is not who it should be: end the
+                           call */
+    CPH_SESSION_NOTICE, /* something the user should read */
+    CPH_SESSION_REKEY_WANTED, /* the lifetime of a key nears its end: cph_session_rekey() and
+                                 re-offer */
+};
+
+struct cph_session_event {
+    enum cph_session_event_kind kind;
+    unsigned stream;
+    uint32_t branch;
+    cph_err err;               /* FAILED: CPH_E_POLICY, CPH_E_CERT, CPH_E_TIMEOUT, ... */
+    char why[CPH_SESSION_WHY]; /* in words, with what to do where there is something to do */
+};
+CPH_API CPH_MUST_CHECK cph_err cph_session_event(struct cph_session *s,
+                                                 struct cph_session_event *out);
+
+/* Counted over all streams. */
+struct cph_session_counts {
+    uint64_t in, out; /* plain RTP packets given up and protected */
+    uint64_t rtcp_in, rtcp_out;
+    uint64_t keying_in, keying_out;
+    uint64_t early_kept, early_played, early_lost; /* media before keys */
+    uint64_t clear_refused;                        /* RTP where SRTP is due */
+    uint64_t auth_failed, replayed, unknown, malformed;
+};
+CPH_API struct cph_session_counts cph_session_counts(const struct cph_session *s);
+
+/* ---- evidence and verdict
+ * -------------------------------------------------------------------------------------- */
+
+/** The path of a message that carried an offer or answer (session_verdict.h). */
+CPH_API void cph_session_path(struct cph_session *s, const struct cph_hop_facts *hops, unsigned n,
+                              unsigned told);
+/** What the security manager learned about the peer. */
+CPH_API void cph_session_proof(struct cph_session *s, enum cph_peer_proof proof);
+/** All that was seen so far, and what it is worth now. */
+CPH_API void cph_session_evidence(const struct cph_session *s, struct cph_evidence *out);
+CPH_API void cph_session_verdict(const struct cph_session *s, struct cph_verdict *out);
+
+#endif

@@ -1,0 +1,121 @@
+#include "attach.h"
+
+#include <string.h>
+
+#include "ciphony/base_text.h"
+
+/* ---- a message of ours, seen by the manager
+ * --------------------------------------------------------- */
+
+/* The manager sees the header the stack acts on: both take it from the same index. */
+static struct cph_span header(void *ctx, const char *name, unsigned i)
+{
+    const struct cph_sip_msg *msg = ctx;
+    enum cph_sip_hdr id = cph_sip_hdr_find(cph_span_of(name));
+    struct cph_sip_iter it = { 0 };
+    struct cph_span value;
+
+    if (id == CPH_SIP_H_OTHER) {
+        for (size_t at = 0; at < msg->n_header; at++)
+            if (cph_span_iis(msg->header[at].name, name) && i-- == 0)
+                return msg->header[at].value;
+        return (struct cph_span){ 0 };
+    }
+    while (cph_sip_each(msg, id, &it, &value))
+        if (i-- == 0)
+            return value;
+    return (struct cph_span){ 0 };
+}
+
+static void view(const struct cph_sip_passing *p, struct cph_hop_facts *hop,
+                 char peer[CPH_ADDR_TEXT], struct cph_ssa_msg *out)
+{
+    const struct cph_sip_msg *msg = p->msg;
+    bool towards_us = p->hop && p->hop->incoming;
+
+    *out = (struct cph_ssa_msg){
+        .status = msg->is_request ? 0 : msg->status,
+        .method = msg->is_request ? msg->method_name : msg->cseq.method_name,
+        .uri = msg->is_request ? msg->uri.text : (struct cph_span){ 0 },
+        .call_id = msg->call_id,
+        .from_tag = msg->from.tag,
+        .to_tag = msg->to.tag,
+        .from_uri = msg->from.uri.text,
+        .to_uri = msg->to.uri.text,
+        .cseq = msg->cseq.number,
+        .body = msg->body,
+        .raw = p->raw,
+        .header = header,
+        .ctx = (void *)(uintptr_t)msg, /* the getter only reads */
+        .account = p->account,
+        .repeat = p->repeat,
+    };
+    if (!p->hop)
+        return;
+    cph_attach_hop_facts(p->hop, towards_us ? msg->from.uri.text : msg->to.uri.text, hop);
+    out->hop = hop;
+    out->peer = cph_span_of(cph_addr_text(&p->hop->peer, peer));
+}
+
+static enum cph_sip_verdict decision(const struct cph_ssa_out *out, struct cph_sip_reply *reply)
+{
+    reply->status = out->status;
+    reply->reason = out->reason;
+    reply->headers = out->headers;
+    switch (out->what) {
+    case CPH_SSA_PASS:
+        return CPH_SIP_PASS;
+    case CPH_SSA_REPLY:
+        return CPH_SIP_REPLY;
+    case CPH_SSA_RETRY:
+        return CPH_SIP_RETRY;
+    case CPH_SSA_DROP:
+    case CPH_SSA_REPLACE: /* no application of ours rewrites bodies: fail closed */
+        break;
+    }
+    return CPH_SIP_DROP;
+}
+
+static enum cph_sip_verdict on_receive(void *ctx, const struct cph_sip_passing *in, cph_time now,
+                                       struct cph_sip_reply *reply)
+{
+    struct cph_attach *a = ctx;
+    struct cph_hop_facts hop = { 0 };
+    char peer[CPH_ADDR_TEXT];
+    struct cph_ssa_msg msg;
+    struct cph_ssa_out out = { 0 };
+
+    view(in, &hop, peer, &msg);
+    cph_ssa_receive(a->manager, &msg, now, &out);
+    return decision(&out, reply);
+}
+
+static enum cph_sip_verdict on_send(void *ctx, const struct cph_sip_passing *out_msg, cph_time now,
+                                    struct cph_sip_reply *reply)
+{
+    struct cph_attach *a = ctx;
+    struct cph_hop_facts hop = { 0 };
+    char peer[CPH_ADDR_TEXT];
+    struct cph_ssa_msg msg;
+    struct cph_ssa_out out = { 0 };
+
+    view(out_msg, &hop, peer, &msg);
+    cph_ssa_send(a->manager, &msg, now, &out);
+    return decision(&out, reply);
+}
+
+void cph_attach_init(struct cph_attach *a, struct cph_manager *manager)
+{
+    *a = (struct cph_attach){ .manager = manager };
+    a->hook = (struct cph_sip_hook){ .ctx = a, .on_receive = on_receive, .on_send = on_send };
+}
+
+/* ---- hops as evidence
+ * --------------------------------------------------------------------------------- */
+
+static bool same_host(struct cph_span uri, const char *name)
+{
+    struct cph_sip_uri u;
+
+    return cph_sip_uri_parse(uri, &u) == CPH_OK && u.host.n > 0 && cph_span_iis(u.host, name);
+}
