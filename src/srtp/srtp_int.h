@@ -1,0 +1,312 @@
+/* The private face of the SRTP room. */
+#ifndef CPH_SRTP_INT_H
+#define CPH_SRTP_INT_H
+
+#include <string.h>
+
+#include "ciphony/srtp.h"
+
+struct cph_aes;
+struct cph_hmac_ctx;
+
+enum {
+    SRTP_AUTH_KEY = 20,   /* RFC 3711 5.2: n_a is 160 bits */
+    SRTP_HMAC = 20,       /* bytes of a whole HMAC-SHA1 */
+    SRTP_BATCH = 64,      /* packets on the CPU's lanes at once */
+    SRTP_RTP_HEADER = 12, /* RFC 3550 5.1 */
+    SRTP_RTCP_HEADER = 8, /* RFC 3711 3.4: what stays in clear */
+    SRTP_RTCP_WORD = 4,   /* E and SRTCP index */
+    SRTP_MB_KEYS = 1024,  /* bytes libipsec-mb wants for one expanded key */
+};
+
+#define SRTP_INDEX_END      (1ULL << 48) /* RFC 3711 3.3.1 */
+#define SRTP_RTCP_INDEX_END (1ULL << 31) /* RFC 3711 3.4 */
+
+/* ---- session keys ------------------------------------------------------------------------------
+ */
+
+/* RFC 3711 4.3: the session keys of SRTP, or of SRTCP, that one master key gives for one r. */
+struct srtp_session {
+    uint8_t mb[SRTP_MB_KEYS] __attribute__((aligned(64))); /* expanded, libipsec-mb only */
+    uint64_t salt_hi, salt_lo; /* session salt as big-endian numbers, zeros to the right */
+    uint64_t r;                /* index DIV key derivation rate */
+    struct cph_aes *enc, *dec; /* OpenSSL only; AES-CM has only enc */
+    struct cph_hmac_ctx *mac;  /* OpenSSL only */
+    void *block;               /* what calloc gave */
+};
+
+enum srtp_label { SRTP_LABEL_RTP = 0, SRTP_LABEL_RTCP = 3 }; /* RFC 3711 4.3.1, 4.3.2 */
+
+/** n bytes of AES-CM PRF output. prf is AES-CTR under the master key. RFC 3711 4.3.3. */
+cph_err srtp_prf(struct cph_aes *prf, const struct cph_secret *salt, unsigned label, uint64_t r,
+                 uint8_t *out, size_t n);
+
+/* ---- ciphers of an engine ----------------------------------------------------------------------
+ */
+
+/* Two rows: libipsec-mb and OpenSSL. None but open and close allocates. */
+struct srtp_ops {
+    cph_err (*open)(const struct cph_srtp_suite *suite, enum cph_srtp_dir dir,
+                    struct srtp_session *ss);
+    void (*close)(struct srtp_session *ss);
+    /* auth is empty for AEAD, enc for the NULL cipher */
+    cph_err (*key)(struct cph_srtp_engine *e, struct srtp_session *ss, struct cph_span enc,
+                   struct cph_span auth);
+    cph_err (*ctr)(struct cph_srtp_engine *e, struct srtp_session *ss, size_t key_n,
+                   const uint8_t iv[16], uint8_t *p, size_t n);
+    cph_err (*hmac)(struct cph_srtp_engine *e, struct srtp_session *ss, const uint8_t *p, size_t n,
+                    uint8_t out[SRTP_HMAC]);
+    cph_err (*seal)(struct cph_srtp_engine *e, struct srtp_session *ss, size_t key_n,
+                    const uint8_t iv[16], struct cph_span aad, uint8_t *p, size_t n, uint8_t *tag);
+    /* on CPH_E_AUTH p holds the ciphertext again */
+    cph_err (*unseal)(struct cph_srtp_engine *e, struct srtp_session *ss, size_t key_n,
+                      const uint8_t iv[16], struct cph_span aad, uint8_t *p, size_t n,
+                      const uint8_t *tag);
+};
+
+extern const struct srtp_ops srtp_ops_openssl, srtp_ops_mb;
+
+struct srtp_mb; /* the managers and jobs of libipsec-mb */
+
+struct cph_srtp_engine {
+    const struct srtp_ops *ops;
+    struct srtp_mb *mb; /* NULL: OpenSSL */
+    uint32_t good;      /* bit i: suite i of the table gave its known answers */
+    uint64_t epoch;     /* of staged batches */
+};
+
+/** CPH_E_UNSUPPORTED if this CPU lacks what it needs. */
+cph_err srtp_mb_new(struct srtp_mb **out);
+void srtp_mb_free(struct srtp_mb *mb);
+const char *srtp_mb_name(const struct srtp_mb *mb);
+/** The op alone, by the single call for it. */
+cph_err srtp_single(struct cph_srtp_op *op);
+/** Run all of the batch; see cph_srtp_batch. */
+void srtp_mb_batch(struct cph_srtp_engine *e, struct cph_srtp_op *ops, size_t n);
+
+/* ---- transforms ---------------------------------------------------------------------------------
+ */
+
+struct srtp_key;
+
+/* A packet on its way: what parsing found, before anything has moved. */
+struct srtp_pass {
+    struct srtp_key *key;
+    struct srtp_session *ss;
+    uint64_t index;
+    uint32_t ssrc;
+    size_t header; /* bytes in clear, header extension included */
+    size_t n;      /* header and payload, without the trailer */
+    bool clear;    /* the payload is not encrypted */
+};
+
+/* seal writes payload and trailer but the MKI; open checks the tag and decrypts. Both leave
+ * pkt->n alone. open restores the packet if it fails. */
+struct cph_srtp_transform {
+    bool aead;
+    cph_err (*rtp_seal)(struct cph_srtp *s, const struct srtp_pass *pass, uint8_t *p);
+    cph_err (*rtp_open)(struct cph_srtp *s, const struct srtp_pass *pass, uint8_t *p);
+    cph_err (*rtcp_seal)(struct cph_srtp *s, const struct srtp_pass *pass, uint8_t *p);
+    cph_err (*rtcp_open)(struct cph_srtp *s, const struct srtp_pass *pass, uint8_t *p);
+};
+
+extern const struct cph_srtp_transform srtp_transform_cm, srtp_transform_gcm;
+
+struct cph_srtp_kat {
+    const uint8_t *rtp, *rtcp; /* what protecting the packets of suites.c gives */
+    size_t rtp_n, rtcp_n;
+};
+
+/** Protect and unprotect the known packets; CPH_E_CRYPTO if any byte differs. */
+cph_err srtp_kat_run(struct cph_srtp_engine *e, const struct cph_srtp_suite *suite);
+
+/* ---- streams ------------------------------------------------------------------------------------
+ */
+
+/* A stream's place in its index space: the highest index, and what was seen just below it. */
+struct srtp_window {
+    uint64_t top;   /* highest index, once started; before, ROC times 2^16 */
+    uint64_t *seen; /* ring of bits, bit (index mod size) */
+    bool started;
+};
+
+struct srtp_stream {
+    uint32_t ssrc;
+    struct srtp_window rtp, rtcp;
+    uint64_t rtcp_next;            /* sender: the next SRTCP index */
+    uint64_t pend_epoch, pend_top; /* batch: highest index if all staged packets are good */
+};
+
+struct srtp_key {
+    struct cph_srtp_key master;
+    struct cph_aes *prf; /* only with a key derivation rate */
+    /* In use, and the last other r asked for; the second only with a key derivation rate. */
+    struct srtp_session *rtp, *rtp_other, *rtcp, *rtcp_other;
+    uint64_t rtp_used, rtcp_used; /* packets */
+};
+
+struct cph_srtp {
+    struct cph_srtp_engine *engine;
+    const struct cph_srtp_suite *suite;
+    enum cph_srtp_dir dir;
+    uint8_t tag_n, rtcp_tag_n, mki_n; /* tag_n 0: SRTP is not authenticated */
+    bool clear_rtp, clear_rtcp;
+    bool derives; /* there is a key derivation rate: 2^kdr_shift */
+    unsigned kdr_shift;
+    unsigned window;    /* packets */
+    uint64_t ring_mask; /* bits of a window's ring, less one */
+    struct srtp_key *key[CPH_SRTP_KEYS_MAX];
+    size_t n_keys, in_use; /* in_use: what a sender sends under */
+    struct srtp_stream *stream;
+    size_t n_streams, cap_streams;
+    struct srtp_stream *last; /* found last; never NULL once a stream exists */
+    uint32_t *slot;           /* hash of SSRC to 1 + place in stream */
+    uint32_t slot_mask;
+    struct cph_srtp *pair; /* holds the same key for the other direction */
+};
+
+struct srtp_stream *srtp_stream_find(const struct cph_srtp *s, uint32_t ssrc); /* NULL if unknown */
+/** Bind an SSRC that is not known yet. CPH_E_LIMIT; CPH_E_POLICY if the paired context has it. */
+cph_err srtp_stream_bind(struct cph_srtp *s, uint32_t ssrc, struct srtp_stream **out);
+/** May it be bound? The same errors, nothing done. */
+cph_err srtp_stream_room(const struct cph_srtp *s, uint32_t ssrc);
+
+/* ---- the index ----------------------------------------------------------------------------------
+ */
+
+/* RFC 3711 3.3.1 and appendix A: the index with this SEQ that is closest to the highest so far. */
+static inline uint64_t srtp_index_guess(const struct srtp_window *w, uint64_t top, uint16_t seq)
+{
+    int32_t d = (int16_t)(uint16_t)(seq - (uint16_t)top);
+
+    if (!w->started)
+        return (top & ~0xffffULL) | seq;
+    if (d == -32768 &&
+        (top & 0x8000) == 0) /* as far up as down: appendix A stays in the same ROC */
+        d = 32768;
+    if (d < 0 && top < (uint64_t)-d) /* there is no ROC before 0: SEQ went ahead */
+        return seq;
+    return top + (uint64_t)(int64_t)d;
+}
+
+/* RFC 3711 3.3.2: seen already, or too old to know? */
+static inline bool srtp_window_refuses(const struct cph_srtp *s, const struct srtp_window *w,
+                                       uint64_t index)
+{
+    uint64_t at = index & s->ring_mask;
+
+    if (!w->started || index > w->top)
+        return false;
+    return w->top - index >= s->window || (w->seen[at >> 6] >> (at & 63) & 1);
+}
+
+/** Forget the bits of the indices above the top, up to index. */
+void srtp_window_slide(const struct cph_srtp *s, struct srtp_window *w, uint64_t index);
+
+static inline void srtp_window_mark(const struct cph_srtp *s, struct srtp_window *w, uint64_t index)
+{
+    uint64_t at = index & s->ring_mask;
+
+    if (!w->started || index > w->top + 1) {
+        srtp_window_slide(s, w, index);
+    } else if (index == w->top + 1) {
+        w->seen[at >> 6] &= ~(1ULL << (at & 63));
+        w->top = index;
+    }
+    w->seen[at >> 6] |= 1ULL << (at & 63);
+}
+
+/* ---- packets ------------------------------------------------------------------------------------
+ */
+
+static inline uint32_t srtp_be32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static inline void srtp_put_be32(uint8_t *p, uint32_t v)
+{
+    v = __builtin_bswap32(v);
+    memcpy(p, &v, sizeof v);
+}
+
+static inline void srtp_put_be64(uint8_t *p, uint64_t v)
+{
+    v = __builtin_bswap64(v);
+    memcpy(p, &v, sizeof v);
+}
+
+/* RFC 3711 4.1.1: IV = (k_s * 2^16) XOR (SSRC * 2^64) XOR (i * 2^16) */
+static inline void srtp_iv_cm(const struct srtp_session *ss, uint32_t ssrc, uint64_t index,
+                              uint8_t iv[16])
+{
+    srtp_put_be64(iv, ss->salt_hi ^ ssrc);
+    srtp_put_be64(iv + 8, ss->salt_lo ^ index << 16);
+}
+
+/* RFC 7714 8.1 and 9.1: salt XOR 00 00 | SSRC | ROC | SEQ, or 00 00 | SSRC | 00 00 | index */
+static inline void srtp_iv_gcm(const struct srtp_session *ss, uint32_t ssrc, uint64_t index,
+                               uint8_t iv[16])
+{
+    srtp_put_be64(iv, ss->salt_hi ^ (uint64_t)ssrc << 16 ^ index >> 32);
+    srtp_put_be64(iv + 8, ss->salt_lo ^ index << 32);
+}
+
+/* Equal in time that depends on n only. */
+static inline bool srtp_tag_eq(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    unsigned diff = 0;
+
+    for (size_t i = 0; i < n; i++)
+        diff |= (unsigned)(a[i] ^ b[i]);
+    return diff == 0;
+}
+
+/* RFC 3550 5.1: fixed header, CSRCs, header extension. */
+static inline cph_err srtp_rtp_header(const uint8_t *p, size_t n, size_t *header)
+{
+    size_t h = SRTP_RTP_HEADER;
+
+    if (n < h)
+        return CPH_E_TRUNCATED;
+    if (n > CPH_SRTP_PACKET_MAX)
+        return CPH_E_LIMIT;
+    if (p[0] >> 6 != 2)
+        return CPH_E_MALFORMED;
+    h += 4 * (size_t)(p[0] & 15);
+    if (p[0] & 0x10) {
+        if (n < h + 4)
+            return CPH_E_TRUNCATED;
+        h += 4 + 4 * (size_t)(p[h + 2] << 8 | p[h + 3]);
+    }
+    if (n < h)
+        return CPH_E_TRUNCATED;
+    *header = h;
+    return CPH_OK;
+}
+
+static inline uint16_t srtp_rtp_seq(const uint8_t *p)
+{
+    return (uint16_t)(p[2] << 8 | p[3]);
+}
+
+/** The keys for this index; derives them if they are not at hand. */
+cph_err srtp_session_for(struct cph_srtp *s, struct srtp_key *key, bool rtcp, uint64_t index,
+                         struct srtp_session **out);
+/** The key a received packet names; CPH_E_NOKEY. */
+cph_err srtp_key_of(const struct cph_srtp *s, const uint8_t *mki, struct srtp_key **out);
+
+/* The steps of a single RTP packet, shared with batches. None changes the packet but send_mki. */
+
+/** Parse, find or bind the stream, take the index: all a sender does before the cipher. */
+cph_err srtp_send_begin(struct cph_srtp *s, const struct cph_srtp_pkt *pkt, struct srtp_pass *pass);
+void srtp_send_end(struct cph_srtp *s, struct cph_srtp_pkt *pkt, const struct srtp_pass *pass);
+/** Parse, look at MKI, lifetime, index and window: all a receiver does before the cipher.
+ *  *stream is NULL for an SSRC not bound yet. */
+cph_err srtp_recv_begin(struct cph_srtp *s, const struct cph_srtp_pkt *pkt, struct srtp_pass *pass,
+                        struct srtp_stream **stream);
+/** The tag was good: only now anything moves. */
+cph_err srtp_recv_commit(struct cph_srtp *s, const struct srtp_pass *pass,
+                         struct srtp_stream *stream);
+
+#endif
