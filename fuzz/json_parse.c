@@ -4,6 +4,8 @@
 #include "ciphony/base_text.h"
 #include "ciphony/json.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
 static void write_again(struct cph_span text)
 {
     struct cph_buf line = { .limit = 1 << 20 };

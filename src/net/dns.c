@@ -97,7 +97,7 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writa
 static cph_err dns_new(struct cph_net *net)
 {
     struct net_dns *dns = calloc(1, sizeof *dns);
-    struct ares_options opt = { .timeout = NET_DNS_TRY_MS,
+    struct ares_options opt = { .timeout = net->dns_try_ms,
                                 .tries = NET_DNS_TRIES,
                                 .ndomains =
                                     0, /* names are absolute: a search list could lead elsewhere */

@@ -236,6 +236,7 @@ cph_err cph_net_new(const struct cph_env *env, struct cph_net **out)
         return CPH_E_NOMEM;
     net->env = env;
     net->timer_fd = -1;
+    net->dns_try_ms = NET_DNS_TRY_MS;
     net->armed = CPH_TIME_NEVER;
     err = set_up(net);
     if (err) {

@@ -64,6 +64,7 @@ struct cph_net {
     cph_net_signal_fn *sig_fn;
     void *sig_arg;
     struct net_dns *dns;
+    int dns_try_ms; /* NET_DNS_TRY_MS; tests have less patience */
 };
 
 /** Hang h into the loop. From then on it is ended by net_close() alone. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <termios.h>
 #include <unistd.h>
@@ -55,21 +56,36 @@ static void watch_release(struct net_handle *h)
     free(h);
 }
 
-static cph_err watch(struct cph_net *net, struct cph_net_watch *w, short what, event_callback_fn fn)
+/* Plain files and /dev/null are always ready and cannot be waited for; ask before the library
+ * complains. */
+static cph_err waitable(int fd)
 {
+    struct epoll_event ev = { .events = EPOLLIN };
+    int ep = epoll_create1(EPOLL_CLOEXEC);
     cph_err err = CPH_OK;
 
-    w->ev = event_new(net->base, w->fd, (short)(what | EV_PERSIST), fn, w);
-    if (!w->ev) {
-        err = CPH_E_NOMEM;
-    } else {
-        errno = 0;
-        if (event_add(w->ev, NULL) != 0) {
-            err = errno ? net_err(errno) : CPH_E_IO;
-            event_free(w->ev);
-        }
+    if (ep < 0)
+        return net_err(errno);
+    if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev) < 0)
+        err = net_err(errno);
+    (void)close(ep);
+    return err;
+}
+
+static cph_err watch(struct cph_net *net, struct cph_net_watch *w, short what, event_callback_fn fn)
+{
+    cph_err err = waitable(w->fd);
+
+    if (err == CPH_OK) {
+        w->ev = event_new(net->base, w->fd, (short)(what | EV_PERSIST), fn, w);
+        if (!w->ev)
+            err = CPH_E_NOMEM;
+        else if (event_add(w->ev, NULL) != 0)
+            err = CPH_E_IO;
     }
     if (err) {
+        if (w->ev)
+            event_free(w->ev);
         free(w);
         return err;
     }

@@ -8,8 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ciphony/base_wire.h"
-
 /* An absolute path in an environment variable, or NULL; the XDG rules say that others are ignored.
  */
 static const char *absolute(const char *name)
@@ -68,21 +66,18 @@ static cph_err check_dir(struct cph_store *s, const char *dir)
     return CPH_OK;
 }
 
-/* Look at the open file, not at its name: nobody can change it in between. */
-static cph_err check_file(struct cph_store *s, int fd)
+static cph_err check_file(struct cph_store *s, const struct stat *st)
 {
-    struct stat st;
-
-    if (fstat(fd, &st) < 0)
-        return store_fail(s, CPH_E_STORE, "%s: %s", s->path, strerror(errno));
-    if (!S_ISREG(st.st_mode))
+    if (S_ISLNK(st->st_mode))
+        return store_fail(s, CPH_E_STORE, "%s is a link; name the file itself", s->path);
+    if (!S_ISREG(st->st_mode))
         return store_fail(s, CPH_E_STORE, "%s is not a plain file; move it away", s->path);
-    if (st.st_uid != geteuid())
+    if (st->st_uid != geteuid())
         return store_fail(s, CPH_E_STORE, "%s belongs to another user; use a store of your own",
                           s->path);
-    if ((st.st_mode & (S_IRWXG | S_IRWXO)) == 0)
+    if ((st->st_mode & (S_IRWXG | S_IRWXO)) == 0)
         return CPH_OK;
-    if (fchmod(fd, 0600) < 0)
+    if (chmod(s->path, 0600) < 0)
         return store_fail(s, CPH_E_STORE, "%s is open to others and cannot be closed to them: %s",
                           s->path, strerror(errno));
     cph_log(s->env, CPH_LOG_WARN, "store",
@@ -91,12 +86,30 @@ static cph_err check_file(struct cph_store *s, int fd)
     return CPH_OK;
 }
 
+/* The directory is ours alone, so nobody changes the file between looking and opening. It is looked
+ * at by name: closing a descriptor of it would drop the locks which this process may hold on it
+ * elsewhere. */
+static cph_err present(struct cph_store *s)
+{
+    struct stat st;
+    int fd;
+
+    if (lstat(s->path, &st) == 0)
+        return check_file(s, &st);
+    fd = open(s->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        (void)close(fd);
+        return CPH_OK;
+    }
+    if (errno == EEXIST && lstat(s->path, &st) == 0) /* another process of ours was faster */
+        return check_file(s, &st);
+    return store_fail(s, CPH_E_STORE, "%s cannot be made: %s", s->path, strerror(errno));
+}
+
 cph_err store_file(struct cph_store *s)
 {
     char dir[CPH_STORE_PATH];
     char *slash;
-    cph_err err;
-    int fd;
 
     memcpy(dir, s->path, sizeof dir);
     slash = strrchr(dir, '/');
@@ -107,13 +120,5 @@ cph_err store_file(struct cph_store *s)
     if (slash && slash != dir)
         CPH_TRY(make_dirs(s, dir));
     CPH_TRY(check_dir(s, dir));
-    fd = open(s->path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600);
-    if (fd < 0 && errno == ELOOP)
-        return store_fail(s, CPH_E_STORE, "%s is a link; name the file itself", s->path);
-    if (fd < 0)
-        return store_fail(s, CPH_E_STORE, "%s cannot be opened for writing: %s", s->path,
-                          strerror(errno));
-    err = check_file(s, fd);
-    (void)close(fd); /* nobody holds a lock yet that this could drop: see cph_store_open() */
-    return err;
+    return present(s);
 }
