@@ -50,4 +50,4 @@ issue nosign middle '/CN=nosign' "basicConstraints=CA:FALSE\nkeyUsage=keyAgreeme
 cat leaf.pem middle.pem > leaf_chain.pem
 cat client.pem middle.pem > client_chain.pem
 cat expired.pem middle.pem > expired_chain.pem
-for k in root stranger middle expired future mail sipeku noca sha1 nosign; do rm $k.key; done
+for k in root stranger middle future mail sipeku noca sha1 nosign; do rm $k.key; done

@@ -1,0 +1,94 @@
+#include "stream_int.h"
+
+#include <string.h>
+
+#include "ciphony/base_text.h"
+
+/* ---- in: from feed to the library ---------------------------------------------------------------
+ */
+
+static int pipe_read(BIO *bio, char *buf, int cap)
+{
+    struct cph_stream *s = BIO_get_data(bio);
+    struct cph_span have = s->kind == CPH_STREAM_DTLS ? s->datagram : cph_buf_view(&s->in);
+    size_t n = have.n < (size_t)cap ? have.n : (size_t)cap;
+
+    BIO_clear_retry_flags(bio);
+    if (n == 0) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    memcpy(buf, have.p, n);
+    if (s->kind == CPH_STREAM_DTLS)
+        s->datagram = (struct cph_span){ NULL, 0 }; /* one read, one datagram */
+    else
+        cph_buf_drop(&s->in, n);
+    return (int)n;
+}
+
+/* ---- out: from the library to pull --------------------------------------------------------------
+ */
+
+static int write_datagram(struct cph_stream *s, const char *buf, int n)
+{
+    uint8_t framed[2 + CPH_STREAM_DATAGRAM];
+
+    if (n > CPH_STREAM_DATAGRAM)
+        return -1;
+    framed[0] = (uint8_t)(n >> 8);
+    framed[1] = (uint8_t)n;
+    memcpy(framed + 2, buf, (size_t)n);
+    /* A full queue loses datagrams, as networks do; the handshake sends them again. */
+    if (cph_buf_put(&s->out, (struct cph_span){ framed, 2 + (size_t)n }) == CPH_OK)
+        s->counts.datagrams_out++;
+    return n;
+}
+
+static int pipe_write(BIO *bio, const char *buf, int n)
+{
+    struct cph_stream *s = BIO_get_data(bio);
+
+    BIO_clear_retry_flags(bio);
+    if (n <= 0)
+        return 0;
+    if (s->kind == CPH_STREAM_DTLS)
+        return write_datagram(s, buf, n);
+    if (cph_buf_put(&s->out, (struct cph_span){ (const uint8_t *)buf, (size_t)n }) != CPH_OK) {
+        BIO_set_retry_write(bio);
+        return -1;
+    }
+    return n;
+}
+
+static long pipe_ctrl(BIO *bio, int cmd, long num, void *ptr)
+{
+    struct cph_stream *s = BIO_get_data(bio);
+
+    (void)num;
+    switch (cmd) {
+    case BIO_CTRL_FLUSH:
+        return 1;
+    case BIO_CTRL_DGRAM_SET_NEXT_TIMEOUT:
+        stream_timer_moved(s, ptr);
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+cph_err stream_pipe_attach(struct cph_stream *s)
+{
+    BIO *bio;
+
+    s->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "ciphony pipe");
+    if (!s->method || !BIO_meth_set_read(s->method, pipe_read) ||
+        !BIO_meth_set_write(s->method, pipe_write) || !BIO_meth_set_ctrl(s->method, pipe_ctrl))
+        return CPH_E_NOMEM;
+    bio = BIO_new(s->method);
+    if (!bio)
+        return CPH_E_NOMEM;
+    BIO_set_data(bio, s);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(s->ssl, bio, bio); /* moved */
+    return CPH_OK;
+}
