@@ -3,37 +3,13 @@
 #define CPH_IDENTITY_DEVICE_H
 
 #include "ciphony/base.h"
+#include "ciphony/crypto_key.h"
 
 struct cph_store;
-struct cph_key;
-struct cph_cert;
 
 enum {
-    CPH_FP_MAX = 64,    /* bytes: SHA-512 */
-    CPH_FP_TEXT = 216,  /* "sha-512 " and 64 bytes as "AB:", with the NUL */
     CPH_PEER_MAX = 256, /* bytes of a peer's name with the NUL */
 };
-
-/* ---- fingerprints as users read and type them ----------------------------------------------- */
-
-/* RFC 8122 5: a hash over the certificate's DER form. */
-struct cph_device_fp {
-    char alg[16]; /* "sha-256", "sha-384" or "sha-512" */
-    uint8_t fp[CPH_FP_MAX];
-    size_t n;
-};
-
-/** "sha-256 AB:CD:.."; returns out, which takes CPH_FP_TEXT bytes. */
-CPH_API const char *cph_device_fp_text(const struct cph_device_fp *fp, char *out);
-/**
- * Digits of either case, in pairs with colons or without any. CPH_E_UNSUPPORTED: an algorithm other
- * than the three (sha-1 and md5 vouch for nothing). CPH_E_MALFORMED: digits or length.
- */
-CPH_API CPH_MUST_CHECK cph_err cph_device_fp_parse(struct cph_span alg, struct cph_span digits,
-                                                   struct cph_device_fp *out);
-/** The fingerprint of a certificate in DER. CPH_E_UNSUPPORTED, CPH_E_CRYPTO. */
-CPH_API CPH_MUST_CHECK cph_err cph_device_fp_of(const char *alg, struct cph_span der,
-                                                struct cph_device_fp *out);
 
 /* ---- the own device ------------------------------------------------------------------------- */
 
@@ -51,9 +27,8 @@ CPH_API void cph_device_free(struct cph_device *d); /* NULL is fine */
 /** Owned by d. */
 CPH_API const struct cph_key *cph_device_key(const struct cph_device *d);
 CPH_API const struct cph_cert *cph_device_cert(const struct cph_device *d);
-CPH_API struct cph_span cph_device_cert_der(const struct cph_device *d);
-/** SHA-256 over the certificate. */
-CPH_API const struct cph_device_fp *cph_device_fp(const struct cph_device *d);
+/** SHA-256 over the certificate, RFC 8122 5. */
+CPH_API const struct cph_fingerprint *cph_device_fingerprint(const struct cph_device *d);
 
 /* ---- the peers' devices --------------------------------------------------------------------- */
 
@@ -64,8 +39,8 @@ enum cph_pin_how {
 };
 
 struct cph_pin {
-    char peer[CPH_PEER_MAX]; /* as cph_peer_name() writes it */
-    struct cph_device_fp fp;
+    char peer[CPH_PEER_MAX];   /* as cph_peer_name() writes it */
+    struct cph_fingerprint fp; /* sha-256 or better */
     enum cph_pin_how how;
     char by[CPH_PEER_MAX]; /* who or what added it, in words */
     int64_t since;         /* wall clock seconds */
@@ -79,13 +54,14 @@ struct cph_pin {
  */
 CPH_API CPH_MUST_CHECK cph_err cph_peer_name(struct cph_span uri, char *out);
 
-/** Add or replace. peer is normalised. CPH_E_MALFORMED (the peer's name), CPH_E_STORE. */
+/** Add or replace. peer is normalised. CPH_E_MALFORMED (the peer's name), CPH_E_POLICY (a hash that
+ * vouches for nothing: sha-1), CPH_E_STORE. */
 CPH_API CPH_MUST_CHECK cph_err cph_pins_add(struct cph_store *store, const struct cph_env *env,
-                                            struct cph_span peer, const struct cph_device_fp *fp,
+                                            struct cph_span peer, const struct cph_fingerprint *fp,
                                             enum cph_pin_how how, const char *by);
 /** Remove one, or with fp NULL all of the peer. CPH_E_NOTFOUND. n (may be NULL): how many. */
 CPH_API CPH_MUST_CHECK cph_err cph_pins_remove(struct cph_store *store, struct cph_span peer,
-                                               const struct cph_device_fp *fp, size_t *n);
+                                               const struct cph_fingerprint *fp, size_t *n);
 typedef cph_err cph_pins_fn(void *arg, const struct cph_pin *pin);
 /** Every pin, or those of one peer (an empty span: all). */
 CPH_API CPH_MUST_CHECK cph_err cph_pins_each(struct cph_store *store, struct cph_span peer,
@@ -108,6 +84,13 @@ struct cph_pin_check {
  * authenticates. Writes nothing. An error is not "unknown": treat it as a mismatch.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_pins_check(struct cph_store *store, struct cph_span peer,
-                                              struct cph_span cert_der, struct cph_pin_check *out);
+                                              const struct cph_cert *cert,
+                                              struct cph_pin_check *out);
+/** The same with a fingerprint in place of the certificate. Pins with another hash cannot be
+ * compared with it and count as others: prefer cph_pins_check() where the certificate is at hand.
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_pins_check_fp(struct cph_store *store, struct cph_span peer,
+                                                 const struct cph_fingerprint *fp,
+                                                 struct cph_pin_check *out);
 
 #endif
