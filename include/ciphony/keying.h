@@ -106,6 +106,9 @@ enum cph_keying_note {
     CPH_KEYING_NOTE_WEAK_HASH = 1 << 11,       /* sha-1 or less was the only fingerprint: refused */
     CPH_KEYING_NOTE_SHORT_TAG = 1 << 12,       /* a tag of 32 bits */
     CPH_KEYING_NOTE_RIVAL_HANDSHAKE = 1 << 13, /* somebody else tried to handshake on our port */
+    CPH_KEYING_NOTE_KEY_SHARED =
+        1 << 15, /* forked: other answerers of our offer know our sending key */
+    CPH_KEYING_NOTE_LOWER_METHOD = 1 << 16, /* a later exchange moved to a method we like less */
     CPH_KEYING_NOTE_DOWNGRADE_REFUSED = 1 << 14, /* a re-offer wanted less and was turned down */
 };
 
@@ -217,7 +220,10 @@ struct cph_keying_method {
     cph_err (*finish)(struct cph_keying *k, const struct cph_keying_remote *answer);
     /** The pending offer was refused or is over: what held before holds. RFC 4568 7.1.4. */
     void (*rollback)(struct cph_keying *k);
-    /** Another answerer of the pending first offer: an instance of its own, same offer. */
+    /** Bring new keys with the next offer or answer, at the same address. May be NULL. */
+    void (*renew)(struct cph_keying *k);
+    /** Another answerer of our first offer: an instance of its own, same offer, no keys yet.
+     *  CPH_E_STATE once there was another exchange. */
     cph_err (*fork)(const struct cph_keying *k, struct cph_keying **out);
 
     /** One packet that claims() said is ours. An error is the packet's, not the instance's. May be
@@ -327,6 +333,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_nego_answer(struct cph_nego *n,
 CPH_API CPH_MUST_CHECK cph_err cph_nego_finish(struct cph_nego *n,
                                                const struct cph_keying_remote *answer);
 CPH_API void cph_nego_rollback(struct cph_nego *n);
+/** Bring new keys with the next offer or answer (re-key; after a fork). */
+CPH_API void cph_nego_renew(struct cph_nego *n);
 
 CPH_API void cph_nego_status(const struct cph_nego *n, struct cph_nego_status *out);
 CPH_API void cph_nego_evidence(const struct cph_nego *n, struct cph_keying_evidence *out);
