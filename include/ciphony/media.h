@@ -185,13 +185,14 @@ CPH_API CPH_MUST_CHECK cph_err cph_media_flow_sink(struct cph_media_flow *f,
                                                    struct cph_media_sink *s);
 
 /** A plain RTP or RTCP packet from the peer (after SRTP). Bad ones are counted and their error
- * returned for the log; no error harms the flow. Allocates only when a payload type is met first.
+ * returned for the log; no error harms the flow. Allocates nothing.
  */
 CPH_API cph_err cph_media_flow_feed(struct cph_media_flow *f, struct cph_span rtp, cph_time now);
 CPH_API cph_err cph_media_flow_feed_rtcp(struct cph_media_flow *f, struct cph_span rtcp,
                                          cph_time now);
 
-/** The next tick or report. Ticks lie on multiples of 20 ms after the first cph_media_flow_set. */
+/** The next tick or report; after the first cph_media_flow_set it is at once. Ticks lie on
+ * multiples of 20 ms after the first of them. */
 CPH_API cph_time cph_media_flow_deadline(const struct cph_media_flow *f);
 /** Do what is due: at most four frames; older ones are given up, the phase stays. */
 CPH_API void cph_media_flow_tick(struct cph_media_flow *f, cph_time now);
@@ -211,7 +212,8 @@ CPH_API void cph_media_flow_stats(const struct cph_media_flow *f, cph_time now,
 /** Send silence instead of the source, which goes on being read. */
 CPH_API void cph_media_flow_mute(struct cph_media_flow *f, bool mute);
 /** Queue keys, e.g. "123#". CPH_E_UNSUPPORTED if the peer takes no telephone-event, CPH_E_MALFORMED
- * for another character, CPH_E_LIMIT over 32 waiting. All or nothing. duration_ms 0: 100. */
+ * for another character, CPH_E_LIMIT over 32 waiting. All or nothing. duration_ms 0: 100; else
+ * brought into 40..1000. */
 CPH_API CPH_MUST_CHECK cph_err cph_media_flow_digits(struct cph_media_flow *f, const char *digits,
                                                      unsigned duration_ms);
 /** Play this source only (several answer a forked call). By default the flow stays with the source

@@ -1,0 +1,176 @@
+/* PCMU and PCMA: ITU-T G.711, RFC 3551 4.5.14. One byte a sample, no state. */
+#include <stdlib.h>
+
+#include "media_int.h"
+
+enum {
+    ULAW_BIAS = 132, /* 33 in 14 bits, here in 16: moves the segment borders to powers of two */
+    ULAW_CLIP = 32635,
+};
+
+/* Nothing to remember, but an object makes the row like every other. */
+struct cph_media_encoder {
+    char none;
+};
+
+struct cph_media_decoder {
+    char none;
+};
+
+/* Position of the highest bit set above bit 7; 0..7. */
+static unsigned segment(unsigned v)
+{
+    unsigned seg = 0;
+
+    for (v >>= 8; v > 0; v >>= 1)
+        seg++;
+    return seg;
+}
+
+static uint8_t ulaw(int16_t pcm)
+{
+    unsigned sign = pcm < 0 ? 0x80 : 0;
+    unsigned v = (unsigned)abs(pcm);
+    unsigned seg;
+
+    v = (v > ULAW_CLIP ? ULAW_CLIP : v) + ULAW_BIAS;
+    seg = segment(v);
+    return (uint8_t) ~(sign | seg << 4 | (v >> (seg + 3) & 0x0f));
+}
+
+static int16_t from_ulaw(uint8_t byte)
+{
+    unsigned b = (uint8_t)~byte, seg = b >> 4 & 7;
+    int v = (int)(((b & 0x0f) << 3 | 0x84) << seg) - ULAW_BIAS;
+
+    return (int16_t)(b & 0x80 ? -v : v);
+}
+
+static uint8_t alaw(int16_t pcm)
+{
+    /* the negative half is mirrored one below, so that there is no zero to be said twice */
+    unsigned sign = pcm < 0 ? 0 : 0x80;
+    unsigned v = (unsigned)(pcm < 0 ? -(pcm + 1) : pcm);
+    unsigned seg = segment(v);
+    unsigned mantissa = (seg == 0 ? v >> 4 : v >> (seg + 3)) & 0x0f;
+
+    return (uint8_t)((sign | seg << 4 | mantissa) ^ 0x55); /* even bits inverted */
+}
+
+static int16_t from_alaw(uint8_t byte)
+{
+    unsigned b = byte ^ 0x55U, seg = b >> 4 & 7;
+    int v = (int)((b & 0x0f) << 4) + 8; /* the middle of the step */
+
+    if (seg > 0)
+        v = (v + 0x100) << (seg - 1);
+    return (int16_t)(b & 0x80 ? v : -v);
+}
+
+static cph_err encoder_new(struct cph_span fmtp, struct cph_media_encoder **out)
+{
+    (void)fmtp;
+    *out = calloc(1, sizeof **out);
+    return *out ? CPH_OK : CPH_E_NOMEM;
+}
+
+static void encoder_free(struct cph_media_encoder *e)
+{
+    free(e);
+}
+
+static cph_err decoder_new(struct cph_media_decoder **out)
+{
+    *out = calloc(1, sizeof **out);
+    return *out ? CPH_OK : CPH_E_NOMEM;
+}
+
+static void decoder_free(struct cph_media_decoder *d)
+{
+    free(d);
+}
+
+static size_t samples(struct cph_span payload)
+{
+    return payload.n;
+}
+
+static cph_err pcmu_encode(struct cph_media_encoder *e, const int16_t *pcm, size_t n, uint8_t *out,
+                           size_t cap, size_t *out_n)
+{
+    (void)e;
+    if (n > cap)
+        return CPH_E_NOSPACE;
+    for (size_t i = 0; i < n; i++)
+        out[i] = ulaw(pcm[i]);
+    *out_n = n;
+    return CPH_OK;
+}
+
+static cph_err pcmu_decode(struct cph_media_decoder *d, struct cph_span payload, int16_t *pcm,
+                           size_t cap, size_t *n)
+{
+    (void)d;
+    if (payload.n > cap)
+        return CPH_E_NOSPACE;
+    for (size_t i = 0; i < payload.n; i++)
+        pcm[i] = from_ulaw(payload.p[i]);
+    *n = payload.n;
+    return CPH_OK;
+}
+
+static cph_err pcma_encode(struct cph_media_encoder *e, const int16_t *pcm, size_t n, uint8_t *out,
+                           size_t cap, size_t *out_n)
+{
+    (void)e;
+    if (n > cap)
+        return CPH_E_NOSPACE;
+    for (size_t i = 0; i < n; i++)
+        out[i] = alaw(pcm[i]);
+    *out_n = n;
+    return CPH_OK;
+}
+
+static cph_err pcma_decode(struct cph_media_decoder *d, struct cph_span payload, int16_t *pcm,
+                           size_t cap, size_t *n)
+{
+    (void)d;
+    if (payload.n > cap)
+        return CPH_E_NOSPACE;
+    for (size_t i = 0; i < payload.n; i++)
+        pcm[i] = from_alaw(payload.p[i]);
+    *n = payload.n;
+    return CPH_OK;
+}
+
+const struct cph_media_codec media_codec_pcmu = {
+    .name = "PCMU",
+    .clock_rate = 8000,
+    .channels = 1,
+    .static_pt = 0, /* RFC 3551 6 */
+    .pcm_rate = 8000,
+    .bit_rate = 64000,
+    .encoder_new = encoder_new,
+    .encoder_free = encoder_free,
+    .encode = pcmu_encode,
+    .decoder_new = decoder_new,
+    .decoder_free = decoder_free,
+    .samples = samples,
+    .decode = pcmu_decode,
+};
+
+const struct cph_media_codec media_codec_pcma = {
+    .name = "PCMA",
+    .clock_rate = 8000,
+    .channels = 1,
+    .static_pt = 8, /* RFC 3551 6 */
+    .pcm_rate = 8000,
+    .bit_rate = 64000,
+    .encoder_new = encoder_new,
+    .encoder_free = encoder_free,
+    .encode = pcma_encode,
+    .decoder_new = decoder_new,
+    .decoder_free = decoder_free,
+    .samples = samples,
+    .decode = pcma_decode,
+};
