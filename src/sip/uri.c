@@ -351,12 +351,25 @@ static bool sip_params_agree(struct cph_span a, struct cph_span b)
     return true;
 }
 
+static bool has_pair(next_fn *next, struct cph_span list, struct cph_span name,
+                     struct cph_span value, bool ignore_case)
+{
+    struct cph_span n, v;
+
+    while (next(&list, &n, &v)) {
+        if (escaped_eq(n, name, true) && escaped_eq(v, value, ignore_case))
+            return true;
+    }
+    return false;
+}
+
+/* A header may stand in a URI twice, so a pair is looked for, not a name. */
 static bool all_in(next_fn *next, struct cph_span a, struct cph_span b, bool ignore_case)
 {
-    struct cph_span rest = a, name, va, vb;
+    struct cph_span name, value;
 
-    while (next(&rest, &name, &va)) {
-        if (!lookup(next, b, name, &vb) || !escaped_eq(va, vb, ignore_case))
+    while (next(&a, &name, &value)) {
+        if (!has_pair(next, b, name, value, ignore_case))
             return false;
     }
     return true;

@@ -201,6 +201,7 @@ static void comparison_at_its_edges(void **state)
     same("sip:%00@b", "sip:%00%00@b", false);
     same("sip:a@b?x=1&y=2", "sip:a@b?x=1", false);
     same("sip:a@b?x=1&x=1", "sip:a@b?x=1&y=2", false);
+    same("sip:a@b?x=1&x=2", "sip:a@b?x=2&x=1", true);
     same("tel:+1-201-555-0123", "TEL:+1(201)5550123", true);
     same("tel:+12015550123", "tel:12015550123;phone-context=+1", false);
     same("tel:7042;phone-context=example.com;ext=1", "tel:7042;ext=1;phone-context=EXAMPLE.com",
