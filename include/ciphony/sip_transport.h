@@ -4,6 +4,7 @@
 
 #include "ciphony/base.h"
 #include "ciphony/base_addr.h"
+#include "ciphony/crypto_key.h"
 
 struct cph_sip_msg;
 struct cph_sip_ua;
@@ -62,13 +63,12 @@ CPH_API const struct cph_sip_counters *cph_sip_ua_counters(const struct cph_sip_
 
 /* Objects alive now; all zero but flows and registrations when nothing goes on. */
 struct cph_sip_load {
-    size_t transactions, calls, dialogs, flows, registrations, queries, timers, messages;
+    size_t transactions, requests, calls, dialogs, flows, registrations, queries, timers, messages;
 };
 
 CPH_API struct cph_sip_load cph_sip_ua_load(const struct cph_sip_ua *ua);
 
-/* ---- evidence: the signalling hop next to us
- * ------------------------------------------------------- */
+/* ---- evidence: the signalling hop next to us ---- */
 
 /* How the name of a TLS peer was checked. */
 enum cph_sip_peer_check {
@@ -90,8 +90,26 @@ struct cph_sip_hop {
     unsigned vias; /* Via lines below the neighbour's own: hops we cannot see, 0 if none known */
 };
 
-/* ---- what the driver feeds
- * ------------------------------------------------------------------------- */
+/* ---- TLS ---- */
+
+/* A certificate a peer must show, in place of a chain and a name in it. */
+struct cph_sip_pin {
+    const char *name; /* host or domain as it stands in the URI: "192.0.2.1", "example.org" */
+    struct cph_fingerprint fp; /* sha-256 or better */
+};
+
+/* Read while the engine lives; the owner keeps it, and may add pins between calls of the engine. */
+struct cph_sip_tls {
+    const struct cph_cert *cert; /* ours; a listener needs it */
+    const struct cph_key *key;
+    const struct cph_trust *trust; /* NULL: only pinned peers are accepted */
+    const struct cph_sip_pin *pin;
+    size_t n_pins;
+    bool need_client_cert; /* refuse clients that prove no name and match no pin */
+    bool accept_any;       /* insecure: no check of servers; the hop says so (CPH_SIP_PEER_NONE) */
+};
+
+/* ---- what the driver feeds ---- */
 
 /** A datagram came to listener. Bytes are copied as needed. Never fails: bad input is counted. */
 CPH_API void cph_sip_ua_datagram(struct cph_sip_ua *ua, unsigned listener,
@@ -113,8 +131,7 @@ CPH_API void cph_sip_ua_bytes(struct cph_sip_ua *ua, uint32_t flow, struct cph_s
  */
 CPH_API void cph_sip_ua_closed(struct cph_sip_ua *ua, uint32_t flow, cph_err why, cph_time now);
 
-/* ---- names (RFC 3263): the engine chooses, the driver asks the DNS
- * ------------------------------------ */
+/* ---- names (RFC 3263): the engine chooses, the driver asks the DNS ---- */
 
 enum cph_sip_rr { CPH_SIP_RR_NAPTR, CPH_SIP_RR_SRV, CPH_SIP_RR_A, CPH_SIP_RR_AAAA };
 
@@ -134,8 +151,7 @@ enum { CPH_SIP_RECORDS_MAX = 32 };
 CPH_API void cph_sip_ua_resolved(struct cph_sip_ua *ua, uint32_t query, cph_err err,
                                  const struct cph_sip_record *records, size_t n, cph_time now);
 
-/* ---- what the driver does
- * --------------------------------------------------------------------------- */
+/* ---- what the driver does ---- */
 
 enum cph_sip_do {
     CPH_SIP_DO_SEND,  /* bytes as one datagram from listener to addr */
@@ -164,8 +180,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_ua_pull(struct cph_sip_ua *ua, struct cph
 CPH_API cph_time cph_sip_ua_deadline(const struct cph_sip_ua *ua);
 CPH_API void cph_sip_ua_tick(struct cph_sip_ua *ua, cph_time now);
 
-/* ---- the hook below the transactions
- * ------------------------------------------------------------------ */
+/* ---- the hook below the transactions ---- */
 
 enum cph_sip_verdict {
     CPH_SIP_PASS,  /* go on (on_send: with the header lines in reply.headers added) */

@@ -12,8 +12,6 @@
 #include "ciphony/base_addr.h"
 #include "ciphony/sip_transport.h"
 
-struct cph_sip_tls; /* certificates, trust, pins: sip_tls.h */
-
 enum { CPH_SIP_LISTENERS_MAX = 8, CPH_SIP_ROUTES_MAX = 4, CPH_SIP_CONTACTS_MAX = 4 };
 
 struct cph_sip_listener {
@@ -51,8 +49,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_ua_new(const struct cph_sip_ua_cfg *cfg, 
 /** Drops all calls without a word to the peers. NULL is fine. */
 CPH_API void cph_sip_ua_free(struct cph_sip_ua *ua);
 
-/* ---- events
- * --------------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 enum cph_sip_event_kind {
     CPH_SIP_EV_INCOMING, /* INVITE; body is the offer, empty for a late offer */
@@ -102,8 +99,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_ua_event(struct cph_sip_ua *ua, struct cp
 
 CPH_API const char *cph_sip_event_name(enum cph_sip_event_kind kind);
 
-/* ---- calls
- * ------------------------------------------------------------------------------------------ */
+/* ---- calls ---- */
 
 /* Ids are never used twice; an old one gives CPH_E_NOTFOUND. A call that may not do that now gives
  * CPH_E_STATE and is not changed. Bodies are opaque; type NULL means "application/sdp". */
@@ -182,8 +178,7 @@ struct cph_sip_call_info {
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_info_get(const struct cph_sip_ua *ua, uint32_t call,
                                                      struct cph_sip_call_info *out);
 
-/* ---- registrations, OPTIONS
- * --------------------------------------------------------------------------- */
+/* ---- registrations, OPTIONS ---- */
 
 struct cph_sip_reg {
     const char *registrar;                     /* "sip:example.org" or sips: */

@@ -1,15 +1,18 @@
 #include "fsm.h"
 
-#define GO(state, acts) { SIP_TX_##state, (acts) }
-#define SEND            SIP_ACT_SEND
-#define RESEND          SIP_ACT_RESEND
-#define ACK             SIP_ACT_ACK
-#define USER            SIP_ACT_USER
-#define RETX            SIP_ACT_ARM_RETX
-#define BACKOFF         SIP_ACT_BACKOFF
-#define TIMEOUT         SIP_ACT_ARM_TIMEOUT
-#define END             SIP_ACT_ARM_END
-#define STOP            SIP_ACT_STOP
+#define GO(state, acts)                                                                            \
+    {                                                                                              \
+        SIP_TX_##state, (acts)                                                                     \
+    }
+#define SEND    SIP_ACT_SEND
+#define RESEND  SIP_ACT_RESEND
+#define ACK     SIP_ACT_ACK
+#define USER    SIP_ACT_USER
+#define RETX    SIP_ACT_ARM_RETX
+#define BACKOFF SIP_ACT_BACKOFF
+#define TIMEOUT SIP_ACT_ARM_TIMEOUT
+#define END     SIP_ACT_ARM_END
+#define STOP    SIP_ACT_STOP
 
 /* Every legal (state, event) pair of each machine is on this page; an empty cell is CPH_E_STATE: a
  * message that is dropped, or a call of the user that is refused. */
