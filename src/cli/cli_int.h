@@ -1,0 +1,212 @@
+/* Private face of cli/: verbs, their options, the configuration file, and words for the user. */
+#ifndef CPH_CLI_INT_H
+#define CPH_CLI_INT_H
+
+#include "ciphony/base.h"
+#include "ciphony/base_addr.h"
+#include "ciphony/base_mem.h"
+#include "ciphony/net.h"
+#include "ciphony/session_policy.h"
+#include "ciphony/session_verdict.h"
+#include "ciphony/sip_ua.h"
+#include "ciphony/store.h"
+
+enum cli_exit {
+    CLI_OK = 0,     /* done; for a call: made, and the policy kept */
+    CLI_FAILED = 1, /* it did not work; for a call: it failed */
+    CLI_USAGE = 2,  /* we were called or configured wrongly */
+    CLI_POLICY = 3, /* the security policy was not met */
+};
+
+enum {
+    CLI_WHY = 1024,         /* an explanation with its NUL */
+    CLI_CONFIG_MAX = 65536, /* bytes of a configuration file */
+    CLI_LINE_MAX = 1024,    /* bytes of one line of it */
+    CLI_ACCOUNTS_MAX = 16,  /* as many as the phone takes */
+    CLI_NAME_MAX = 64,      /* an account's name with its NUL */
+    CLI_URI_MAX = 256,      /* an address with its NUL */
+    CLI_PATH_MAX = 1024,    /* a path or command in the file with its NUL */
+    CLI_LISTEN_MAX = CPH_SIP_LISTENERS_MAX,
+    CLI_ARGS_MAX = 32, /* options given at once; positional arguments too */
+    CLI_SECONDS_MAX = 7 * 86400,
+};
+
+/* ---- values that options and the configuration share
+ * ---------------------------------------------- */
+
+struct cli_listen {
+    enum cph_sip_proto proto;
+    struct cph_addr addr;
+};
+
+/** "udp:HOST:PORT"; HOST an IP address ([..] for IPv6) or localhost; without a port 5060, tls 5061;
+ * port 0 takes a free one. CPH_E_MALFORMED. */
+CPH_MUST_CHECK cph_err cli_listen_parse(struct cph_span text, struct cli_listen *out);
+/** "dtls,sdes" in order of preference, no name twice. CPH_E_MALFORMED; p is then as it was. */
+CPH_MUST_CHECK cph_err cli_keying_parse(struct cph_span text, struct cph_policy *p);
+const char *cli_proto_name(enum cph_sip_proto proto); /* "udp" */
+CPH_MUST_CHECK cph_err cli_proto_parse(struct cph_span text, enum cph_sip_proto *out);
+
+/* ---- configuration file
+ * ----------------------------------------------------------------------------- */
+
+struct cli_account {
+    char name[CLI_NAME_MAX];
+    char uri[CLI_URI_MAX];       /* "sip:alice@example.org"; always set */
+    char registrar[CLI_URI_MAX]; /* "" if none, as all below */
+    char proxy[CLI_URI_MAX];
+    char user[CLI_URI_MAX];
+    struct cph_secret password;
+    char password_file[CLI_PATH_MAX];
+    char password_command[CLI_PATH_MAX];
+    bool has_proto;
+    enum cph_sip_proto proto;
+    struct cph_policy policy; /* what differs from the defaults */
+    unsigned line;            /* where its section begins */
+};
+
+struct cli_config {
+    struct cph_policy policy; /* of [defaults] */
+    struct cli_listen listen[CLI_LISTEN_MAX];
+    size_t n_listen;
+    char play[CLI_PATH_MAX], record[CLI_PATH_MAX];
+    char default_account[CLI_NAME_MAX];
+    struct cli_account account[CLI_ACCOUNTS_MAX];
+    size_t n_accounts;
+};
+
+/**
+ * Bytes of a configuration file into *out. file is its name, for the words of an error: "file:12:
+ * ...", which also say what is allowed. Touches nothing else. CPH_E_CONFIG; *out is then wiped.
+ */
+CPH_MUST_CHECK cph_err cli_config_parse(struct cph_span bytes, const char *file,
+                                        struct cli_config *out, char why[CLI_WHY]);
+void cli_config_wipe(struct cli_config *c);
+/** By name, or NULL: the default one. NULL if there is none. */
+const struct cli_account *cli_config_account(const struct cli_config *c, const char *name);
+/** $XDG_CONFIG_HOME/ciphony/config, else ~/.config/ciphony/config; out takes CPH_STORE_PATH bytes.
+ */
+CPH_MUST_CHECK cph_err cli_config_path(char *out);
+/** Read and parse path; NULL: the default one, which may be absent. Warns when a file with a
+ * password can be read by others. */
+CPH_MUST_CHECK cph_err cli_config_load(const char *path, struct cli_config *out, char why[CLI_WHY]);
+/** The account's password: as written, or the first line of its file or of its command's output.
+ *  CPH_E_NOTFOUND if it has none. */
+CPH_MUST_CHECK cph_err cli_account_password(const struct cli_account *a, struct cph_secret *out,
+                                            char why[CLI_WHY]);
+
+/* ---- options
+ * ------------------------------------------------------------------------------------------ */
+
+enum cli_opt {
+    CLI_OPT_END, /* ends a verb's list */
+    CLI_OPT_HELP,
+    CLI_OPT_CONFIG,
+    CLI_OPT_STORE,
+    CLI_OPT_VERBOSE,
+    CLI_OPT_JSON,
+    CLI_OPT_ACCOUNT,
+    CLI_OPT_LISTEN,
+    CLI_OPT_PLAY,
+    CLI_OPT_RECORD,
+    CLI_OPT_KEYING,
+    CLI_OPT_POLICY,
+    CLI_OPT_FOR,
+    CLI_OPT_REPLACE,
+    CLI_OPT_PEM,
+    CLI_OPT_MAN,
+    CLI_OPT_COUNT_,
+};
+
+struct cli_opt_row {
+    const char *name;  /* without the dashes */
+    const char *value; /* what it takes, in capitals; NULL: nothing */
+    const char *help;  /* one line */
+    bool many;         /* may be given more than once */
+};
+extern const struct cli_opt_row cli_opts[CLI_OPT_COUNT_];
+
+struct cli_verb;
+struct cli_args {
+    const struct cli_verb *verb;
+    const char *pos[CLI_ARGS_MAX];
+    size_t n_pos;
+    struct {
+        enum cli_opt opt;
+        const char *value; /* "" for one that takes nothing */
+    } given[CLI_ARGS_MAX];
+    size_t n_given;
+};
+
+/* What a verb runs with. */
+struct cli {
+    struct cph_net_env host;
+    struct cli_args args;
+};
+
+/* A verb is a file and a row. */
+struct cli_verb {
+    const char *name;
+    const char *args;         /* "URI [FINGERPRINT]", "" for none */
+    const char *line;         /* one line of help */
+    const char *more;         /* paragraphs of help */
+    const enum cli_opt *opts; /* besides --help, --store and --verbose; ends with CLI_OPT_END */
+    size_t min_pos, max_pos;
+    enum cli_exit (*run)(struct cli *cli);
+};
+extern const struct cli_verb *const cli_verbs[]; /* ends with NULL; order of the help */
+const struct cli_verb *cli_verb_find(const char *name);
+
+/** The words behind the verb. CPH_E_ARGUMENT with the mistake and the way out in why. */
+CPH_MUST_CHECK cph_err cli_args_parse(const struct cli_verb *verb, int argc,
+                                      const char *const *argv, struct cli_args *out,
+                                      char why[CLI_WHY]);
+bool cli_given(const struct cli_args *a, enum cli_opt opt);
+/** The value of the i-th --opt, or NULL. */
+const char *cli_value(const struct cli_args *a, enum cli_opt opt, size_t i);
+
+/* The options of the verbs that call, checked and typed; what was not given is empty. */
+struct cli_call_opts {
+    struct cli_listen listen[CLI_LISTEN_MAX];
+    size_t n_listen;
+    const char *play, *record, *account;
+    struct cph_policy policy;
+    cph_time for_us; /* 0: no limit */
+    bool json;
+};
+CPH_MUST_CHECK cph_err cli_call_opts(const struct cli_args *a, struct cli_call_opts *out,
+                                     char why[CLI_WHY]);
+
+/* ---- help and words
+ * -------------------------------------------------------------------------------------- */
+
+/** All verbs, or one of them, to stdout. */
+void cli_help(const struct cli_verb *verb);
+/** The manual page, from the same tables. */
+void cli_help_man(void);
+/** The nearest of the names offered one after the other, if it is near enough to be a slip of the
+ * finger. */
+struct cli_near {
+    const char *to, *best;
+    unsigned distance;
+};
+void cli_near_offer(struct cli_near *n, const char *name);
+
+/** "ciphony: ..." to stderr; control characters are replaced, since it may quote anybody. */
+void cli_error(const char *fmt, ...) CPH_PRINTF(1, 2);
+void cli_notice(const char *fmt, ...) CPH_PRINTF(1, 2);
+/** Text of others for a terminal: control characters replaced, cut at cap. Returns out. */
+const char *cli_clean(struct cph_span text, char *out, size_t cap);
+struct cph_json;
+/** Print the line and free j. */
+CPH_MUST_CHECK cph_err cli_json_print(struct cph_json *j);
+
+/** The store of --store or the default one; says itself what went wrong. */
+CPH_MUST_CHECK cph_err cli_store_open(struct cli *cli, struct cph_store **out);
+/** The whole command, without the process around it. */
+enum cli_exit cli_main(int argc, const char *const *argv);
+
+extern const struct cli_verb cli_verb_id, cli_verb_trust, cli_verb_config, cli_verb_version,
+    cli_verb_help;
+
+#endif

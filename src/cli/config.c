@@ -1,0 +1,436 @@
+#include "cli_int.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ciphony/base_text.h"
+#include "ciphony/base_wire.h"
+
+/*
+ * The file, by lines:
+ *
+ *   # a comment is a line of its own
+ *   [defaults]
+ *   policy = required
+ *   [account alice]
+ *   uri = sip:alice@example.org
+ *   password = " with blanks around "     in quotes \" and \\ stand for " and \
+ */
+
+enum section { NOWHERE, DEFAULTS, ACCOUNT };
+
+/* Every key sets one bit, so that a second time is noticed. */
+struct parse {
+    struct cli_config *c;
+    const char *file;
+    char *why;
+    unsigned line;
+    enum section section;
+    uint32_t seen;
+};
+
+/* One key of a section. set gets the object of the section. */
+struct key {
+    const char *name;
+    cph_err (*set)(struct parse *p, void *object, struct cph_span value);
+    const char *allowed; /* what a value looks like */
+};
+
+CPH_PRINTF(2, 3)
+static cph_err wrong(struct parse *p, const char *fmt, ...)
+{
+    char text[CLI_WHY - 200];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    (void)snprintf(p->why, CLI_WHY, "%.180s:%u: %s", p->file, p->line, text);
+    return CPH_E_CONFIG;
+}
+
+/* ---- values
+ * -------------------------------------------------------------------------------------- */
+
+static cph_err copy(struct cph_span value, char *out, size_t cap)
+{
+    return value.n > 0 ? cph_span_cstr(value, out, cap) : CPH_E_MALFORMED;
+}
+
+static bool has_blank_or_control(struct cph_span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] == 0x7f)
+            return true;
+    return false;
+}
+
+/* A SIP address; what it says in detail is looked at where it is used. */
+static cph_err copy_uri(struct cph_span value, bool user, char *out)
+{
+    struct cph_span scheme = cph_span_head(value, cph_span_find(value, ':'));
+
+    if (!cph_span_iis(scheme, "sip") && !cph_span_iis(scheme, "sips"))
+        return CPH_E_MALFORMED;
+    if (value.n <= scheme.n + 1 || has_blank_or_control(value))
+        return CPH_E_MALFORMED;
+    if (user &&
+        (cph_span_find(value, '@') <= scheme.n + 1 || cph_span_find(value, '@') + 1 >= value.n))
+        return CPH_E_MALFORMED;
+    return copy(value, out, CLI_URI_MAX);
+}
+
+static cph_err set_policy(struct parse *p, void *object, struct cph_span value)
+{
+    struct cph_policy *policy = p->section == DEFAULTS ? &p->c->policy
+                                                       : &((struct cli_account *)object)->policy;
+
+    return cph_security_parse(value, &policy->media);
+}
+
+static cph_err set_need(struct parse *p, void *object, struct cph_span value)
+{
+    struct cph_policy *policy = p->section == DEFAULTS ? &p->c->policy
+                                                       : &((struct cli_account *)object)->policy;
+
+    return cph_level_parse(value, &policy->need);
+}
+
+static cph_err set_keying(struct parse *p, void *object, struct cph_span value)
+{
+    struct cph_policy *policy = p->section == DEFAULTS ? &p->c->policy
+                                                       : &((struct cli_account *)object)->policy;
+
+    return cli_keying_parse(value, policy);
+}
+
+static cph_err set_listen(struct parse *p, void *object, struct cph_span value)
+{
+    struct cli_config *c = object;
+
+    (void)p;
+    while (value.n > 0) {
+        struct cph_span one = cph_span_trim(cph_span_cut(&value, ','));
+
+        if (c->n_listen == CLI_LISTEN_MAX)
+            return CPH_E_LIMIT;
+        CPH_TRY(cli_listen_parse(one, &c->listen[c->n_listen]));
+        c->n_listen++;
+    }
+    return c->n_listen > 0 ? CPH_OK : CPH_E_MALFORMED;
+}
+
+static cph_err set_play(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return copy(value, ((struct cli_config *)object)->play, CLI_PATH_MAX);
+}
+
+static cph_err set_record(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return copy(value, ((struct cli_config *)object)->record, CLI_PATH_MAX);
+}
+
+static cph_err set_default(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return copy(value, ((struct cli_config *)object)->default_account, CLI_NAME_MAX);
+}
+
+static cph_err set_uri(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return copy_uri(value, true, ((struct cli_account *)object)->uri);
+}
+
+static cph_err set_registrar(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return copy_uri(value, false, ((struct cli_account *)object)->registrar);
+}
+
+static cph_err set_proxy(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return copy_uri(value, false, ((struct cli_account *)object)->proxy);
+}
+
+static cph_err set_user(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return copy(value, ((struct cli_account *)object)->user, CLI_URI_MAX);
+}
+
+static cph_err set_password(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return value.n > 0 ? cph_secret_set(&((struct cli_account *)object)->password, value)
+                       : CPH_E_MALFORMED;
+}
+
+static cph_err set_password_file(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return value.n > 0 && (value.p[0] == '/' || cph_span_starts(value, "~/"))
+               ? copy(value, ((struct cli_account *)object)->password_file, CLI_PATH_MAX)
+               : CPH_E_MALFORMED;
+}
+
+static cph_err set_password_command(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return copy(value, ((struct cli_account *)object)->password_command, CLI_PATH_MAX);
+}
+
+static cph_err set_transport(struct parse *p, void *object, struct cph_span value)
+{
+    struct cli_account *a = object;
+
+    (void)p;
+    a->has_proto = true;
+    return cli_proto_parse(value, &a->proto);
+}
+
+#define POLICY_WORDS "required, prefer or none"
+#define NEED_WORDS   "open, hop, private, identified or verified"
+#define KEYING_WORDS "dtls and sdes in order of preference, with commas between"
+
+static const struct key defaults_keys[] = {
+    { "policy", set_policy, POLICY_WORDS },
+    { "need", set_need, NEED_WORDS },
+    { "keying", set_keying, KEYING_WORDS },
+    { "listen", set_listen, "up to 8 of udp:HOST:PORT, tcp:.. or tls:.., with commas between" },
+    { "play", set_play, "a WAV file, at most 1023 bytes" },
+    { "record", set_record, "a WAV file, at most 1023 bytes" },
+    { "account", set_default, "the name of an account of this file" },
+    { NULL, NULL, NULL },
+};
+
+static const struct key account_keys[] = {
+    { "uri", set_uri, "an address like sip:alice@example.org, at most 255 bytes" },
+    { "registrar", set_registrar, "an address like sip:example.org, at most 255 bytes" },
+    { "proxy", set_proxy, "an address like sip:proxy.example.org, at most 255 bytes" },
+    { "user", set_user, "a user's name, at most 255 bytes" },
+    { "password", set_password, "1 to 512 bytes" },
+    { "password-file", set_password_file, "an absolute path or ~/.., at most 1023 bytes" },
+    { "password-command", set_password_command, "a shell command, at most 1023 bytes" },
+    { "transport", set_transport, "udp, tcp or tls" },
+    { "keying", set_keying, KEYING_WORDS },
+    { "policy", set_policy, POLICY_WORDS },
+    { "need", set_need, NEED_WORDS },
+    { NULL, NULL, NULL },
+};
+
+/* ---- lines
+ * ----------------------------------------------------------------------------------------- */
+
+/* Take the quotes off, in place of the line's own bytes: raw is a copy. */
+static cph_err unquote(struct cph_span *value, uint8_t *buf)
+{
+    size_t n = 0, i = 1;
+
+    if (value->n == 0 || value->p[0] != '"')
+        return CPH_OK;
+    for (; i < value->n && value->p[i] != '"'; i++) {
+        if (value->p[i] == '\\') {
+            if (i + 1 >= value->n || (value->p[i + 1] != '"' && value->p[i + 1] != '\\'))
+                return CPH_E_MALFORMED;
+            i++;
+        }
+        buf[n++] = value->p[i];
+    }
+    if (i + 1 != value->n) /* no closing quote, or something behind it */
+        return CPH_E_MALFORMED;
+    *value = (struct cph_span){ buf, n };
+    return CPH_OK;
+}
+
+/* What the user may write instead. */
+static cph_err unknown_key(struct parse *p, const struct key *keys, struct cph_span name)
+{
+    char list[256], word[CLI_NAME_MAX];
+    struct cph_wr wr = cph_wr_open(list, sizeof list);
+
+    for (const struct key *k = keys; k->name; k++)
+        cph_wr_fmt(&wr, "%s%s", k == keys ? "" : ", ", k->name);
+    cph_wr_u8(&wr, 0);
+    return wrong(p, "there is no key \"%s\" in %s; there are %s",
+                 cli_clean(name, word, sizeof word),
+                 p->section == DEFAULTS ? "[defaults]" : "an account", list);
+}
+
+static cph_err on_key(struct parse *p, struct cph_span line)
+{
+    const struct key *keys = p->section == DEFAULTS ? defaults_keys : account_keys, *k = keys;
+    struct cph_span value = line, name = cph_span_trim(cph_span_cut(&value, '='));
+    uint8_t buf[CLI_LINE_MAX];
+    char word[CLI_NAME_MAX];
+    cph_err err;
+
+    if (name.n == line.n || cph_span_find(line, '=') == line.n)
+        return wrong(
+            p, "\"%s\" is no line of a configuration; write KEY = VALUE, [SECTION] or # COMMENT",
+            cli_clean(line, word, sizeof word));
+    if (p->section == NOWHERE)
+        return wrong(
+            p, "\"%s\" stands before any section; write [defaults] or [account NAME] above it",
+            cli_clean(name, word, sizeof word));
+    while (k->name && !cph_span_is(name, k->name))
+        k++;
+    if (!k->name)
+        return unknown_key(p, keys, name);
+    if (p->seen & 1U << (k - keys))
+        return wrong(p, "%s is set a second time in this section; remove one", k->name);
+    p->seen |= 1U << (k - keys);
+    value = cph_span_trim(value);
+    err = unquote(&value, buf);
+    if (err)
+        err = wrong(p, "%s: the quotes do not match; inside them write \\\" and \\\\", k->name);
+    else if (cph_span_find(value, 0) != value.n ||
+             k->set(p, p->section == DEFAULTS ? (void *)p->c : &p->c->account[p->c->n_accounts - 1],
+                    value) != CPH_OK)
+        err = wrong(p, "%s must be %s", k->name, k->allowed);
+    cph_wipe(buf, sizeof buf); /* a password may have passed */
+    return err;
+}
+
+/* An account is whole when its section ends. */
+static cph_err close_section(struct parse *p)
+{
+    const struct cli_account *a;
+    unsigned here = p->line;
+    int passwords;
+
+    if (p->section != ACCOUNT)
+        return CPH_OK;
+    a = &p->c->account[p->c->n_accounts - 1];
+    passwords = (a->password.n > 0) + (a->password_file[0] != 0) + (a->password_command[0] != 0);
+    p->line = a->line;
+    if (a->uri[0] == '\0')
+        return wrong(p, "account %s has no uri; add one like uri = sip:alice@example.org", a->name);
+    if (passwords > 1)
+        return wrong(
+            p,
+            "account %s has more than one of password, password-file and password-command; "
+            "keep one",
+            a->name);
+    p->line = here;
+    return CPH_OK;
+}
+
+static bool good_name(struct cph_span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = s.p[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              (c && strchr("-_.@+", c))))
+            return false;
+    }
+    return s.n > 0 && s.n < CLI_NAME_MAX;
+}
+
+static cph_err begin_account(struct parse *p, struct cph_span name)
+{
+    struct cli_account *a;
+    char word[CLI_NAME_MAX];
+
+    if (!good_name(name))
+        return wrong(
+            p, "\"%s\" is no name of an account; use 1 to %d letters, digits, or any of - _ . @ +",
+            cli_clean(name, word, sizeof word), CLI_NAME_MAX - 1);
+    for (size_t i = 0; i < p->c->n_accounts; i++)
+        if (cph_span_is(name, p->c->account[i].name))
+            return wrong(p, "account %s is there already, in line %u; remove one or rename it",
+                         p->c->account[i].name, p->c->account[i].line);
+    if (p->c->n_accounts == CLI_ACCOUNTS_MAX)
+        return wrong(p, "there are more than %d accounts; remove some", CLI_ACCOUNTS_MAX);
+    a = &p->c->account[p->c->n_accounts++];
+    a->line = p->line;
+    p->section = ACCOUNT;
+    return cph_span_cstr(name, a->name, sizeof a->name);
+}
+
+static cph_err on_section(struct parse *p, struct cph_span line, bool *had_defaults)
+{
+    struct cph_span inside = { line.p + 1, line.n - 2 }, rest;
+    char word[CLI_NAME_MAX];
+
+    CPH_TRY(close_section(p));
+    if (line.p[line.n - 1] != ']' || line.n < 2)
+        return wrong(p, "a section is missing its ]; write [defaults] or [account NAME]");
+    rest = inside = cph_span_trim(inside);
+    p->seen = 0;
+    if (cph_span_is(inside, "defaults")) {
+        if (*had_defaults)
+            return wrong(p, "[defaults] is there already; put everything into the first one");
+        *had_defaults = true;
+        p->section = DEFAULTS;
+        return CPH_OK;
+    }
+    if (cph_span_is(cph_span_word(&rest), "account"))
+        return begin_account(p, cph_span_trim(rest));
+    return wrong(p, "there is no section [%s]; there are [defaults] and [account NAME]",
+                 cli_clean(inside, word, sizeof word));
+}
+
+static cph_err on_line(struct parse *p, struct cph_span line, bool *had_defaults)
+{
+    if (line.n > CLI_LINE_MAX)
+        return wrong(p, "the line is longer than %d bytes; shorten it", CLI_LINE_MAX);
+    line = cph_span_trim(line);
+    if (line.n == 0 || line.p[0] == '#' || line.p[0] == ';')
+        return CPH_OK;
+    return line.p[0] == '[' ? on_section(p, line, had_defaults) : on_key(p, line);
+}
+
+static cph_err parse_all(struct parse *p, struct cph_span bytes)
+{
+    struct cph_span line;
+    bool had_defaults = false;
+
+    if (bytes.n > CLI_CONFIG_MAX)
+        return wrong(p, "the file is larger than %d bytes; is it the right one?", CLI_CONFIG_MAX);
+    if (cph_span_starts(bytes, "\xef\xbb\xbf")) /* some editors begin with one */
+        bytes = cph_span_from(bytes, 3);
+    while (cph_span_line(&bytes, &line)) {
+        p->line++;
+        CPH_TRY(on_line(p, line, &had_defaults));
+    }
+    CPH_TRY(close_section(p));
+    if (p->c->default_account[0] && !cli_config_account(p->c, NULL))
+        return wrong(p, "account = %s in [defaults], but there is no [account %s]",
+                     p->c->default_account, p->c->default_account);
+    return CPH_OK;
+}
+
+cph_err cli_config_parse(struct cph_span bytes, const char *file, struct cli_config *out,
+                         char why[CLI_WHY])
+{
+    struct parse p = { .c = out, .file = file, .why = why };
+    cph_err err;
+
+    memset(out, 0, sizeof *out);
+    why[0] = '\0';
+    err = parse_all(&p, bytes);
+    if (err)
+        cli_config_wipe(out);
+    return err;
+}
+
+void cli_config_wipe(struct cli_config *c)
+{
+    cph_wipe(c, sizeof *c);
+}
+
+const struct cli_account *cli_config_account(const struct cli_config *c, const char *name)
+{
+    if (!name && c->default_account[0])
+        name = c->default_account;
+    for (size_t i = 0; i < c->n_accounts; i++)
+        if (!name || strcmp(c->account[i].name, name) == 0)
+            return &c->account[i];
+    return NULL;
+}

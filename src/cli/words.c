@@ -1,0 +1,115 @@
+#include "cli_int.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ciphony/json.h"
+
+/* ---- text of others
+ * ------------------------------------------------------------------------------- */
+
+/* Printable ASCII and UTF-8 stay; what could steer a terminal does not. C1 controls are C2 80..9F.
+ */
+const char *cli_clean(struct cph_span text, char *out, size_t cap)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < text.n && n + 1 < cap; i++) {
+        uint8_t c = text.p[i];
+        bool c1 = c == 0xc2 && i + 1 < text.n && text.p[i + 1] >= 0x80 && text.p[i + 1] <= 0x9f;
+
+        out[n++] = c < 0x20 || c == 0x7f || c1 ? '?' : (char)c;
+        i += c1;
+    }
+    out[n] = '\0';
+    return out;
+}
+
+static void say(const char *fmt, va_list ap)
+{
+    char text[CLI_WHY + 256], clean[sizeof text];
+
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    (void)fprintf(stderr, "ciphony: %s\n", cli_clean(cph_span_of(text), clean, sizeof clean));
+}
+
+void cli_error(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say(fmt, ap);
+    va_end(ap);
+}
+
+void cli_notice(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    say(fmt, ap);
+    va_end(ap);
+}
+
+cph_err cli_json_print(struct cph_json *j)
+{
+    struct cph_buf line = { .limit = 4 * CPH_JSON_MAX };
+    cph_err err = cph_json_line(j, &line);
+
+    cph_json_free(j);
+    if (err == CPH_OK &&
+        (fwrite(cph_buf_view(&line).p, 1, line.n, stdout) != line.n || fflush(stdout) != 0))
+        err = CPH_E_IO;
+    cph_buf_clear(&line);
+    return err;
+}
+
+/* ---- slips of the finger
+ * ----------------------------------------------------------------------------- */
+
+enum {
+    NEAR_WORD = 31,
+    NEAR_ENOUGH = 2
+}; /* longer words are not compared; changes that still look meant */
+
+static unsigned least(unsigned a, unsigned b, unsigned c)
+{
+    unsigned m = a < b ? a : b;
+
+    return m < c ? m : c;
+}
+
+/* Levenshtein's distance: letters to change, add or drop. */
+static unsigned distance(const char *a, const char *b)
+{
+    size_t na = strlen(a), nb = strlen(b);
+    unsigned row[NEAR_WORD + 1];
+
+    if (na > NEAR_WORD || nb > NEAR_WORD)
+        return NEAR_WORD;
+    for (size_t j = 0; j <= nb; j++)
+        row[j] = (unsigned)j;
+    for (size_t i = 1; i <= na; i++) {
+        unsigned corner = row[0];
+
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= nb; j++) {
+            unsigned above = row[j];
+
+            row[j] = least(above + 1, row[j - 1] + 1, corner + (a[i - 1] != b[j - 1]));
+            corner = above;
+        }
+    }
+    return row[nb];
+}
+
+void cli_near_offer(struct cli_near *n, const char *name)
+{
+    unsigned d = distance(n->to, name);
+
+    if (d <= NEAR_ENOUGH && d < strlen(name) && (!n->best || d < n->distance)) {
+        n->best = name;
+        n->distance = d;
+    }
+}

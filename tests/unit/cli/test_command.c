@@ -1,0 +1,327 @@
+/* The command as a user runs it: a process of its own, in a home of its own. */
+#include "support.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ciphony/base_text.h"
+#include "ciphony/json.h"
+#include "cli_int.h"
+
+static char home[64], program[512];
+static char out[65536], err[8192];
+
+static int set_up(void **state)
+{
+    (void)state;
+    (void)snprintf(home, sizeof home, "/tmp/ciphony-cli-XXXXXX");
+    if (!mkdtemp(home))
+        return -1;
+    unsetenv("XDG_DATA_HOME");
+    unsetenv("XDG_CONFIG_HOME");
+    return setenv("HOME", home, 1);
+}
+
+static int tear_down(void **state)
+{
+    char command[128];
+
+    (void)state;
+    (void)snprintf(command, sizeof command, "rm -rf %s", home);
+    return system(command);
+}
+
+static void read_back(int fd, char *buf, size_t cap)
+{
+    size_t n = 0;
+    ssize_t got;
+
+    while (n + 1 < cap && (got = pread(fd, buf + n, cap - 1 - n, (off_t)n)) > 0)
+        n += (size_t)got;
+    buf[n] = '\0';
+}
+
+/* Words are cut at blanks. Output and messages land in out and err. */
+static int run(const char *words)
+{
+    char line[1024], *argv[32] = { program },
+                     name[2][32] = { "/tmp/ciphony-o-XXXXXX", "/tmp/ciphony-e-XXXXXX" };
+    int fd[2] = { mkstemp(name[0]), mkstemp(name[1]) }, status;
+    size_t n = 1;
+    pid_t child;
+
+    assert_true(fd[0] >= 0 && fd[1] >= 0);
+    (void)snprintf(line, sizeof line, "%s", words);
+    for (char *at = line, *word; n < 31 && (word = strsep(&at, " ")) != NULL;)
+        if (*word)
+            argv[n++] = word;
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)dup2(fd[0], 1);
+        (void)dup2(fd[1], 2);
+        (void)execv(program, argv);
+        _exit(99);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    read_back(fd[0], out, sizeof out);
+    read_back(fd[1], err, sizeof err);
+    for (size_t i = 0; i < 2; i++) {
+        (void)close(fd[i]);
+        (void)unlink(name[i]);
+    }
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void says(const char *text, const char *words)
+{
+    if (!strstr(text, words))
+        fail_msg("\"%s\" does not say \"%s\"", text, words);
+}
+
+static void the_identity_is_made_once(void **state)
+{
+    char first[256], path[128];
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(run("id"), CLI_OK);
+    says(err, "a new identity was made; it is kept in ");
+    assert_int_equal(strlen(out), 8 + 32 * 3);
+    assert_memory_equal(out, "sha-256 ", 8);
+    (void)snprintf(first, sizeof first, "%s", out);
+    assert_int_equal(run("id"), CLI_OK);
+    assert_string_equal(out, first);
+    assert_string_equal(err, "");
+    (void)snprintf(path, sizeof path, "%s/.local/share/ciphony/ciphony.db", home);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(run("id --pem"), CLI_OK);
+    assert_memory_equal(out, "-----BEGIN CERTIFICATE-----", 27);
+    assert_int_equal(run("id --pem --json"), CLI_USAGE);
+}
+
+static void the_identity_can_be_read_by_machines(void **state)
+{
+    const struct cph_json_value *r;
+    struct cph_json_doc *d;
+    struct cph_span fp = { 0 };
+    bool made = false;
+
+    (void)state;
+    assert_int_equal(run("id --json"), CLI_OK);
+    assert_string_equal(err, "");
+    assert_ok(cph_json_parse(cph_span_of(out), &d));
+    r = cph_json_root(d);
+    assert_ok(cph_json_as_text(cph_json_get(r, "fingerprint"), &fp));
+    assert_ok(cph_json_as_bool(cph_json_get(r, "made"), &made));
+    assert_true(made && cph_span_starts(fp, "sha-256 "));
+    cph_json_doc_free(d);
+}
+
+#define FP1                                                                                        \
+    "AA:BB:CC:DD:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:00:11:22:33:44:55:66:77:88:99:AA:BB:"   \
+    "CC:DD"
+#define FP2                                                                                        \
+    "FF:BB:CC:DD:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:00:11:22:33:44:55:66:77:88:99:AA:BB:"   \
+    "CC:DD"
+
+static void a_peer_is_pinned_listed_and_forgotten(void **state)
+{
+    (void)state;
+    assert_int_equal(run("trust list"), CLI_OK);
+    says(err, "no peer is known yet");
+    assert_int_equal(run("trust sips:bob@Example.org sha-256 " FP1), CLI_OK);
+    says(out, "sip:bob@example.org is known by this certificate");
+    assert_string_equal(err, "");
+    assert_int_equal(run("trust bob@example.org sha-256 " FP2), CLI_OK);
+    says(err, "now has 2 certificates");
+    assert_int_equal(run("trust list"), CLI_OK);
+    says(out, FP1);
+    says(out, FP2);
+    says(out, "pinned 20");
+    assert_int_equal(run("trust list --json sip:bob@example.org"), CLI_OK);
+    says(out, "{\"event\":\"pin\",\"peer\":\"sip:bob@example.org\",\"fingerprint\":\"sha-256 " FP1
+              "\",\"how\":\"pinned\",\"by\":\"ciphony trust\",\"since\":");
+    assert_int_equal(run("trust list sip:eve@example.org --json"), CLI_OK);
+    assert_string_equal(out, "");
+    assert_int_equal(run("trust remove bob@example.org sha-256 " FP2), CLI_OK);
+    says(out, "1 certificate forgotten");
+    assert_int_equal(run("trust --replace bob@example.org sha-256 " FP2), CLI_OK);
+    assert_string_equal(err, "");
+    assert_int_equal(run("trust list"), CLI_OK);
+    assert_null(strstr(out, FP1));
+    assert_int_equal(run("trust remove bob@example.org"), CLI_OK);
+    assert_int_equal(run("trust remove bob@example.org"), CLI_FAILED);
+    says(err, "nothing like that is kept about sip:bob@example.org");
+}
+
+static void mistakes_with_trust_are_usage_errors(void **state)
+{
+    static const struct {
+        const char *words, *says;
+    } row[] = {
+        { "trust", "something is missing" },
+        { "trust sip:bob@x", "no fingerprint" },
+        { "trust sip:bob@x sha-256 AA:BB", "no fingerprint" },
+        { "trust sip:bob@x sha-256 " FP1 " more", "no fingerprint" },
+        { "trust sip:bob@x " FP1, "no fingerprint" },
+        { "trust sip:bob@x sha-1 AA:BB:CC:DD:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:00:11",
+          "vouches for nobody" },
+        { "trust sip:a@b@c sha-256 " FP1, "no address of a peer" },
+        { "trust remove", "whom?" },
+        { "trust remove @", "no address" },
+        { "trust remove sip:b@x sha-256 zz", "no fingerprint" },
+        { "trust list @", "no address" },
+        { "trust list a b", "usage: ciphony trust list" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        int status = run(row[i].words);
+
+        if (status != CLI_USAGE)
+            fail_msg("%s: %d (%s)", row[i].words, status, err);
+        says(err, row[i].says);
+        assert_string_equal(out, "");
+    }
+}
+
+static void a_store_that_cannot_be_used_is_explained(void **state)
+{
+    char words[256], path[128];
+
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/open", home);
+    assert_int_equal(mkdir(path, 0777), 0);
+    assert_int_equal(chmod(path, 0777), 0);
+    (void)snprintf(words, sizeof words, "id --store %s/s.db", path);
+    assert_int_equal(run(words), CLI_FAILED);
+    says(err, "chmod go-w");
+    (void)snprintf(words, sizeof words, "id --store=%s/mine/s.db", home);
+    assert_int_equal(run(words), CLI_OK);
+    unsetenv("HOME");
+    assert_int_equal(run("id"), CLI_FAILED);
+    says(err, "set HOME or XDG_DATA_HOME");
+}
+
+static void the_configuration_is_checked_and_shown_without_secrets(void **state)
+{
+    char path[128], words[256];
+    FILE *f;
+
+    (void)state;
+    assert_int_equal(run("config"), CLI_OK);
+    assert_string_equal(out, "defaults\n");
+    (void)snprintf(path, sizeof path, "%s/c", home);
+    (void)snprintf(words, sizeof words, "config --config %s", path);
+    f = fopen(path, "wb");
+    assert_non_null(f);
+    assert_true(fputs("[defaults]\npolicy = required\nlisten = udp:127.0.0.1\n[account a]\n"
+                      "uri = sip:a@b\npassword = topsecret\nneed = hop\nkeying = sdes\n",
+                      f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(run(words), CLI_OK);
+    assert_string_equal(
+        out, "defaults, policy required, listens on udp:127.0.0.1:5060\n"
+             "account a (default): sip:a@b, password in this file, needs hop, keying sdes\n");
+    says(err, "holds a password and other users may read it");
+    f = fopen(path, "ab");
+    assert_non_null(f);
+    assert_true(fputs("oops\n", f) >= 0);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(run(words), CLI_USAGE);
+    says(err, "/c:9: \"oops\" is no line of a configuration");
+    assert_null(strstr(err, "topsecret"));
+}
+
+static void help_is_there_for_all_and_for_each(void **state)
+{
+    (void)state;
+    assert_int_equal(run(""), CLI_USAGE);
+    says(out, "usage: ciphony VERB");
+    assert_int_equal(run("help"), CLI_OK);
+    for (const struct cli_verb *const *v = cli_verbs; *v; v++) {
+        char words[64];
+
+        assert_int_equal(run("--help"), CLI_OK);
+        says(out, (*v)->line);
+        (void)snprintf(words, sizeof words, "%s --help", (*v)->name);
+        assert_int_equal(run(words), CLI_OK);
+        says(out, (*v)->more);
+        assert_string_equal(err, "");
+        (void)snprintf(words, sizeof words, "help %s", (*v)->name);
+        assert_int_equal(run(words), CLI_OK);
+        says(out, (*v)->more);
+    }
+    assert_int_equal(run("help nothing"), CLI_USAGE);
+    assert_int_equal(run("trsut"), CLI_USAGE);
+    says(err, "did you mean trust?");
+    assert_int_equal(run("--frob"), CLI_USAGE);
+    says(err, "see: ciphony help");
+    assert_int_equal(run("--version"), CLI_OK);
+    assert_string_equal(out, "ciphony " CPH_VERSION "\n");
+    assert_int_equal(run("version"), CLI_OK);
+}
+
+static void the_manual_page_is_the_one_of_the_tables(void **state)
+{
+    static char page[sizeof out];
+    char path[512];
+    FILE *f;
+    size_t n;
+
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s/docs/ciphony.1", getenv("CPH_SOURCE"));
+    f = fopen(path, "rb");
+    assert_non_null(f);
+    n = fread(page, 1, sizeof page - 1, f);
+    page[n] = '\0';
+    (void)fclose(f);
+    assert_int_equal(run("help --man"), CLI_OK);
+    if (strcmp(page, out) != 0)
+        fail_msg("docs/ciphony.1 is not what the tables say; run: build/ciphony help --man > "
+                 "docs/ciphony.1");
+}
+
+static void output_that_nobody_takes_is_a_failure(void **state)
+{
+    char command[700];
+    int status;
+
+    (void)state;
+    (void)snprintf(command, sizeof command, "'%s' version > /dev/full 2> /dev/null", program);
+    status = system(command);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), CLI_FAILED);
+}
+
+#define CLI_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLI_TEST(the_identity_is_made_once),
+        CLI_TEST(the_identity_can_be_read_by_machines),
+        CLI_TEST(a_peer_is_pinned_listed_and_forgotten),
+        CLI_TEST(mistakes_with_trust_are_usage_errors),
+        CLI_TEST(a_store_that_cannot_be_used_is_explained),
+        CLI_TEST(the_configuration_is_checked_and_shown_without_secrets),
+        CLI_TEST(help_is_there_for_all_and_for_each),
+        CLI_TEST(the_manual_page_is_the_one_of_the_tables),
+        CLI_TEST(output_that_nobody_takes_is_a_failure),
+    };
+    char self[400];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+
+    if (n <= 0)
+        return 1;
+    self[n] = '\0';
+    *strrchr(self, '/') = '\0'; /* the tests are two folders below the command */
+    (void)snprintf(program, sizeof program, "%s/../../ciphony", self);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
