@@ -10,6 +10,7 @@
  * AES-GCM gains nothing from company and goes packet by packet.
  */
 #include "mb_int.h"
+#include "steps.h"
 
 /* ---- running a group
  * ------------------------------------------------------------------------------ */
@@ -49,7 +50,7 @@ static void run_send(struct srtp_mb *mb, struct mb_group *g, size_t kind)
         sg->op->err = good ? CPH_OK : CPH_E_CRYPTO;
         if (!good)
             continue;
-        memcpy(sg->op->pkt.p + sg->pass.n + s->mki_n, g->mac[i], s->tag_n);
+        srtp_tag_copy(sg->op->pkt.p + sg->pass.n + s->mki_n, g->mac[i], s->tag_n);
         srtp_send_end(s, &sg->op->pkt, &sg->pass);
     }
 }
@@ -60,7 +61,7 @@ static cph_err settle(struct mb_staged *sg, const uint8_t *mac)
     struct cph_srtp *s = sg->op->ctx;
     const struct srtp_pass *pass = &sg->pass;
 
-    if (pass->key->rtp_used >= pass->key->master.lifetime_rtp)
+    if (pass->key->rtp_used >= pass->key->rtp_max)
         return CPH_E_EXPIRED;
     if (srtp_window_refuses(s, &sg->stream->rtp, pass->index))
         return CPH_E_REPLAY;
@@ -113,7 +114,7 @@ static size_t kind_of(const struct cph_srtp *s)
 {
     if (s->clear_rtp)
         return MB_KEYS_NONE;
-    return s->suite->key_n == 16 ? MB_KEYS_16 : s->suite->key_n == 24 ? MB_KEYS_24 : MB_KEYS_32;
+    return s->key_n / 8U - 2; /* 16, 24, 32 */
 }
 
 static void fill(struct mb_group *g, const struct srtp_pass *pass, uint8_t *p)
@@ -175,7 +176,7 @@ static void stage_recv(struct cph_srtp_engine *e, struct mb_group *g, size_t kin
         sg->stream->pend_epoch = g->epoch;
     }
     sg->op = op;
-    memcpy(sg->tag, op->pkt.p + sg->pass.n + s->mki_n, s->tag_n);
+    srtp_tag_copy(sg->tag, op->pkt.p + sg->pass.n + s->mki_n, s->tag_n);
     memcpy(sg->under, op->pkt.p + sg->pass.n, sizeof sg->under);
     fill(g, &sg->pass, op->pkt.p);
 }
@@ -211,6 +212,36 @@ static void stage(struct cph_srtp_engine *e, struct cph_srtp_op *op)
         run(e, s->dir, kind);
 }
 
+/* With many contexts little of a packet's state is near: ask for it some packets ahead, link by
+ * link. */
+static inline void ahead(const struct cph_srtp_op *op, size_t left)
+{
+    if (left > 8) {
+        __builtin_prefetch(op[8].ctx);
+        __builtin_prefetch((const char *)op[8].ctx + 64);
+    }
+    if (left > 5) {
+        const struct cph_srtp *s = op[5].ctx;
+
+        __builtin_prefetch(s->last);
+        __builtin_prefetch(s->key[s->in_use]);
+        __builtin_prefetch(op[5].pkt.p);
+    }
+    if (left > 3) {
+        const struct cph_srtp *s = op[3].ctx;
+        const struct srtp_session *ss = s->key[s->in_use]->rtp;
+
+        __builtin_prefetch(&ss->salt_hi);
+        for (size_t line = 0; line < 192; line += 64) /* round keys */
+            __builtin_prefetch(ss->mb + line);
+        /* the low powers of the hash key lie at the end; HMAC's states behind the round keys */
+        for (size_t line = s->aead ? 768 : 192; line < (s->aead ? 1024 : 320); line += 64)
+            __builtin_prefetch(ss->mb + line);
+        if (s->last)
+            __builtin_prefetch(s->last->rtp.seen);
+    }
+}
+
 void srtp_mb_batch(struct cph_srtp_engine *e, struct cph_srtp_op *ops, size_t n)
 {
     for (size_t d = 0; d < 2 && n > 0; d++) { /* no stream may look as if it waited already */
@@ -218,11 +249,14 @@ void srtp_mb_batch(struct cph_srtp_engine *e, struct cph_srtp_op *ops, size_t n)
             e->mb->group[d][kind].epoch = ++e->epoch;
     }
     for (size_t i = 0; i < n; i++) {
-        const struct cph_srtp *s = ops[i].ctx;
+        struct cph_srtp *s = ops[i].ctx;
 
+        ahead(&ops[i], n - i);
         if (s->engine != e)
             ops[i].err = CPH_E_ARGUMENT;
-        else if (ops[i].rtcp || s->suite->transform->aead || s->tag_n == 0 || s->derives)
+        else if (s->aead && !ops[i].rtcp)
+            ops[i].err = (s->dir == CPH_SRTP_SEND ? s->protect : s->unprotect)(s, &ops[i].pkt);
+        else if (ops[i].rtcp || s->tag_n == 0 || s->derives)
             ops[i].err = srtp_single(&ops[i]);
         else
             stage(e, &ops[i]);

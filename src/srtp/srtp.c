@@ -128,10 +128,8 @@ static cph_err key_new(struct cph_srtp *s, const struct cph_srtp_key *master, st
     if (!k)
         return CPH_E_NOMEM;
     k->master = *master;
-    if (k->master.lifetime_rtp == 0)
-        k->master.lifetime_rtp = SRTP_INDEX_END;
-    if (k->master.lifetime_rtcp == 0)
-        k->master.lifetime_rtcp = SRTP_RTCP_INDEX_END;
+    k->rtp_max = master->lifetime_rtp ? master->lifetime_rtp : SRTP_INDEX_END;
+    k->rtcp_max = master->lifetime_rtcp ? master->lifetime_rtcp : SRTP_RTCP_INDEX_END;
     err = cph_aes_new(CPH_AES_CTR, cph_secret_span(&master->key), &k->prf);
     if (err == CPH_OK)
         err = key_sessions(s, k);
@@ -216,7 +214,7 @@ cph_err cph_srtp_key_drop(struct cph_srtp *s, struct cph_span mki)
 void cph_srtp_life(const struct cph_srtp *s, struct cph_srtp_life *out)
 {
     const struct srtp_key *k = s->key[s->in_use];
-    uint64_t rtp = k->master.lifetime_rtp, rtcp = k->master.lifetime_rtcp;
+    uint64_t rtp = k->rtp_max, rtcp = k->rtcp_max;
 
     out->rtp_left = rtp > k->rtp_used ? rtp - k->rtp_used : 0;
     out->rtcp_left = rtcp > k->rtcp_used ? rtcp - k->rtcp_used : 0;
@@ -305,6 +303,10 @@ cph_err cph_srtp_new(struct cph_srtp_engine *e, const struct cph_srtp_policy *p,
     s->engine = e;
     s->suite = p->suite;
     s->dir = dir;
+    s->aead = p->suite->transform->aead;
+    s->protect = s->aead && e->mb ? srtp_mb_gcm_protect : srtp_protect_any;
+    s->unprotect = s->aead && e->mb ? srtp_mb_gcm_unprotect : srtp_unprotect_any;
+    s->key_n = p->suite->key_n;
     s->tag_n = p->unauthenticated_rtp ? 0 : p->suite->tag_n;
     s->rtcp_tag_n = p->suite->rtcp_tag_n;
     s->mki_n = p->master.mki_n;

@@ -132,37 +132,43 @@ struct srtp_window {
 
 struct srtp_stream {
     uint32_t ssrc;
-    struct srtp_window rtp, rtcp;
-    uint64_t rtcp_next;            /* sender: the next SRTCP index */
+    struct srtp_window rtp;
     uint64_t pend_epoch, pend_top; /* batch: highest index if all staged packets are good */
+    uint64_t rtcp_next;            /* sender: the next SRTCP index */
+    struct srtp_window rtcp;
 };
 
 struct srtp_key {
-    struct cph_srtp_key master;
-    struct cph_aes *prf; /* only with a key derivation rate */
     /* In use, and the last other r asked for; the second only with a key derivation rate. */
-    struct srtp_session *rtp, *rtp_other, *rtcp, *rtcp_other;
+    struct srtp_session *rtp, *rtcp, *rtp_other, *rtcp_other;
     uint64_t rtp_used, rtcp_used; /* packets */
+    uint64_t rtp_max, rtcp_max;   /* lifetimes */
+    struct cph_aes *prf;          /* only with a key derivation rate */
+    struct cph_srtp_key master;
 };
 
+/* What every packet needs comes first. */
 struct cph_srtp {
+    cph_err (*protect)(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
+    cph_err (*unprotect)(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
     struct cph_srtp_engine *engine;
-    const struct cph_srtp_suite *suite;
+    struct srtp_stream *last; /* found last; never NULL once a stream exists */
+    struct cph_srtp *pair;    /* holds the same key for the other direction */
     enum cph_srtp_dir dir;
-    uint8_t tag_n, rtcp_tag_n, mki_n; /* tag_n 0: SRTP is not authenticated */
-    bool clear_rtp, clear_rtcp;
-    bool derives; /* there is a key derivation rate: 2^kdr_shift */
-    unsigned kdr_shift;
-    unsigned window;    /* packets */
+    uint8_t key_n, tag_n, rtcp_tag_n, mki_n; /* tag_n 0: SRTP is not authenticated */
+    bool aead, clear_rtp, clear_rtcp;
+    bool derives;       /* there is a key derivation rate: 2^kdr_shift */
     uint64_t ring_mask; /* bits of a window's ring, less one */
+    unsigned window;    /* packets */
+    unsigned kdr_shift;
+    size_t in_use; /* what a sender sends under */
     struct srtp_key *key[CPH_SRTP_KEYS_MAX];
-    size_t n_keys, in_use; /* in_use: what a sender sends under */
+    size_t n_keys;
+    const struct cph_srtp_suite *suite;
     struct srtp_stream *stream;
     size_t n_streams, cap_streams;
-    struct srtp_stream *last; /* found last; never NULL once a stream exists */
-    uint32_t *slot;           /* hash of SSRC to 1 + place in stream */
+    uint32_t *slot; /* hash of SSRC to 1 + place in stream */
     uint32_t slot_mask;
-    struct cph_srtp *pair; /* holds the same key for the other direction */
 };
 
 struct srtp_stream *srtp_stream_find(const struct cph_srtp *s, uint32_t ssrc); /* NULL if unknown */
@@ -230,9 +236,12 @@ static inline void srtp_put_be32(uint8_t *p, uint32_t v)
     memcpy(p, &v, sizeof v);
 }
 
-static inline void srtp_put_be64(uint8_t *p, uint64_t v)
+/* Two big-endian numbers in one store: a load of 16 bytes soon after would wait for two. */
+static inline void srtp_put_be128(uint8_t *p, uint64_t hi, uint64_t lo)
 {
-    v = __builtin_bswap64(v);
+    typedef uint64_t pair __attribute__((vector_size(16)));
+    pair v = { __builtin_bswap64(hi), __builtin_bswap64(lo) };
+
     memcpy(p, &v, sizeof v);
 }
 
@@ -240,25 +249,35 @@ static inline void srtp_put_be64(uint8_t *p, uint64_t v)
 static inline void srtp_iv_cm(const struct srtp_session *ss, uint32_t ssrc, uint64_t index,
                               uint8_t iv[16])
 {
-    srtp_put_be64(iv, ss->salt_hi ^ ssrc);
-    srtp_put_be64(iv + 8, ss->salt_lo ^ index << 16);
+    srtp_put_be128(iv, ss->salt_hi ^ ssrc, ss->salt_lo ^ index << 16);
 }
 
 /* RFC 7714 8.1 and 9.1: salt XOR 00 00 | SSRC | ROC | SEQ, or 00 00 | SSRC | 00 00 | index */
 static inline void srtp_iv_gcm(const struct srtp_session *ss, uint32_t ssrc, uint64_t index,
                                uint8_t iv[16])
 {
-    srtp_put_be64(iv, ss->salt_hi ^ (uint64_t)ssrc << 16 ^ index >> 32);
-    srtp_put_be64(iv + 8, ss->salt_lo ^ index << 32);
+    srtp_put_be128(iv, ss->salt_hi ^ (uint64_t)ssrc << 16 ^ index >> 32, ss->salt_lo ^ index << 32);
 }
 
-/* Equal in time that depends on n only. */
+static inline uint64_t srtp_load(const uint8_t *p, size_t n)
+{
+    uint64_t v = 0;
+
+    memcpy(&v, p, n);
+    return v;
+}
+
+/* Tags of 4, 10 or 16 bytes: equal in time that depends on n only. */
 static inline bool srtp_tag_eq(const uint8_t *a, const uint8_t *b, size_t n)
 {
-    unsigned diff = 0;
+    uint64_t diff;
 
-    for (size_t i = 0; i < n; i++)
-        diff |= (unsigned)(a[i] ^ b[i]);
+    if (n == 4)
+        diff = srtp_load(a, 4) ^ srtp_load(b, 4);
+    else if (n == 10)
+        diff = (srtp_load(a, 8) ^ srtp_load(b, 8)) | (srtp_load(a + 8, 2) ^ srtp_load(b + 8, 2));
+    else
+        diff = (srtp_load(a, 8) ^ srtp_load(b, 8)) | (srtp_load(a + 8, 8) ^ srtp_load(b + 8, 8));
     return diff == 0;
 }
 
@@ -296,17 +315,10 @@ cph_err srtp_session_for(struct cph_srtp *s, struct srtp_key *key, bool rtcp, ui
 /** The key a received packet names; CPH_E_NOKEY. */
 cph_err srtp_key_of(const struct cph_srtp *s, const uint8_t *mki, struct srtp_key **out);
 
-/* The steps of a single RTP packet, shared with batches. None changes the packet but send_mki. */
-
-/** Parse, find or bind the stream, take the index: all a sender does before the cipher. */
-cph_err srtp_send_begin(struct cph_srtp *s, const struct cph_srtp_pkt *pkt, struct srtp_pass *pass);
-void srtp_send_end(struct cph_srtp *s, struct cph_srtp_pkt *pkt, const struct srtp_pass *pass);
-/** Parse, look at MKI, lifetime, index and window: all a receiver does before the cipher.
- *  *stream is NULL for an SSRC not bound yet. */
-cph_err srtp_recv_begin(struct cph_srtp *s, const struct cph_srtp_pkt *pkt, struct srtp_pass *pass,
-                        struct srtp_stream **stream);
-/** The tag was good: only now anything moves. */
-cph_err srtp_recv_commit(struct cph_srtp *s, const struct srtp_pass *pass,
-                         struct srtp_stream *stream);
+cph_err srtp_protect_any(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
+cph_err srtp_unprotect_any(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
+/* AES-GCM on libipsec-mb. */
+cph_err srtp_mb_gcm_protect(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
+cph_err srtp_mb_gcm_unprotect(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
 
 #endif
