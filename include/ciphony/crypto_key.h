@@ -22,14 +22,14 @@ enum {
     CPH_KEY_PUBLIC_MAX = 2304, /* bytes of the largest SubjectPublicKeyInfo */
 };
 
-/* ---- randomness of the real environment -------------------------------------------------------- */
+/* ---- randomness of the real environment ------------------------------------------------------ */
 
 /** For cph_env.random: the system's generator through libcrypto; ctx is not used. Any thread. */
 CPH_API CPH_MUST_CHECK cph_err cph_crypto_random(void *ctx, void *buf, size_t n);
 /** Empty OpenSSL's error queue into the debug log, one line each. env may be NULL. */
 CPH_API void cph_crypto_drain(const struct cph_env *env);
 
-/* ---- keys --------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 struct cph_key;
 
@@ -46,8 +46,9 @@ enum cph_sig {
 /** A new key pair. RSA is 3072 bits. One public-key operation; call outside of the packet path. */
 CPH_API CPH_MUST_CHECK cph_err cph_key_generate(const struct cph_env *env, enum cph_key_kind kind,
                                                 struct cph_key **out);
-/** A private key as PEM (PKCS#8, SEC 1 or PKCS#1) or DER, without a password. The first in a PEM file.
- *  CPH_E_MALFORMED, CPH_E_UNSUPPORTED (kind, RSA below 2048 or above 8192 bits), CPH_E_NOMEM. */
+/** A private key as PEM (PKCS#8, SEC 1 or PKCS#1) or DER, without a password. The first in a PEM
+ * file. CPH_E_MALFORMED, CPH_E_UNSUPPORTED (kind, RSA below 2048 or above 8192 bits), CPH_E_NOMEM.
+ */
 CPH_API CPH_MUST_CHECK cph_err cph_key_load(const struct cph_env *env, struct cph_span bytes,
                                             struct cph_key **out);
 /** A public key as SubjectPublicKeyInfo, DER or PEM; it can only verify. */
@@ -60,15 +61,17 @@ CPH_API const char *cph_key_kind_name(enum cph_key_kind kind); /* "ECDSA P-256" 
 CPH_API bool cph_key_is_private(const struct cph_key *key);
 CPH_API bool cph_key_eq(const struct cph_key *a, const struct cph_key *b); /* the public halves */
 
-/** PKCS#8, for the store; wiped by the caller. RSA does not fit (CPH_E_NOSPACE) and is loaded from the
- *  operator's file each time. CPH_E_ARGUMENT for a public key. */
+/** PKCS#8, for the store; wiped by the caller. RSA does not fit (CPH_E_NOSPACE) and is loaded from
+ * the operator's file each time. CPH_E_ARGUMENT for a public key. */
 CPH_API CPH_MUST_CHECK cph_err cph_key_private_der(const struct cph_env *env,
-                                                   const struct cph_key *key, struct cph_secret *out);
+                                                   const struct cph_key *key,
+                                                   struct cph_secret *out);
 CPH_API CPH_MUST_CHECK cph_err cph_key_private_pem(const struct cph_env *env,
-                                                   const struct cph_key *key, struct cph_secret *out);
+                                                   const struct cph_key *key,
+                                                   struct cph_secret *out);
 /** SubjectPublicKeyInfo, DER. CPH_E_NOSPACE. */
-CPH_API CPH_MUST_CHECK cph_err cph_key_public_der(const struct cph_key *key, uint8_t *out, size_t cap,
-                                                  size_t *n);
+CPH_API CPH_MUST_CHECK cph_err cph_key_public_der(const struct cph_key *key, uint8_t *out,
+                                                  size_t cap, size_t *n);
 
 /** Sign msg (hashed here). CPH_E_ARGUMENT if the key is public or of another kind, CPH_E_NOSPACE
  *  (CPH_KEY_SIG_MAX always suffices), CPH_E_CRYPTO. */
@@ -80,7 +83,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_key_verify(const struct cph_env *env, const s
                                               enum cph_sig sig, struct cph_span msg,
                                               struct cph_span signature);
 
-/* ---- fingerprints, RFC 8122 ---------------------------------------------------------------------- */
+/* ---- fingerprints, RFC 8122 ------------------------------------------------------------------ */
 
 /* In order of strength; only those from SHA256 on ever suffice. */
 enum cph_fp_hash { CPH_FP_NONE, CPH_FP_SHA1, CPH_FP_SHA256, CPH_FP_SHA384, CPH_FP_SHA512 };
@@ -97,12 +100,13 @@ CPH_API const char *cph_fp_hash_name(enum cph_fp_hash hash); /* "sha-256" */
 CPH_API bool cph_fp_hash_suffices(enum cph_fp_hash hash);    /* sha-256 or better */
 /** "sha-256 4A:AD:...": RFC 8122 5. Hash name and hex without case (old peers send lower case).
  *  CPH_E_UNSUPPORTED for a hash we do not know (skip that line), CPH_E_MALFORMED. */
-CPH_API CPH_MUST_CHECK cph_err cph_fingerprint_parse(struct cph_span text, struct cph_fingerprint *out);
+CPH_API CPH_MUST_CHECK cph_err cph_fingerprint_parse(struct cph_span text,
+                                                     struct cph_fingerprint *out);
 /** The same text, upper case, NUL-terminated. Returns out. */
 CPH_API const char *cph_fingerprint_text(const struct cph_fingerprint *fp, char out[CPH_FP_TEXT]);
 CPH_API bool cph_fingerprint_eq(const struct cph_fingerprint *a, const struct cph_fingerprint *b);
 
-/* ---- certificates --------------------------------------------------------------------------------- */
+/* ---- certificates ---------------------------------------------------------------------------- */
 
 /* A leaf and the certificates that came behind it. */
 struct cph_cert;
@@ -116,19 +120,21 @@ struct cph_cert_name {
 };
 
 struct cph_cert_spec {
-    const char *cn;                     /* subject and issuer, UTF-8; NULL: "ciphony" */
-    const struct cph_cert_name *san;    /* may be NULL */
+    const char *cn;                  /* subject and issuer, UTF-8; NULL: "ciphony" */
+    const struct cph_cert_name *san; /* may be NULL */
     size_t n_san;
-    int64_t not_before, not_after;      /* wall seconds since 1970 */
+    int64_t not_before, not_after; /* wall seconds since 1970 */
 };
 
-/** A self-signed certificate (v3, no CA, digitalSignature) for key; serial from env->random. Signed with
- *  SHA-256 (P-384: SHA-384). CPH_E_ARGUMENT, CPH_E_CRYPTO, CPH_E_NOMEM. */
-CPH_API CPH_MUST_CHECK cph_err cph_cert_self_signed(const struct cph_env *env, const struct cph_key *key,
+/** A self-signed certificate (v3, no CA, digitalSignature) for key; serial from env->random. Signed
+ * with SHA-256 (P-384: SHA-384). CPH_E_ARGUMENT, CPH_E_CRYPTO, CPH_E_NOMEM. */
+CPH_API CPH_MUST_CHECK cph_err cph_cert_self_signed(const struct cph_env *env,
+                                                    const struct cph_key *key,
                                                     const struct cph_cert_spec *spec,
                                                     struct cph_cert **out);
-/** One DER certificate (nothing behind it), or PEM: leaf first, then its chain; other PEM blocks and
- *  text between are skipped. CPH_E_MALFORMED, CPH_E_LIMIT, CPH_E_NOMEM. Proves nothing about trust. */
+/** One DER certificate (nothing behind it), or PEM: leaf first, then its chain; other PEM blocks
+ * and text between are skipped. CPH_E_MALFORMED, CPH_E_LIMIT, CPH_E_NOMEM. Proves nothing about
+ * trust. */
 CPH_API CPH_MUST_CHECK cph_err cph_cert_parse(const struct cph_env *env, struct cph_span bytes,
                                               struct cph_cert **out);
 CPH_API struct cph_cert *cph_cert_ref(const struct cph_cert *cert);
@@ -138,7 +144,8 @@ CPH_API struct cph_span cph_cert_der(const struct cph_cert *cert);
 /** Leaf and chain as PEM. *n without the NUL that follows. CPH_E_NOSPACE. */
 CPH_API CPH_MUST_CHECK cph_err cph_cert_pem(const struct cph_cert *cert, char *out, size_t cap,
                                             size_t *n);
-CPH_API bool cph_cert_eq(const struct cph_cert *a, const struct cph_cert *b); /* leaf, byte for byte */
+CPH_API bool cph_cert_eq(const struct cph_cert *a,
+                         const struct cph_cert *b); /* leaf, byte for byte */
 CPH_API bool cph_cert_has_key(const struct cph_cert *cert, const struct cph_key *key);
 /** The leaf's public key; a new reference. */
 CPH_API CPH_MUST_CHECK cph_err cph_cert_key(const struct cph_env *env, const struct cph_cert *cert,
@@ -150,40 +157,48 @@ CPH_API bool cph_cert_is_self_issued(const struct cph_cert *cert); /* issuer nam
 CPH_API const char *cph_cert_subject(const struct cph_cert *cert, char out[CPH_CERT_TEXT]);
 CPH_API const char *cph_cert_issuer(const struct cph_cert *cert, char out[CPH_CERT_TEXT]);
 
-CPH_API CPH_MUST_CHECK cph_err cph_cert_fingerprint(const struct cph_cert *cert, enum cph_fp_hash hash,
+CPH_API CPH_MUST_CHECK cph_err cph_cert_fingerprint(const struct cph_cert *cert,
+                                                    enum cph_fp_hash hash,
                                                     struct cph_fingerprint *out);
-/** The hash of the signature on the certificate, CPH_FP_NONE if it is none of ours. RFC 8122 5.1. */
+/** The hash of the signature on the certificate, CPH_FP_NONE if it is none of ours. RFC 8122 5.1.
+ */
 CPH_API enum cph_fp_hash cph_cert_signature_hash(const struct cph_cert *cert);
 /**
- * Does cert match what was promised? Of the fingerprints given, the set with the strongest hash counts
- * and one of it must match (RFC 8122 5.1). CPH_OK and *hash (may be NULL) the hash that matched;
- * CPH_E_CERT if none matches; CPH_E_POLICY if sha-1 is all there is; CPH_E_NOTFOUND if n is 0.
+ * Does cert match what was promised? Of the fingerprints given, the set with the strongest hash
+ * counts and one of it must match (RFC 8122 5.1). CPH_OK and *hash (may be NULL) the hash that
+ * matched; CPH_E_CERT if none matches; CPH_E_POLICY if sha-1 is all there is; CPH_E_NOTFOUND if n
+ * is 0.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_cert_match(const struct cph_cert *cert,
                                               const struct cph_fingerprint *fps, size_t n,
                                               enum cph_fp_hash *hash);
 
 /** notBefore and notAfter, wall seconds since 1970 (both inclusive). */
-CPH_API void cph_cert_validity(const struct cph_cert *cert, int64_t *not_before, int64_t *not_after);
+CPH_API void cph_cert_validity(const struct cph_cert *cert, int64_t *not_before,
+                               int64_t *not_after);
 /** CPH_OK, or CPH_E_EXPIRED: before notBefore or after notAfter at wall seconds. */
 CPH_API CPH_MUST_CHECK cph_err cph_cert_in_time(const struct cph_cert *cert, int64_t wall);
 
-/** subjectAltName entry i; false past the last. Entries of other kinds are left out, and so are those
- *  with a NUL in the text. */
+/** subjectAltName entry i; false past the last. Entries of other kinds are left out, and so are
+ * those with a NUL in the text. */
 CPH_API bool cph_cert_name(const struct cph_cert *cert, size_t i, struct cph_cert_name *out);
 /** Common name i of the subject; false past the last. */
 CPH_API bool cph_cert_cn(const struct cph_cert *cert, size_t i, struct cph_span *out);
 
-/** SIP domain identity i of the leaf (RFC 5922 7.1: "sip:" URIs without userpart; only if there is none,
- *  DNS names; only if there is no subjectAltName at all, CNs that are DNS names). false past the last. */
+/** SIP domain identity i of the leaf (RFC 5922 7.1: "sip:" URIs without userpart; only if there is
+ * none, DNS names; only if there is no subjectAltName at all, CNs that are DNS names). false past
+ * the last. */
 CPH_API bool cph_cert_sip_domain(const struct cph_cert *cert, size_t i, struct cph_span *out);
-/** CPH_OK if domain is one of them: whole name, without case, no wildcard, no suffix (RFC 5922 7.2).
- *  CPH_E_CERT if not. An IP literal matches an IP entry only. */
-CPH_API CPH_MUST_CHECK cph_err cph_cert_is_domain(const struct cph_cert *cert, struct cph_span domain);
-/** CPH_OK if a URI entry names this user ("sip:alice@example.org" without case in scheme and host). */
-CPH_API CPH_MUST_CHECK cph_err cph_cert_is_user(const struct cph_cert *cert, struct cph_span sip_uri);
+/** CPH_OK if domain is one of them: whole name, without case, no wildcard, no suffix (RFC
+ * 5922 7.2). CPH_E_CERT if not. An IP literal matches an IP entry only. */
+CPH_API CPH_MUST_CHECK cph_err cph_cert_is_domain(const struct cph_cert *cert,
+                                                  struct cph_span domain);
+/** CPH_OK if a URI entry names this user ("sip:alice@example.org" without case in scheme and host).
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_cert_is_user(const struct cph_cert *cert,
+                                                struct cph_span sip_uri);
 
-/* ---- whom to trust --------------------------------------------------------------------------------- */
+/* ---- whom to trust --------------------------------------------------------------------------- */
 
 /* A set of anchors. Fill it, then share it as const between threads. */
 struct cph_trust;
@@ -196,10 +211,10 @@ CPH_API CPH_MUST_CHECK cph_err cph_trust_add(struct cph_trust *trust, const stru
 /** Every certificate of a PEM text. *n (may be NULL) how many. CPH_E_MALFORMED if there is none. */
 CPH_API CPH_MUST_CHECK cph_err cph_trust_add_pem(const struct cph_env *env, struct cph_trust *trust,
                                                  struct cph_span pem, size_t *n);
-/** A PEM file, or a directory with names by hash (as /etc/ssl/certs). OpenSSL reads it: for start-up,
- *  not for engines. CPH_E_CONFIG if it cannot be read. */
-CPH_API CPH_MUST_CHECK cph_err cph_trust_add_path(const struct cph_env *env, struct cph_trust *trust,
-                                                  const char *path);
+/** A PEM file, or a directory with names by hash (as /etc/ssl/certs). OpenSSL reads it: for
+ * start-up, not for engines. CPH_E_CONFIG if it cannot be read. */
+CPH_API CPH_MUST_CHECK cph_err cph_trust_add_path(const struct cph_env *env,
+                                                  struct cph_trust *trust, const char *path);
 
 enum cph_cert_purpose { CPH_PURPOSE_ANY, CPH_PURPOSE_TLS_SERVER, CPH_PURPOSE_TLS_CLIENT };
 
@@ -209,7 +224,8 @@ enum cph_cert_purpose { CPH_PURPOSE_ANY, CPH_PURPOSE_TLS_SERVER, CPH_PURPOSE_TLS
  * why gets the reason in words, or "". CPH_OK, CPH_E_EXPIRED, CPH_E_CERT, CPH_E_NOMEM.
  * Names are not looked at: cph_cert_is_domain().
  */
-CPH_API CPH_MUST_CHECK cph_err cph_cert_verify(const struct cph_env *env, const struct cph_cert *cert,
+CPH_API CPH_MUST_CHECK cph_err cph_cert_verify(const struct cph_env *env,
+                                               const struct cph_cert *cert,
                                                const struct cph_trust *trust,
                                                enum cph_cert_purpose purpose, int64_t wall,
                                                char why[CPH_CERT_WHY]);

@@ -7,10 +7,10 @@
 #include "ciphony/crypto_key.h"
 
 /*
- * An engine: bytes and the time go in, bytes and a deadline come out. It opens no socket and reads no
- * clock: DTLS retransmission runs on cph_stream_deadline() and cph_stream_tick(), certificate dates on
- * env->wall. Randomness inside the handshake is OpenSSL's own, not env->random.
- * One engine belongs to one thread at a time.
+ * An engine: bytes and the time go in, bytes and a deadline come out. It opens no socket and reads
+ * no clock: DTLS retransmission runs on cph_stream_deadline() and cph_stream_tick(), certificate
+ * dates on env->wall. Randomness inside the handshake is OpenSSL's own, not env->random. One engine
+ * belongs to one thread at a time.
  */
 struct cph_stream;
 
@@ -19,9 +19,11 @@ enum cph_stream_role { CPH_STREAM_CLIENT, CPH_STREAM_SERVER };
 
 /* How the peer's certificate is judged while the handshake runs. */
 enum cph_stream_verify {
-    CPH_STREAM_VERIFY_CHAIN,  /* path to an anchor of trust, dates, and name if given; pins also accepted */
+    CPH_STREAM_VERIFY_CHAIN,  /* path to an anchor of trust, dates, and name if given; pins also
+                                 accepted */
     CPH_STREAM_VERIFY_PINNED, /* one of the fingerprints, by the rules of cph_cert_match() */
-    CPH_STREAM_VERIFY_CALLER, /* any; the caller must judge cph_stream_peer() before it trusts a byte */
+    CPH_STREAM_VERIFY_CALLER, /* any; the caller must judge cph_stream_peer() before it trusts a
+                                 byte */
 };
 
 enum cph_stream_state {
@@ -32,7 +34,7 @@ enum cph_stream_state {
 };
 
 enum {
-    CPH_STREAM_MTU = 1200,       /* DTLS datagrams at most, unless configured: fits tunnels over IPv6 */
+    CPH_STREAM_MTU = 1200, /* DTLS datagrams at most, unless configured: fits tunnels over IPv6 */
     CPH_STREAM_LIMIT = 262144,   /* bytes held in each direction, unless configured */
     CPH_STREAM_DATAGRAM = 16384, /* the largest datagram taken in */
     CPH_STREAM_PROFILES = 8,
@@ -40,7 +42,8 @@ enum {
     CPH_STREAM_TRIES = 12, /* unanswered flights */
 };
 
-/* Copied by cph_stream_new(); the objects pointed to are referenced, the texts and arrays copied. */
+/* Copied by cph_stream_new(); the objects pointed to are referenced, the texts and arrays copied.
+ */
 struct cph_stream_config {
     enum cph_stream_kind kind;
     enum cph_stream_role role;
@@ -48,10 +51,11 @@ struct cph_stream_config {
     const struct cph_key *key;   /* its private key */
 
     enum cph_stream_verify verify;
-    const struct cph_trust *trust;      /* VERIFY_CHAIN */
-    const char *name;                   /* VERIFY_CHAIN: SIP domain or IP the peer must prove (RFC 5922);
-                                           client: also sent as server_name. NULL: no name is checked */
-    const struct cph_fingerprint *pins; /* VERIFY_PINNED, and VERIFY_CHAIN as a second way to be accepted */
+    const struct cph_trust *trust; /* VERIFY_CHAIN */
+    const char *name;              /* VERIFY_CHAIN: SIP domain or IP the peer must prove (RFC 5922);
+                                      client: also sent as server_name. NULL: no name is checked */
+    const struct cph_fingerprint
+        *pins; /* VERIFY_PINNED, and VERIFY_CHAIN as a second way to be accepted */
     size_t n_pins;
     bool ask_client_cert;  /* server: send a CertificateRequest, judge what comes */
     bool need_client_cert; /* server: and fail without one */
@@ -59,13 +63,14 @@ struct cph_stream_config {
     const char *alpn;             /* "sip" or "sip,http/1.1", NULL none */
     const uint16_t *srtp_profile; /* DTLS: use_srtp profiles, best first (RFC 5764 4.1.2) */
     size_t n_srtp_profile;
-    unsigned mtu;           /* DTLS; 0: CPH_STREAM_MTU */
-    cph_time first_timeout; /* DTLS; 0: one second (RFC 6347 4.2.4.1), doubled each time up to 8 s */
-    size_t limit;           /* 0: CPH_STREAM_LIMIT */
+    unsigned mtu; /* DTLS; 0: CPH_STREAM_MTU */
+    cph_time
+        first_timeout; /* DTLS; 0: one second (RFC 6347 4.2.4.1), doubled each time up to 8 s */
+    size_t limit;      /* 0: CPH_STREAM_LIMIT */
 };
 
-/** CPH_E_CONFIG (key does not fit the certificate, no trust for VERIFY_CHAIN, unknown profile, ...),
- *  CPH_E_NOMEM, CPH_E_CRYPTO. env outlives the stream. */
+/** CPH_E_CONFIG (key does not fit the certificate, no trust for VERIFY_CHAIN, unknown profile,
+ * ...), CPH_E_NOMEM, CPH_E_CRYPTO. env outlives the stream. */
 CPH_API CPH_MUST_CHECK cph_err cph_stream_new(const struct cph_stream_config *cfg,
                                               const struct cph_env *env, struct cph_stream **out);
 CPH_API void cph_stream_free(struct cph_stream *s); /* NULL is fine; sends nothing */
@@ -75,27 +80,32 @@ CPH_API CPH_MUST_CHECK cph_err cph_stream_start(struct cph_stream *s, cph_time n
 
 /**
  * What came from the pipe: TLS any bytes, DTLS exactly one datagram.
- * DTLS: a datagram or record that is malformed, forged or of the wrong epoch is dropped and counted, and
- * CPH_OK returned; nothing it says is believed. TLS: any such thing ends the stream.
+ * DTLS: a datagram or record that is malformed, forged or of the wrong epoch is dropped and
+ * counted, and CPH_OK returned; nothing it says is believed. TLS: any such thing ends the stream.
  * Returns CPH_OK, or once failed the error the stream failed with: CPH_E_CERT, CPH_E_EXPIRED,
  * CPH_E_MALFORMED (handshake or record), CPH_E_LIMIT, CPH_E_TIMEOUT; CPH_E_CLOSED after a close.
  */
-CPH_API CPH_MUST_CHECK cph_err cph_stream_feed(struct cph_stream *s, struct cph_span bytes, cph_time now);
-/** The pipe was closed by the other side (TLS over TCP). Without close-notify before it this is a failure:
- *  the last bytes may have been cut off. */
+CPH_API CPH_MUST_CHECK cph_err cph_stream_feed(struct cph_stream *s, struct cph_span bytes,
+                                               cph_time now);
+/** The pipe was closed by the other side (TLS over TCP). Without close-notify before it this is a
+ * failure: the last bytes may have been cut off. */
 CPH_API void cph_stream_eof(struct cph_stream *s);
 
-/** What must go to the pipe: TLS up to cap bytes, DTLS one whole datagram. CPH_E_AGAIN when there is
- *  nothing, CPH_E_NOSPACE if the datagram does not fit. Also after a failure: the alert. */
-CPH_API CPH_MUST_CHECK cph_err cph_stream_pull(struct cph_stream *s, void *buf, size_t cap, size_t *n);
-CPH_API size_t cph_stream_pending(const struct cph_stream *s); /* ciphertext bytes waiting for pull */
+/** What must go to the pipe: TLS up to cap bytes, DTLS one whole datagram. CPH_E_AGAIN when there
+ * is nothing, CPH_E_NOSPACE if the datagram does not fit. Also after a failure: the alert. */
+CPH_API CPH_MUST_CHECK cph_err cph_stream_pull(struct cph_stream *s, void *buf, size_t cap,
+                                               size_t *n);
+CPH_API size_t
+cph_stream_pending(const struct cph_stream *s); /* ciphertext bytes waiting for pull */
 
-/** Plaintext out of the stream: TLS up to cap bytes, DTLS one record. CPH_E_AGAIN, CPH_E_CLOSED after the
- *  last byte, CPH_E_NOSPACE (DTLS), or the failure. */
-CPH_API CPH_MUST_CHECK cph_err cph_stream_read(struct cph_stream *s, void *buf, size_t cap, size_t *n);
-/** Plaintext into the stream, all or nothing: CPH_E_AGAIN before it is open, CPH_E_LIMIT when too much
- *  waits for pull. DTLS: one record, at most the MTU less the overhead. */
-CPH_API CPH_MUST_CHECK cph_err cph_stream_write(struct cph_stream *s, struct cph_span bytes, cph_time now);
+/** Plaintext out of the stream: TLS up to cap bytes, DTLS one record. CPH_E_AGAIN, CPH_E_CLOSED
+ * after the last byte, CPH_E_NOSPACE (DTLS), or the failure. */
+CPH_API CPH_MUST_CHECK cph_err cph_stream_read(struct cph_stream *s, void *buf, size_t cap,
+                                               size_t *n);
+/** Plaintext into the stream, all or nothing: CPH_E_AGAIN before it is open, CPH_E_LIMIT when too
+ * much waits for pull. DTLS: one record, at most the MTU less the overhead. */
+CPH_API CPH_MUST_CHECK cph_err cph_stream_write(struct cph_stream *s, struct cph_span bytes,
+                                                cph_time now);
 /** Send close-notify; idempotent. */
 CPH_API void cph_stream_close(struct cph_stream *s, cph_time now);
 
@@ -110,18 +120,21 @@ CPH_API const char *cph_stream_state_name(enum cph_stream_state state);
 CPH_API const char *cph_stream_why(const struct cph_stream *s);
 CPH_API cph_err cph_stream_error(const struct cph_stream *s); /* CPH_OK while it has not failed */
 
-/* ---- what was agreed; valid once open ------------------------------------------------------------ */
+/* ---- what was agreed; valid once open -------------------------------------------------------- */
 
-/** The peer's certificate and chain, borrowed from s; NULL if it showed none. In the handshake: as soon
- *  as it came (then it is not yet proven that the peer has the key). */
+/** The peer's certificate and chain, borrowed from s; NULL if it showed none. In the handshake: as
+ * soon as it came (then it is not yet proven that the peer has the key). */
 CPH_API const struct cph_cert *cph_stream_peer(const struct cph_stream *s);
 CPH_API const char *cph_stream_version(const struct cph_stream *s); /* "TLSv1.3", "DTLSv1.2" */
-CPH_API const char *cph_stream_cipher(const struct cph_stream *s);  /* "ECDHE-ECDSA-AES128-GCM-SHA256" */
-CPH_API const char *cph_stream_alpn(const struct cph_stream *s);    /* "" if none */
-CPH_API uint16_t cph_stream_srtp_profile(const struct cph_stream *s); /* 0 if none (RFC 5764 4.1.2) */
+CPH_API const char *
+cph_stream_cipher(const struct cph_stream *s); /* "ECDHE-ECDSA-AES128-GCM-SHA256" */
+CPH_API const char *cph_stream_alpn(const struct cph_stream *s); /* "" if none */
+CPH_API uint16_t
+cph_stream_srtp_profile(const struct cph_stream *s); /* 0 if none (RFC 5764 4.1.2) */
 /** How the peer was accepted: "chain", "pinned", "caller" or "" (no certificate). */
 CPH_API const char *cph_stream_accepted_by(const struct cph_stream *s);
-/** RFC 5705, without context (as RFC 5764 4.2 wants). n bytes into out. CPH_E_STATE before it is open. */
+/** RFC 5705, without context (as RFC 5764 4.2 wants). n bytes into out. CPH_E_STATE before it is
+ * open. */
 CPH_API CPH_MUST_CHECK cph_err cph_stream_export(const struct cph_stream *s, const char *label,
                                                  struct cph_secret *out, size_t n);
 

@@ -14,8 +14,7 @@ enum {
     PEM_MAX = 262144,                  /* bytes of a PEM text with a whole chain */
 };
 
-/* ---- the object -------------------------------------------------------------------------------
- */
+/* ---- the object ------------------------------------------------------------------------------ */
 
 static int64_t seconds_of(const ASN1_TIME *t, int64_t broken)
 {
@@ -165,8 +164,7 @@ cph_err cph_cert_in_time(const struct cph_cert *cert, int64_t wall)
     return wall >= cert->not_before && wall <= cert->not_after ? CPH_OK : CPH_E_EXPIRED;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 /* The next PEM certificate, whatever stands before it; CPH_E_NOTFOUND at the end. */
 cph_err cph_cert_next_pem(BIO *bio, X509 **out)
@@ -265,8 +263,7 @@ cph_err cph_cert_parse(const struct cph_env *env, struct cph_span bytes, struct 
     return err;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 cph_err cph_cert_pem(const struct cph_cert *cert, char *out, size_t cap, size_t *n)
 {

@@ -7,8 +7,7 @@
 #include "ciphony/base_text.h"
 #include "key_int.h"
 
-/* ---- taking the names out of the leaf
- * ------------------------------------------------------------ */
+/* ---- taking the names out of the leaf -------------------------------------------------------- */
 
 static bool kind_of(const GENERAL_NAME *g, enum cph_cert_name_kind *kind)
 {
@@ -103,8 +102,7 @@ cph_err cph_cert_read_names(struct cph_cert *cert)
     return err ? err : keep_cn(cert);
 }
 
-/* ---- reading them back
- * ------------------------------------------------------------------------------ */
+/* ---- reading them back ----------------------------------------------------------------------- */
 
 bool cph_cert_name(const struct cph_cert *cert, size_t i, struct cph_cert_name *out)
 {
@@ -122,8 +120,7 @@ bool cph_cert_cn(const struct cph_cert *cert, size_t i, struct cph_span *out)
     return true;
 }
 
-/* ---- RFC 5922 7.1: which domains the certificate speaks for
- * -------------------------------------- */
+/* ---- RFC 5922 7.1: which domains the certificate speaks for ---------------------------------- */
 
 static bool is_dns_name(struct cph_span s)
 {
@@ -197,8 +194,7 @@ bool cph_cert_sip_domain(const struct cph_cert *cert, size_t i, struct cph_span 
     return true;
 }
 
-/* ---- RFC 5922 7.2: comparing
- * ------------------------------------------------------------------------ */
+/* ---- RFC 5922 7.2: comparing ----------------------------------------------------------------- */
 
 static bool has_ip(const struct cph_cert *cert, const struct cph_addr *ip)
 {

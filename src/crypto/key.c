@@ -33,8 +33,7 @@ const char *cph_key_kind_name(enum cph_key_kind kind)
     return "?";
 }
 
-/* ---- the object -------------------------------------------------------------------------------
- */
+/* ---- the object ------------------------------------------------------------------------------ */
 
 static cph_err kind_of(EVP_PKEY *pkey, enum cph_key_kind *kind)
 {
@@ -128,8 +127,7 @@ struct evp_pkey_st *cph_key_native(const struct cph_key *key)
     return key->pkey;
 }
 
-/* ---- making and loading ------------------------------------------------------------------------
- */
+/* ---- making and loading ---------------------------------------------------------------------- */
 
 cph_err cph_key_generate(const struct cph_env *env, enum cph_key_kind kind, struct cph_key **out)
 {
@@ -220,8 +218,7 @@ cph_err cph_key_load_public(const struct cph_env *env, struct cph_span bytes, st
     return load(env, bytes, false, out);
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 cph_err cph_key_private_der(const struct cph_env *env, const struct cph_key *key,
                             struct cph_secret *out)
@@ -289,8 +286,7 @@ cph_err cph_key_public_der(const struct cph_key *key, uint8_t *out, size_t cap, 
     return CPH_OK;
 }
 
-/* ---- signatures
- * ---------------------------------------------------------------------------------- */
+/* ---- signatures ------------------------------------------------------------------------------ */
 
 static bool sig_fits(const struct cph_key *key, enum cph_sig sig)
 {

@@ -112,8 +112,7 @@ cph_err cph_trust_add_path(const struct cph_env *env, struct cph_trust *trust, c
     return err;
 }
 
-/* ---- path validation
- * -------------------------------------------------------------------------------- */
+/* ---- path validation ------------------------------------------------------------------------- */
 
 /* RFC 5922 7.1 MUST: heed extendedKeyUsage. RFC 5924 4: id-kp-sipDomain is the one made for us;
  * what public authorities issue carries serverAuth and clientAuth, which local policy accepts too.

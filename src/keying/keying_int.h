@@ -7,6 +7,7 @@
 /* The mechanisms, the one we like best first. A new one is a folder and a line here. */
 /* clang-format off */
 #define KEYING_ROWS(X) \
+    X(cph_keying_dtls) \
     X(cph_keying_sdes)
 /* clang-format on */
 

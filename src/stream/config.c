@@ -15,8 +15,7 @@ static const char groups[] = "X25519:P-256:P-384";
 static const char sigalgs[] = "ECDSA+SHA256:ECDSA+SHA384:ed25519:RSA-PSS+SHA256:RSA-PSS+SHA384:"
                               "RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512:ECDSA+SHA512";
 
-/* ---- the library's context
- * ----------------------------------------------------------------------- */
+/* ---- the library's context ------------------------------------------------------------------- */
 
 static bool set_versions(SSL_CTX *ctx, enum cph_stream_kind kind)
 {
@@ -45,8 +44,7 @@ static cph_err set_context(struct cph_stream *s)
     return CPH_OK;
 }
 
-/* ---- who we are, whom we expect
- * ------------------------------------------------------------------- */
+/* ---- who we are, whom we expect -------------------------------------------------------------- */
 
 static cph_err set_own(struct cph_stream *s, const struct cph_stream_config *cfg)
 {
@@ -102,8 +100,7 @@ static cph_err set_judgement(struct cph_stream *s, const struct cph_stream_confi
     return CPH_OK;
 }
 
-/* ---- extensions
- * --------------------------------------------------------------------------------------- */
+/* ---- extensions ------------------------------------------------------------------------------ */
 
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *n,
                        const unsigned char *in, unsigned int in_n, void *arg)
@@ -187,8 +184,7 @@ static cph_err set_profiles(struct cph_stream *s, const struct cph_stream_config
                                                           : CPH_E_CONFIG; /* 0 is good here */
 }
 
-/* ---- the session
- * ------------------------------------------------------------------------------------ */
+/* ---- the session ----------------------------------------------------------------------------- */
 
 static cph_err set_session(struct cph_stream *s, const struct cph_stream_config *cfg)
 {

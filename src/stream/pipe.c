@@ -4,8 +4,7 @@
 
 #include "ciphony/base_text.h"
 
-/* ---- in: from feed to the library ---------------------------------------------------------------
- */
+/* ---- in: from feed to the library ------------------------------------------------------------ */
 
 static int pipe_read(BIO *bio, char *buf, int cap)
 {
@@ -26,8 +25,7 @@ static int pipe_read(BIO *bio, char *buf, int cap)
     return (int)n;
 }
 
-/* ---- out: from the library to pull --------------------------------------------------------------
- */
+/* ---- out: from the library to pull ----------------------------------------------------------- */
 
 static int write_datagram(struct cph_stream *s, const char *buf, int n)
 {

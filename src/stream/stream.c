@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the object ---------------------------------------------------------------------------------
- */
+/* ---- the object ------------------------------------------------------------------------------ */
 
 cph_err cph_stream_new(const struct cph_stream_config *cfg, const struct cph_env *env,
                        struct cph_stream **out)
@@ -46,8 +45,7 @@ void cph_stream_free(struct cph_stream *s)
     free(s);
 }
 
-/* ---- states
- * --------------------------------------------------------------------------------------- */
+/* ---- states ---------------------------------------------------------------------------------- */
 
 /* The only writer of state after the beginning. */
 static void enter(struct cph_stream *s, enum cph_stream_state next)
@@ -120,8 +118,7 @@ static bool settle(struct cph_stream *s, int ret)
     return false;
 }
 
-/* ---- driving the library ------------------------------------------------------------------------
- */
+/* ---- driving the library --------------------------------------------------------------------- */
 
 static void note_alpn(struct cph_stream *s)
 {
@@ -129,7 +126,7 @@ static void note_alpn(struct cph_stream *s)
     unsigned int n;
 
     SSL_get0_alpn_selected(s->ssl, &name, &n);
-    if (n < sizeof s->alpn_got) {
+    if (n > 0 && n < sizeof s->alpn_got) {
         memcpy(s->alpn_got, name, n);
         s->alpn_got[n] = '\0';
     }
@@ -204,8 +201,7 @@ static cph_err outcome(const struct cph_stream *s)
     return CPH_E_BUG;
 }
 
-/* ---- ciphertext
- * ---------------------------------------------------------------------------------- */
+/* ---- ciphertext ------------------------------------------------------------------------------ */
 
 cph_err cph_stream_start(struct cph_stream *s, cph_time now)
 {
@@ -303,8 +299,7 @@ size_t cph_stream_pending(const struct cph_stream *s)
     return s->out.n;
 }
 
-/* ---- plaintext
- * ------------------------------------------------------------------------------------ */
+/* ---- plaintext ------------------------------------------------------------------------------- */
 
 cph_err cph_stream_read(struct cph_stream *s, void *buf, size_t cap, size_t *n)
 {
@@ -370,8 +365,7 @@ void cph_stream_close(struct cph_stream *s, cph_time now)
     cph_crypto_drain(s->env);
 }
 
-/* ---- time
- * ------------------------------------------------------------------------------------------ */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 cph_time cph_stream_deadline(const struct cph_stream *s)
 {
@@ -417,8 +411,7 @@ cph_err cph_stream_tick(struct cph_stream *s, cph_time now)
     return outcome(s);
 }
 
-/* ---- what was agreed
- * -------------------------------------------------------------------------------- */
+/* ---- what was agreed ------------------------------------------------------------------------- */
 
 enum cph_stream_state cph_stream_state(const struct cph_stream *s)
 {

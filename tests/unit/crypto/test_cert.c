@@ -125,8 +125,7 @@ static void the_validity_ends_to_the_second(void **state)
     cph_cert_free(cert);
 }
 
-/* ---- fingerprints
- * -------------------------------------------------------------------------------- */
+/* ---- fingerprints ---------------------------------------------------------------------------- */
 
 static void fingerprints_go_both_ways(void **state)
 {
@@ -207,8 +206,7 @@ static void the_strongest_hash_decides_and_sha1_never_suffices(void **state)
     cph_cert_free(other);
 }
 
-/* ---- RFC 5922
- * ---------------------------------------------------------------------------------------- */
+/* ---- RFC 5922 -------------------------------------------------------------------------------- */
 
 static cph_err is(const struct cph_cert *cert, const char *domain)
 {
@@ -304,8 +302,7 @@ static void a_name_with_a_nul_in_it_is_no_name(void **state)
     free(copy);
 }
 
-/* ---- hostile bytes
- * ------------------------------------------------------------------------------- */
+/* ---- hostile bytes --------------------------------------------------------------------------- */
 
 static cph_err parse(void *arg, struct cph_span bytes)
 {

@@ -107,8 +107,7 @@ static inline void pair_free(struct pair *p)
     cph_trust_free(p->trust);
 }
 
-/* ---- TLS: bytes, at once
- * ---------------------------------------------------------------------------- */
+/* ---- TLS: bytes, at once --------------------------------------------------------------------- */
 
 static inline void pump(struct pair *p)
 {
@@ -130,8 +129,7 @@ static inline void pump(struct pair *p)
     }
 }
 
-/* ---- DTLS: datagrams, with time
- * --------------------------------------------------------------------- */
+/* ---- DTLS: datagrams, with time -------------------------------------------------------------- */
 
 static inline void post(struct pair *p, int to, const uint8_t *b, size_t n)
 {

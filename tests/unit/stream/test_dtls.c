@@ -83,8 +83,7 @@ static void records_keep_their_boundaries(void **state)
     pair_free(&p);
 }
 
-/* ---- time
- * ------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static void nothing_answers_and_the_timer_doubles_in_virtual_time(void **state)
 {
@@ -187,8 +186,7 @@ static void handshakes_open_over_a_bad_network(void **state)
     assert_int_equal(good, 60);
 }
 
-/* ---- forgery
- * ----------------------------------------------------------------------------------------- */
+/* ---- forgery --------------------------------------------------------------------------------- */
 
 static void an_alert_in_clear_is_not_believed(void **state)
 {

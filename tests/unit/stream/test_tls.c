@@ -70,8 +70,7 @@ static void exporters_agree_on_both_sides(void **state)
     pair_free(&p);
 }
 
-/* ---- whom to believe
- * ------------------------------------------------------------------------------ */
+/* ---- whom to believe ------------------------------------------------------------------------- */
 
 /* A server with the chain file of that name, a client that trusts the anchor and expects the name.
  */
@@ -216,8 +215,7 @@ static void a_configuration_that_cannot_work_is_refused(void **state)
     pair_free(&p);
 }
 
-/* ---- broken pipes
- * --------------------------------------------------------------------------------- */
+/* ---- broken pipes ---------------------------------------------------------------------------- */
 
 static void an_end_without_close_notify_is_a_failure(void **state)
 {
@@ -296,8 +294,7 @@ static void garbage_is_no_handshake(void **state)
     pair_free(&p);
 }
 
-/* ---- limits
- * ------------------------------------------------------------------------------------------ */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 static void a_slow_reader_bounds_both_directions(void **state)
 {

@@ -1,0 +1,264 @@
+/*
+ * From agreement to keys. Whoever is active sends a ClientHello; whoever is passive answers those
+ * that come. When a handshake is done, its certificate is held against the fingerprints of the
+ * description: the first that matches is the association, everything else is dropped.
+ */
+#include "dtls_int.h"
+
+#include <stdlib.h>
+
+void dtls_fail(struct dtls *d, cph_err err, const char *why)
+{
+    cph_log(d->env, CPH_LOG_WARN, "dtls", "no keys: %s", why);
+    d->state = CPH_KEYING_FAILED;
+    d->status.err = err;
+    d->status.why = why;
+    d->making = false;
+    dtls_pool_unref(d->pool, d);
+    d->pool = NULL;
+    for (int c = 0; c < 2; c++) {
+        dtls_shake_free(d->won[c]);
+        d->won[c] = NULL;
+    }
+}
+
+void dtls_follow_begin(struct dtls *d, enum cph_stream_role role, struct dtls_pool *pool)
+{
+    dtls_pool_unref(d->pool, d);
+    d->pool = pool;
+    d->looked = pool->moves - 1; /* there may be something in it already */
+    d->role = role;
+    d->making = true;
+    d->begun = false;
+    for (int c = 0; c < 2; c++) {
+        d->tries[c] = 0;
+        d->retry_at[c] = CPH_TIME_NEVER;
+    }
+    d->mismatch = false;
+    d->status.err = CPH_OK;
+    d->status.why = NULL;
+    if (d->state != CPH_KEYING_KEYED)
+        d->state = CPH_KEYING_RUNNING;
+}
+
+/* ---- one handshake is done ------------------------------------------------------------------- */
+
+/* Was this won for the association before the one being made? */
+static bool old(const struct dtls_shake *shake)
+{
+    return shake && shake->born < 0;
+}
+
+static void install(struct dtls *d, enum cph_keying_component c, struct dtls_shake *shake)
+{
+    bool tell = c == CPH_KEYING_RTP || (d->won[CPH_KEYING_RTP] && !old(d->won[CPH_KEYING_RTP]));
+
+    shake->owner = d;
+    dtls_shake_free(d->won[c]);
+    d->won[c] = shake;
+    if (c == CPH_KEYING_RTP && old(d->won[CPH_KEYING_RTCP])) {
+        dtls_shake_free(d->won[CPH_KEYING_RTCP]);
+        d->won[CPH_KEYING_RTCP] = NULL;
+    }
+    for (int dir = 0; dir < 2 && tell; dir++) {
+        /* RFC 5764 4.2: an association is an SRTP session of its own and begins with ROC zero. That
+         * of RTCP comes beside the one of RTP, whose streams go on. */
+        d->status.dir[dir].streams = c == CPH_KEYING_RTP ? CPH_KEYING_STREAMS_FRESH
+                                                         : CPH_KEYING_STREAMS_KEEP;
+        d->status.dir[dir].generation++;
+    }
+    if (tell)
+        d->state = CPH_KEYING_KEYED;
+    cph_log(d->env, CPH_LOG_INFO, "dtls", "%s keyed as %s, %s, profile 0x%04x",
+            c == CPH_KEYING_RTP ? "RTP" : "RTCP",
+            d->role == CPH_STREAM_CLIENT ? "client" : "server", cph_stream_cipher(shake->s),
+            cph_stream_srtp_profile(shake->s));
+}
+
+static bool from_peer(const struct dtls *d, const struct dtls_shake *shake)
+{
+    return cph_addr_eq(&shake->from, &d->peer.at[shake->component]);
+}
+
+/* A certificate that was not promised. From where the peer said it would be, it ends the stream:
+ * whoever completed a handshake there sits on the path. From elsewhere it is turned away. */
+static void mismatch(struct dtls *d, enum cph_keying_component c, unsigned i, cph_time now)
+{
+    struct dtls_shake *shake = d->pool->slot[c][i];
+    bool lies = from_peer(d, shake);
+    cph_time doubt = now + CPH_SEC(DTLS_DOUBT_S);
+    char at[CPH_ADDR_TEXT];
+
+    cph_log(d->env, CPH_LOG_WARN, "dtls", "a certificate that was not promised, from %s",
+            cph_addr_text(&shake->from, at));
+    d->mismatch = true;
+    d->notes |= CPH_KEYING_NOTE_RIVAL_HANDSHAKE;
+    shake->judged = true;
+    if (d->pool->refs == 1 || shake->owner == d || lies)
+        dtls_shake_free(dtls_pool_take(d->pool, c, i));
+    if (lies)
+        dtls_fail(d, CPH_E_CERT,
+                  "the peer's certificate is not the one its fingerprint promised: somebody may be "
+                  "listening in between");
+    else if (d->pool->refs == 1 && doubt < d->give_up)
+        d->give_up = doubt;
+}
+
+static void judge(struct dtls *d, enum cph_keying_component c, unsigned i, cph_time now)
+{
+    struct dtls_shake *shake = d->pool->slot[c][i];
+    const struct cph_cert *cert = cph_stream_peer(shake->s);
+    enum cph_fp_hash hash = CPH_FP_NONE;
+
+    if (!cert || cph_cert_match(cert, d->peer.fp, d->peer.n_fp, &hash) != CPH_OK) {
+        if (!shake->judged)
+            mismatch(d, c, i, now);
+        return;
+    }
+    if (!cph_srtp_suite_by_dtls(cph_stream_srtp_profile(shake->s))) {
+        dtls_fail(d, CPH_E_UNSUPPORTED, "the peer and we have no SRTP profile in common");
+        return;
+    }
+    d->hash = hash;
+    install(d, c, dtls_pool_take(d->pool, c, i));
+}
+
+/* ---- looking at all of them ------------------------------------------------------------------ */
+
+static bool mine(const struct dtls *d, const struct dtls_shake *shake)
+{
+    return shake->role == d->role && (!shake->owner || shake->owner == d);
+}
+
+static bool needed(const struct dtls *d, enum cph_keying_component c)
+{
+    return c == CPH_KEYING_RTP || !d->own.mux;
+}
+
+/* Is component c of the association being made still open? won[] may be of the one before. */
+static bool wanting(const struct dtls *d, enum cph_keying_component c)
+{
+    return needed(d, c) && (!d->won[c] || old(d->won[c]));
+}
+
+/* What was won before belongs to the association that is being replaced. */
+static void age(struct dtls *d)
+{
+    for (int c = 0; c < 2; c++) {
+        if (d->won[c])
+            d->won[c]->born = -1;
+    }
+}
+
+/*
+ * As the active side, begin or begin anew. Anew only after a pause: answers to the ClientHello that
+ * went wrong are still under way, and would spoil the next one.
+ */
+static void connect(struct dtls *d, enum cph_keying_component c, cph_time now)
+{
+    cph_err err;
+
+    if (d->tries[c] > DTLS_RESTARTS) {
+        dtls_fail(d, CPH_E_CERT, "too many false answers to our handshake");
+        return;
+    }
+    if (d->tries[c] > 0 && d->retry_at[c] == CPH_TIME_NEVER)
+        d->retry_at[c] = now + (CPH_MS(DTLS_PAUSE_MS) << (d->tries[c] < 4 ? d->tries[c] - 1 : 3));
+    if (d->tries[c] > 0 && now < d->retry_at[c])
+        return;
+    d->retry_at[c] = CPH_TIME_NEVER;
+    d->tries[c]++;
+    err = dtls_pool_connect(d->pool, d, c, &d->peer.at[c], now);
+    if (err)
+        dtls_fail(d, err, cph_err_text(err));
+}
+
+static bool own_runs(const struct dtls *d, enum cph_keying_component c)
+{
+    for (unsigned i = 0; i < DTLS_SLOTS; i++) {
+        if (d->pool->slot[c][i] && d->pool->slot[c][i]->owner == d)
+            return true;
+    }
+    return false;
+}
+
+static void look(struct dtls *d, enum cph_keying_component c, cph_time now)
+{
+    for (unsigned i = 0; i < DTLS_SLOTS && d->making && wanting(d, c); i++) {
+        struct dtls_shake *shake = d->pool->slot[c][i];
+
+        if (!shake || !mine(d, shake))
+            continue;
+        switch (cph_stream_state(shake->s)) {
+        case CPH_STREAM_HANDSHAKE:
+            break;
+        case CPH_STREAM_OPEN:
+            judge(d, c, i, now);
+            break;
+        case CPH_STREAM_CLOSED:
+        case CPH_STREAM_FAILED:
+            if (cph_stream_pending(shake->s) == 0 && !shake->judged)
+                dtls_shake_free(dtls_pool_take(d->pool, c, i));
+            break;
+        }
+    }
+    if (d->making && wanting(d, c) && d->role == CPH_STREAM_CLIENT && !own_runs(d, c))
+        connect(d, c, now);
+}
+
+static bool complete(const struct dtls *d)
+{
+    return !wanting(d, CPH_KEYING_RTP) && !wanting(d, CPH_KEYING_RTCP);
+}
+
+/* All is won. Whoever else was at it is not needed, unless another branch may want him. */
+static void finish(struct dtls *d)
+{
+    const struct dtls_shake *won = d->won[CPH_KEYING_RTP];
+
+    d->making = false;
+    if (d->pool->refs > 1)
+        return;
+    for (unsigned i = 0; i < DTLS_SLOTS; i++) {
+        const struct dtls_shake *other = d->pool->slot[CPH_KEYING_RTP][i];
+
+        if (other && !cph_addr_eq(&other->from, &won->from))
+            d->notes |= CPH_KEYING_NOTE_RIVAL_HANDSHAKE;
+    }
+    dtls_pool_clear(d->pool);
+}
+
+static void out_of_time(struct dtls *d)
+{
+    if (!wanting(d, CPH_KEYING_RTP)) {
+        finish(d); /* RTP has its keys; RTCP will do without */
+        d->status.why = "no keys for RTCP: its handshake did not come about";
+    } else if (d->mismatch) {
+        dtls_fail(d, CPH_E_CERT,
+                  "the only certificate shown is not the one the peer's fingerprint promised");
+    } else {
+        dtls_fail(d, CPH_E_TIMEOUT, "the DTLS handshake did not come about in time");
+    }
+}
+
+void dtls_follow(struct dtls *d, cph_time now)
+{
+    if (!d->making)
+        return;
+    if (!d->begun) {
+        d->begun = true;
+        d->give_up = now + CPH_SEC(DTLS_GIVE_UP_S);
+        age(d);
+    }
+    for (int c = 0; c < 2 && d->making; c++) {
+        if (needed(d, (enum cph_keying_component)c))
+            look(d, (enum cph_keying_component)c, now);
+    }
+    if (!d->making)
+        return;
+    d->looked = d->pool->moves;
+    if (complete(d))
+        finish(d);
+    else if (now >= d->give_up)
+        out_of_time(d);
+}
