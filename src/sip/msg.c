@@ -240,7 +240,7 @@ static void parse_lines(struct parser *p, struct cph_span *rest)
         }
         add_header(p, line, err == CPH_E_MALFORMED);
     }
-    p->m->head = cph_span_head(p->m->bytes, (size_t)(line.p + line.n - p->m->bytes.p));
+    p->m->head = cph_span_head(p->m->bytes, p->m->bytes.n - rest->n);
 }
 
 /* ---- what the headers say ----------------------------------------------------------------------
