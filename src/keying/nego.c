@@ -23,6 +23,7 @@ struct cph_nego {
     struct cph_nego_cfg cfg;
     struct slot slot[CPH_KEYING_MAX_METHODS]; /* in policy order */
     unsigned n;
+    unsigned generations[2];    /* of instances that were chosen before, by direction */
     int chosen;                 /* slot, or -1 */
     bool open;                  /* our offer may be answered */
     enum cph_sdp_proto profile; /* of the exchange that holds, or of our offer */
@@ -118,10 +119,23 @@ static void drop_others(struct cph_nego *n)
         }
 }
 
+/* The next instance's generations go on where those of this one end. */
+static void retire(struct cph_nego *n)
+{
+    struct cph_keying_status st = { 0 };
+
+    if (n->chosen < 0)
+        return;
+    n->slot[n->chosen].method->status(n->slot[n->chosen].k, &st);
+    for (int d = 0; d < 2; d++)
+        n->generations[d] += st.dir[d].generation;
+    n->chosen = -1;
+}
+
 /* The stream is gone or in clear: what keys there were are not used again. */
 static void forget(struct cph_nego *n)
 {
-    n->chosen = -1;
+    retire(n);
     drop_others(n);
 }
 
@@ -154,6 +168,8 @@ static void choose(struct cph_nego *n, unsigned i, enum cph_sdp_proto profile)
 {
     if (n->chosen >= 0 && (int)i > n->chosen)
         n->notes |= CPH_KEYING_NOTE_LOWER_METHOD;
+    if (n->chosen != (int)i)
+        retire(n);
     n->chosen = (int)i;
     n->profile = profile;
     n->notes &= ~(unsigned)(CPH_KEYING_NOTE_PEER_PLAIN | CPH_KEYING_NOTE_PEER_NEVER_ASKED |
@@ -373,7 +389,7 @@ static cph_err finish_plain(struct cph_nego *n, enum cph_sdp_proto profile)
         return fail(n, CPH_E_POLICY, "the answer has no keys");
     if (has_keys(n) && n->cfg.policy != CPH_KEYING_NONE)
         return fail(n, CPH_E_POLICY, "the peer wanted to go on without keys");
-    n->chosen = -1;
+    retire(n);
     n->profile = profile;
     n->notes &= ~(unsigned)CPH_KEYING_NOTE_OPPORTUNISTIC;
     if (n->offered)
@@ -467,6 +483,12 @@ void cph_nego_status(const struct cph_nego *n, struct cph_nego_status *out)
         return;
     out->method = k->method;
     k->method->status(k, &out->keying);
+    for (int d = 0; d < 2; d++) {
+        if (out->keying.dir[d].generation == 1)
+            out->keying.dir[d].streams = CPH_KEYING_STREAMS_FRESH; /* nothing to keep yet */
+        if (out->keying.dir[d].generation > 0)
+            out->keying.dir[d].generation += n->generations[d];
+    }
     if (out->outcome == CPH_NEGO_SECURE && out->keying.state == CPH_KEYING_FAILED) {
         out->outcome = CPH_NEGO_FAILED;
         out->err = out->keying.err;

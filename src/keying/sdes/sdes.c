@@ -488,7 +488,8 @@ static cph_err sdes_finish(struct cph_keying *k, const struct cph_keying_remote 
     next.my_place = s->offered.place;
     next.their_place = place_of(answer->sdp, answer->media);
     commit(s, &next);
-    s->notes = (s->notes & ~(unsigned)CPH_KEYING_NOTE_NOT_BEST) | notes;
+    s->notes &= ~(unsigned)(CPH_KEYING_NOTE_NOT_BEST | CPH_KEYING_NOTE_TAG_RENUMBERED);
+    s->notes |= notes;
     return CPH_OK;
 }
 
