@@ -172,13 +172,17 @@ static double median(uint64_t *cycles, size_t n)
 static double tsc_hz(void)
 {
     struct timespec a, b;
-    uint64_t from = __rdtsc();
+    uint64_t from, cycles;
+    double s;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &a);
-    do
+    from = __rdtsc();
+    do {
         (void)clock_gettime(CLOCK_MONOTONIC, &b);
-    while ((b.tv_sec - a.tv_sec) * 1000000000L + b.tv_nsec - a.tv_nsec < 200000000L);
-    return (double)(__rdtsc() - from) * 5;
+        cycles = __rdtsc() - from;
+        s = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+    } while (s < 0.2);
+    return (double)cycles / s;
 }
 
 static void setting(struct bench *b, const struct contestant *const *row, size_t rows,

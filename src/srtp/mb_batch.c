@@ -143,10 +143,11 @@ static bool unsure(const struct mb_group *g, const struct srtp_stream *st,
            srtp_index_guess(&st->rtp, st->pend_top, srtp_rtp_seq(p)) != pass->index;
 }
 
-/* The first packet of a stream, or one without payload, takes the single call. */
+/* The first packet of a stream (its SRTCP may have come before), or one without payload, takes the
+ * single call. */
 static bool lonely(const struct mb_staged *sg)
 {
-    return !sg->stream || sg->pass.n == sg->pass.header;
+    return !sg->stream || !sg->stream->rtp.started || sg->pass.n == sg->pass.header;
 }
 
 static void stage_recv(struct cph_srtp_engine *e, struct mb_group *g, size_t kind,

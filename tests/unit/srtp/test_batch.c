@@ -233,6 +233,32 @@ static void sending_in_a_batch_gives_the_bytes_of_single_calls(void **state)
     cph_srtp_engine_free(plain);
 }
 
+/* The first packet decides what index the second has, though the stream is known by its SRTCP. */
+static void a_stream_met_by_its_srtcp_first_starts_in_the_batch(void **state)
+{
+    struct cph_srtp_engine *e = engine_new(CPH_SRTP_ACCEL_AUTO);
+    struct cph_srtp_policy p = policy_of(suite_of("AES_CM_128_HMAC_SHA1_80"), 1);
+    struct cph_srtp *out = ctx_new(e, &p, CPH_SRTP_SEND), *in = ctx_new(e, &p, CPH_SRTP_RECV);
+    struct packet report, k[2];
+    struct cph_srtp_op op[2];
+
+    (void)state;
+    rtcp_make(&report, 1, 20);
+    assert_ok(cph_srtp_protect_rtcp(out, &report.pkt));
+    assert_ok(cph_srtp_unprotect_rtcp(in, &report.pkt));
+    for (size_t i = 0; i < 2; i++) {
+        sealed(out, &k[i], 1, i ? 100 : 40000);
+        op[i] = (struct cph_srtp_op){ .ctx = in, .pkt = k[i].pkt };
+    }
+    cph_srtp_batch(e, op, 2);
+    assert_ok(op[0].err);
+    assert_ok(op[1].err);
+    assert_int_equal(in->stream[0].rtp.top, 65536 + 100);
+    cph_srtp_free(out);
+    cph_srtp_free(in);
+    cph_srtp_engine_free(e);
+}
+
 static void a_context_of_another_engine_is_refused(void **state)
 {
     struct cph_srtp_engine *fast = engine_new(CPH_SRTP_ACCEL_AUTO);
@@ -258,6 +284,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_ends_as_single_calls_do_on_either_engine),
         cmocka_unit_test(sending_in_a_batch_gives_the_bytes_of_single_calls),
+        cmocka_unit_test(a_stream_met_by_its_srtcp_first_starts_in_the_batch),
         cmocka_unit_test(a_context_of_another_engine_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
