@@ -207,7 +207,7 @@ cph_err cli_listen_parse(struct cph_span text, struct cli_listen *out)
 
 cph_err cli_keying_parse(struct cph_span text, struct cph_policy *p)
 {
-    const char *chosen[CPH_POLICY_KEYING_MAX];
+    const char *chosen[CPH_POLICY_KEYING_MAX] = { NULL };
     unsigned n = 0;
 
     do {

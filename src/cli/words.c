@@ -54,7 +54,7 @@ void cli_notice(const char *fmt, ...)
 
 cph_err cli_json_print(struct cph_json *j)
 {
-    struct cph_buf line = { .limit = 4 * CPH_JSON_MAX };
+    struct cph_buf line = { .limit = (size_t)4 * CPH_JSON_MAX };
     cph_err err = cph_json_line(j, &line);
 
     cph_json_free(j);

@@ -154,7 +154,7 @@ static cph_err send_some(struct cph_net_udp *udp, const struct cph_net_datagram 
     for (size_t i = 0; i < n; i++) {
         if (d[i].to.family != udp->local.family)
             return CPH_E_ARGUMENT;
-        iov[i] = (struct iovec){ (void *)(uintptr_t)d[i].bytes.p, d[i].bytes.n };
+        iov[i] = (struct iovec){ (void *)d[i].bytes.p, d[i].bytes.n };
         msg[i].msg_hdr = (struct msghdr){ .msg_name = &to[i],
                                           .msg_namelen = net_to_sa(&d[i].to, &to[i]),
                                           .msg_iov = &iov[i],
