@@ -57,13 +57,22 @@ void sip_req_free(struct sip_req *q)
 
 void sip_req_orphan(struct sip_req *q)
 {
+    struct sip_tx *tx;
+
     if (!q)
         return;
     q->owner = NULL;
     q->done = NULL;
     q->cseq = NULL;
-    if (!q->dead && !q->tx && !q->ack && q->d.method == CPH_SIP_INVITE)
-        sip_req_free(q); /* nothing was sent yet */
+    if (q->dead || q->ack || q->d.method != CPH_SIP_INVITE)
+        return;
+    tx = q->tx;
+    if (tx && tx->state != SIP_TX_PROCEEDING)
+        return;
+    /* nothing was sent yet; or the peer rang and no timer would ever end it (RFC 3261 9.1) */
+    sip_req_free(q);
+    if (tx)
+        sip_tx_free(tx);
 }
 
 /* ---- writing it ---- */

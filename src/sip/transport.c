@@ -385,16 +385,16 @@ static void count_fault(struct cph_sip_ua *ua, cph_err err, const struct cph_sip
 {
     if (err == CPH_E_NOMEM)
         ua->count.dropped_nomem++;
-    else if (f->status == 505)
-        ua->count.bad_version++;
     else if (f->status == 513 || err == CPH_E_LIMIT)
         ua->count.bad_size++;
+    else if (!f->status || !f->answerable)
+        ua->count.bad_syntax++;
+    else if (f->status == 505)
+        ua->count.bad_version++;
     else if (err == CPH_E_TRUNCATED)
         ua->count.bad_length++;
-    else if (f->status)
-        ua->count.bad_request++;
     else
-        ua->count.bad_syntax++;
+        ua->count.bad_request++;
 }
 
 static void refuse_bad(struct cph_sip_ua *ua, struct sip_in *in, const struct cph_sip_fault *f)

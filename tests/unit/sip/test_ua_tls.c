@@ -1,4 +1,5 @@
-/* SIP over TLS inside the engine: names, pins, sips, reuse of connections. RFC 5922, 5630, 3261 26.2. */
+/* SIP over TLS inside the engine: names, pins, sips, reuse of connections. RFC 5922, 5630,
+ * 3261 26.2. */
 #include "ua_support.c"
 
 #include "ciphony/crypto_key.h"
@@ -79,7 +80,9 @@ static void done(struct world *w)
 
 static uint32_t place(struct world *w, const char *to)
 {
-    struct cph_sip_place p = { .to = to, .from = "sips:alice@a.example", .body = CPH_SPAN_LIT("secret-offer") };
+    struct cph_sip_place p = { .to = to,
+                               .from = "sips:alice@a.example",
+                               .body = CPH_SPAN_LIT("secret-offer") };
     uint32_t id = 0;
 
     assert_ok(cph_sip_call_place(w->node[0].ua, &p, w->now, &id));
@@ -254,7 +257,8 @@ static void a_connection_is_not_reused_under_another_name(void **state)
 static void sips_never_leaves_tls(void **state)
 {
     static struct world w;
-    struct cph_sip_place p = { .to = "sips:bob@10.0.0.2;transport=udp", .from = "sip:a@a.example",
+    struct cph_sip_place p = { .to = "sips:bob@10.0.0.2;transport=udp",
+                               .from = "sip:a@a.example",
                                .body = CPH_SPAN_LIT("x") };
     uint32_t id;
 

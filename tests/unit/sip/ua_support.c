@@ -460,9 +460,9 @@ const char *w_heard(struct world *w, int hand, const char *prefix)
 
 const char *w_header(const char *msg, const char *name)
 {
-    static char buf[4][2048];
+    static char buf[16][2048];
     static int at;
-    char *out = buf[at++ & 3], want[80];
+    char *out = buf[at++ & 15], want[80];
     const char *p;
     size_t n;
 

@@ -96,7 +96,7 @@ bool w_has(struct world *w, int node, enum cph_sip_event_kind kind);
 void w_say(struct world *w, int hand, int to, const char *fmt, ...) CPH_PRINTF(4, 5);
 /** The next message a hand got that begins with prefix. NULL if none. */
 const char *w_heard(struct world *w, int hand, const char *prefix);
-/** Value of a header line in a message (static buffer of four). */
+/** Value of a header line in a message (one of sixteen static buffers). */
 const char *w_header(const char *msg, const char *name);
 /** Answer `request` with status line and further lines ("" or "X: y\n"), body NULL or text. tag ""
  * none. */
