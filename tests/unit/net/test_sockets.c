@@ -27,6 +27,20 @@ static struct cph_addr addr(const char *text)
     return a;
 }
 
+/* Some containers have no IPv6 at all; what needs it is then left out. */
+static bool have_v6(void)
+{
+    struct cph_addr a = addr("[::1]:0");
+    int fd;
+    bool ok;
+
+    if (net_socket(&a, SOCK_DGRAM, &fd) != CPH_OK)
+        return false;
+    ok = net_bind(fd, &a) == CPH_OK;
+    (void)close(fd);
+    return ok;
+}
+
 #define TURN_UNTIL(net, cond)                                                                      \
     do {                                                                                           \
         for (int turns_ = 0; !(cond) && turns_ < TURNS; turns_++)                                  \
@@ -93,7 +107,8 @@ static void datagrams_travel_over_ipv4_and_ipv6(void **state)
 {
     (void)state;
     exchange("127.0.0.1:0");
-    exchange("[::1]:0");
+    if (have_v6())
+        exchange("[::1]:0");
 }
 
 static void a_batch_arrives_in_order(void **state)
@@ -294,7 +309,7 @@ static void a_connection_carries_bytes_both_ways(void **state)
     static const char *const at[] = { "127.0.0.1:0", "[::1]:0" };
 
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < (have_v6() ? 2 : 1); i++) {
         struct wire w;
 
         wire_up(&w, at[i]);
@@ -496,8 +511,10 @@ static void the_local_address_is_the_one_that_reaches_the_peer(void **state)
     assert_true(out.family == CPH_AF_V4 && out.port == 0);
     to = addr("::1");
     want = addr("::1");
-    assert_ok(cph_net_local_for(&to, &out));
-    assert_true(cph_addr_eq(&out, &want));
+    if (have_v6()) {
+        assert_ok(cph_net_local_for(&to, &out));
+        assert_true(cph_addr_eq(&out, &want));
+    }
     to = (struct cph_addr){ 0 };
     assert_err(cph_net_local_for(&to, &out), CPH_E_ARGUMENT);
 }
