@@ -5,7 +5,9 @@
 #include "media_int.h"
 
 enum {
-    BIT_RATE = 32000,    /* speech in full band, RFC 7587 3.1.1: 28 to 40 kbit/s */
+    BIT_RATE = 36000,    /* speech in full band, RFC 7587 3.1.1: 28 to 40 kbit/s; under 34 libopus
+                          * has no room for the redundant copy */
+    LOSS_LEAST = 5,      /* percent; under that libopus adds no copy */
     COMPLEXITY = 6,      /* of 10: the last steps cost twice the time for little */
     MAX_RATE_LOW = 6000, /* RFC 7587 6.1: values outside are to be ignored */
     MAX_RATE_HIGH = 510000,
@@ -99,6 +101,8 @@ static cph_err encode(struct cph_media_encoder *e, const int16_t *pcm, size_t n,
 
 static void loss(struct cph_media_encoder *e, unsigned percent)
 {
+    if (percent > 0 && percent < LOSS_LEAST)
+        percent = LOSS_LEAST;
     (void)opus_encoder_ctl(e->opus, OPUS_SET_PACKET_LOSS_PERC(percent > 100 ? 100 : (int)percent));
 }
 

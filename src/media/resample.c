@@ -1,6 +1,7 @@
 /*
- * Resampling by a windowed sinc: 257 phases of a table, straight lines between neighbours, the
- * place of each output sample kept as an exact fraction so that nothing drifts.
+ * Resampling by a windowed sinc: 240 phases in a table, straight lines between neighbours, the
+ * place of each output sample kept as an exact fraction so that nothing drifts. 240 has 2, 3 and 6
+ * in it: between 8, 16 and 48 kHz every place is a phase of the table.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 #include "media_int.h"
 
 enum {
-    PHASES = 256,
+    PHASES = 240,
     CROSSINGS = 16, /* zero crossings of the sinc on each side */
     RATE_MIN = 8000,
     RATE_MAX = 192000,
@@ -22,7 +23,7 @@ struct media_resampler {
     uint32_t in_rate, out_rate;
     size_t taps;  /* even */
     float *table; /* (PHASES + 1) rows of taps */
-    int16_t *in;  /* samples not yet passed */
+    float *in;    /* samples not yet passed */
     size_t n, cap;
     size_t at;     /* first sample under the window of the next output */
     uint32_t frac; /* of out_rate: how far between two input samples */
@@ -127,25 +128,37 @@ void media_resampler_push(struct media_resampler *r, const int16_t *in, size_t n
     }
     if (n > r->cap - r->n)
         n = r->cap - r->n;
-    if (n > 0)
-        memcpy(r->in + r->n, in, n * sizeof *in);
-    r->n += n;
+    for (size_t i = 0; i < n; i++)
+        r->in[r->n++] = in[i];
 }
 
-static int16_t one(const struct media_resampler *r)
+/* Four sums, so that one addition need not wait for the other. n is even. */
+static float product(const float *a, const float *x, size_t n)
 {
-    double phase = (double)r->frac / r->out_rate * PHASES;
-    size_t ph = (size_t)phase;
-    float mix = (float)(phase - (double)ph);
-    const float *a = r->table + ph * r->taps, *b = a + r->taps;
-    const int16_t *x = r->in + r->at;
-    float sa = 0, sb = 0;
+    float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+    size_t i = 0;
 
-    for (size_t i = 0; i < r->taps; i++) {
-        sa += a[i] * x[i];
-        sb += b[i] * x[i];
+    for (; i + 4 <= n; i += 4) {
+        s0 += a[i] * x[i];
+        s1 += a[i + 1] * x[i + 1];
+        s2 += a[i + 2] * x[i + 2];
+        s3 += a[i + 3] * x[i + 3];
     }
-    return media_clip((double)(sa + mix * (sb - sa)));
+    for (; i < n; i++)
+        s0 += a[i] * x[i];
+    return (s0 + s1) + (s2 + s3);
+}
+
+static float one(const struct media_resampler *r)
+{
+    uint64_t place = (uint64_t)r->frac * PHASES;
+    size_t ph = (size_t)(place / r->out_rate);
+    const float *row = r->table + ph * r->taps, *x = r->in + r->at;
+    float v = product(row, x, r->taps), mix = (float)(place % r->out_rate) / (float)r->out_rate;
+
+    if (place % r->out_rate > 0)
+        v += mix * (product(row + r->taps, x, r->taps) - v);
+    return v;
 }
 
 size_t media_resampler_pull(struct media_resampler *r, int16_t *out, size_t n)
@@ -153,7 +166,7 @@ size_t media_resampler_pull(struct media_resampler *r, int16_t *out, size_t n)
     size_t done = 0;
 
     while (done < n && r->at + r->taps <= r->n) {
-        out[done++] = r->in_rate == r->out_rate ? r->in[r->at] : one(r);
+        out[done++] = media_clip((double)(r->in_rate == r->out_rate ? r->in[r->at] : one(r)));
         r->frac += r->in_rate;
         r->at += r->frac / r->out_rate;
         r->frac %= r->out_rate;

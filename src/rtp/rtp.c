@@ -154,7 +154,7 @@ cph_err cph_rtp_ext_build(const struct cph_rtp_ext *ext, size_t n, struct cph_wr
     }
     for (size_t i = 0; i < n; i++) {
         if (one_byte) {
-            cph_wr_u8(wr, (uint8_t)(ext[i].id << 4 | (ext[i].data.n - 1)));
+            cph_wr_u8(wr, (uint8_t)((size_t)ext[i].id << 4 | (ext[i].data.n - 1)));
         } else {
             cph_wr_u8(wr, ext[i].id);
             cph_wr_u8(wr, (uint8_t)ext[i].data.n);
