@@ -69,6 +69,15 @@ CPH_API CPH_MUST_CHECK cph_err cph_sdp_finish_local(struct cph_sdp_local *local,
                                                     struct cph_sdp *sdp,
                                                     const struct cph_sdp *previous);
 
+/**
+ * Number our codecs for a re-offer: a codec that m= line index of our last description has keeps
+ * its number; no dynamic number that either last description used gets another meaning (RFC
+ * 3264 8.3.2 MUST). codecs[i].pt is rewritten where needed. CPH_E_LIMIT if no number is left.
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_sdp_codecs_renumber(const struct cph_sdp *local,
+                                                       const struct cph_sdp *remote, unsigned index,
+                                                       struct cph_sdp_codec *codecs, unsigned n);
+
 /** Does an answer fit its offer? As many m= lines; those not refused keep their kind and profile,
  * and were not refused by the offer. CPH_E_MALFORMED if not. (A direction the offer did not allow
  * is not an error: cph_sdp_agree() takes what both allow.) RFC 3264 6. */

@@ -379,3 +379,83 @@ cph_err cph_sdp_agree(const struct cph_sdp *local, const struct cph_sdp *remote,
     *out = v;
     return CPH_OK;
 }
+
+/* ---- numbers in a re-offer
+ * ---------------------------------------------------------------------------- */
+
+/* What is this number in that description? The section may not be there, or the number not mapped.
+ */
+static bool meaning(const struct cph_sdp *sdp, unsigned index, uint8_t pt,
+                    struct cph_sdp_rtpmap *map)
+{
+    const struct cph_sdp_media *m = index < sdp->n_media ? sdp->media[index] : NULL;
+    uint8_t v;
+
+    for (unsigned i = 0; m && i < m->n_fmts; i++)
+        if (pt_of(m->fmt[i], &v) && v == pt)
+            return cph_sdp_rtpmap_of(m, pt, map) == CPH_OK;
+    return false;
+}
+
+static bool is_codec(const struct cph_sdp_rtpmap *map, const struct cph_sdp_codec *c)
+{
+    return same_codec(map, cph_span_of(c->name), c->rate, channels_of(c));
+}
+
+/* May this codec have this number, as far as the two descriptions go? */
+static bool number_free(const struct cph_sdp *local, const struct cph_sdp *remote, unsigned index,
+                        const struct cph_sdp_codec *c, uint8_t pt)
+{
+    struct cph_sdp_rtpmap map;
+
+    return !(meaning(local, index, pt, &map) && !is_codec(&map, c)) &&
+           !(meaning(remote, index, pt, &map) && !is_codec(&map, c));
+}
+
+static bool number_taken(const struct cph_sdp_codec *codecs, unsigned n, uint8_t pt)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (codecs[i].pt == pt)
+            return true;
+    return false;
+}
+
+/* The number the codec had, else its own if nobody else had it, else a free one. */
+static cph_err number_for(const struct cph_sdp *local, const struct cph_sdp *remote, unsigned index,
+                          const struct cph_sdp_codec *codecs, unsigned i, uint8_t *out)
+{
+    const struct cph_sdp_codec *c = &codecs[i];
+    struct cph_sdp_rtpmap map;
+
+    for (unsigned pt = 0; pt <= 127; pt++)
+        if (meaning(local, index, (uint8_t)pt, &map) && is_codec(&map, c) &&
+            !number_taken(codecs, i, (uint8_t)pt)) {
+            *out = (uint8_t)pt;
+            return CPH_OK;
+        }
+    if (number_free(local, remote, index, c, c->pt) && !number_taken(codecs, i, c->pt)) {
+        *out = c->pt;
+        return CPH_OK;
+    }
+    for (unsigned pt = 96; pt <= 127; pt++) /* RFC 3551 6: dynamic */
+        if (number_free(local, remote, index, c, (uint8_t)pt) &&
+            !number_taken(codecs, i, (uint8_t)pt)) {
+            *out = (uint8_t)pt;
+            return CPH_OK;
+        }
+    return CPH_E_LIMIT;
+}
+
+cph_err cph_sdp_codecs_renumber(const struct cph_sdp *local, const struct cph_sdp *remote,
+                                unsigned index, struct cph_sdp_codec *codecs, unsigned n)
+{
+    struct cph_sdp_codec next[CPH_SDP_MAX_CODECS];
+
+    if (n > CPH_SDP_MAX_CODECS)
+        return CPH_E_ARGUMENT;
+    memcpy(next, codecs, n * sizeof *codecs);
+    for (unsigned i = 0; i < n; i++)
+        CPH_TRY(number_for(local, remote, index, next, i, &next[i].pt));
+    memcpy(codecs, next, n * sizeof *codecs);
+    return CPH_OK;
+}

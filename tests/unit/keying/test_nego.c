@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "ciphony/crypto_key.h"
+
 /* ---- a mechanism on the media path, as small as one can be
  * ------------------------------------------- */
 
@@ -398,6 +400,45 @@ static void several_methods_in_one_answer_are_noted(void **state)
     assert_true(evidence_of(&p.a).notes & CPH_KEYING_NOTE_SEVERAL_ANSWERED);
 }
 
+static void dtls_and_sdes_share_one_offer(void **state)
+{
+    struct cph_nego_cfg c = { .policy = CPH_KEYING_REQUIRED };
+    struct test_env env;
+    struct cph_cert_spec spec = { .cn = "device" };
+    struct cph_key *key;
+    struct cph_cert *cert;
+
+    (void)state;
+    test_env_init(&env, 9);
+    spec.not_before = env.wall - 1;
+    spec.not_after = env.wall + 1000;
+    assert_ok(cph_key_generate(&env.env, CPH_KEY_EC_P256, &key));
+    assert_ok(cph_cert_self_signed(&env.env, key, &spec, &cert));
+    c.keying.key = key;
+    c.keying.cert = cert;
+    for (int peer = 0; peer < 2; peer++) {
+        struct cph_sdp *offer, *answer;
+
+        pair_close(&p);
+        pair_open(&p, c, peer ? c : cfg(CPH_KEYING_REQUIRED, SDES));
+        offer = make_offer(&p, &p.a);
+        assert_int_equal(offer->media[0]->proto, CPH_SDP_RTP_SAVP);
+        assert_true(count_attr(offer, "crypto") == 5 && count_attr(offer, "fingerprint") >= 1);
+        answer = make_answer(&p, &p.b, offer);
+        assert_int_equal(count_attr(answer, "crypto"), peer ? 0 : 1);
+        assert_int_equal(count_attr(answer, "fingerprint") > 0, peer);
+        assert_ok(try_finish(&p.a, answer));
+        assert_string_equal(status_of(&p.a).method->name, peer ? "dtls" : "sdes");
+        assert_string_equal(status_of(&p.b).method->name, peer ? "dtls" : "sdes");
+        if (!peer)
+            assert_media(&p, 1);
+    }
+    pair_close(&p); /* before what it stands on */
+    cph_cert_free(cert);
+    cph_key_free(key);
+    pair_open(&p, cfg(CPH_KEYING_NONE, SDES), cfg(CPH_KEYING_NONE, SDES));
+}
+
 static void under_udp_tls_only_dtls_counts(void **state)
 {
     struct cph_sdp *answer;
@@ -626,6 +667,7 @@ int main(void)
         test(an_unusable_method_makes_room_for_the_next),
         test(several_methods_in_one_answer_are_noted),
         test(under_udp_tls_only_dtls_counts),
+        test(dtls_and_sdes_share_one_offer),
         test(keys_under_rtp_avp_are_answered_under_rtp_avp),
         test(unusable_keys_under_rtp_avp_are_declined_or_refused),
         test(stripped_keys_are_told_apart_from_none),

@@ -256,6 +256,31 @@ static void both_ways_to_hold_are_understood(void **state)
     assert_true(a.direction == CPH_SDP_RECVONLY && a.remote_hold);
 }
 
+static void numbers_keep_their_meaning_in_a_reoffer(void **state)
+{
+    struct cph_sdp *offer = parse("v=0\r\no=x 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\n"
+                                  "t=0 0\r\nm=audio 4000 RTP/AVP 101 96 0\r\n"
+                                  "a=rtpmap:101 opus/48000/2\r\na=rtpmap:96 iLBC/8000\r\n");
+    struct cph_sdp *answer = answer_of(offer, stream(5000)), *reoffer;
+    struct cph_sdp_local l = local_at("10.0.0.2");
+    struct cph_sdp_stream s = stream(5000);
+    struct cph_sdp_codec mine[4];
+
+    (void)state;
+    memcpy(mine, codecs, sizeof mine);
+    assert_ok(cph_sdp_codecs_renumber(answer, offer, 0, mine, 4));
+    assert_int_equal(mine[0].pt, 101); /* opus, as the peer numbered it */
+    assert_int_equal(mine[1].pt, 0);
+    assert_int_equal(mine[2].pt, 8);
+    assert_int_equal(mine[3].pt, 97); /* 101 and 96 mean something else by now */
+    s.codecs = mine;
+    assert_ok(cph_sdp_offer(arena, &l, &s, 1, &reoffer));
+    assert_ok(cph_sdp_codecs_renumber(answer, offer, 7, mine, 4)); /* a new stream: any number */
+    assert_int_equal(mine[3].pt, 97);
+    assert_err(cph_sdp_codecs_renumber(answer, offer, 0, mine, CPH_SDP_MAX_CODECS + 1),
+               CPH_E_ARGUMENT);
+}
+
 static void the_version_moves_exactly_when_something_changes(void **state)
 {
     struct cph_sdp_local l = local_at("10.0.0.1");
@@ -353,6 +378,7 @@ int main(void)
         test(what_we_lack_is_refused_in_its_place),
         test(directions_are_what_both_allow),
         test(both_ways_to_hold_are_understood),
+        test(numbers_keep_their_meaning_in_a_reoffer),
         test(the_version_moves_exactly_when_something_changes),
         test(streams_are_added_and_removed),
         test(the_exchange_of_rfc3264_10_1_checks),
