@@ -129,7 +129,9 @@ struct cph_keying_evidence {
     /* SHA-256 over the peer's certificate or public key, for pinning; n is 0 if there is none. */
     uint8_t peer_fingerprint[CPH_KEYING_FINGERPRINT];
     size_t peer_fingerprint_n;
-    unsigned notes; /* enum cph_keying_note */
+    int64_t peer_not_before,
+        peer_not_after; /* its dates, wall seconds; 0: it has none, or unknown */
+    unsigned notes;     /* enum cph_keying_note */
     /* Written by negotiation: rows of the table by bit (1 << index in cph_keying_methods). */
     unsigned offered, peer_offered;
 };

@@ -1,0 +1,164 @@
+/* The session engine from the inside. */
+#ifndef CPH_SESSION_ENGINE_INT_H
+#define CPH_SESSION_ENGINE_INT_H
+
+#include "ciphony/base_mem.h"
+#include "ciphony/rtp.h"
+#include "ciphony/session.h"
+#include "ciphony/srtp.h"
+
+enum {
+    ENGINE_PACKET = 2048,     /* bytes of a media packet we handle; an Ethernet frame has 1500 */
+    ENGINE_RING = 16,         /* good packets that wait to be taken; feed one, take one is usual */
+    ENGINE_EVENTS = 32,       /* that wait to be taken; the oldest notice goes first */
+    ENGINE_GRACE_MS = 3000,   /* old receiving keys stay this long for packets under way */
+    ENGINE_KEYING_S = 40,     /* longer than any mechanism tries: then something is stuck */
+    ENGINE_LIFE_EVERY = 1024, /* packets between looks at a key's lifetime */
+    ENGINE_KIND = 32,         /* bytes of "audio" with its NUL */
+    ENGINE_NOTICES = 3,       /* notices of one sort for one line */
+};
+
+/* A description and where it lives. */
+struct engine_desc {
+    struct cph_arena *arena;
+    struct cph_sdp *sdp; /* NULL: none */
+};
+
+/* A sending context. Branches of a fork may have been told the same key (SDES); they share it, so
+ * that no keystream is used twice. */
+struct engine_sender {
+    struct cph_srtp *srtp;
+    unsigned refs;
+};
+
+enum engine_state {
+    LINE_NONE,   /* nothing agreed, refused or removed */
+    LINE_KEYING, /* agreed; keys are on their way */
+    LINE_SECURE,
+    LINE_PLAIN,
+    LINE_FAILED,
+};
+
+/* One media line of one branch. */
+struct engine_line {
+    struct cph_nego *nego;
+    enum engine_state state;
+    bool shared;        /* one set of keys serves RTP and RTCP */
+    unsigned gen[2][2]; /* installed generations by component and enum cph_keying_dir */
+    struct engine_sender *send[2];
+    struct cph_srtp *recv[2];
+    struct cph_srtp *prev[2]; /* the receiving keys before; NULL after the grace */
+    struct cph_srtp *alt[2];  /* the same keys with the other idea of the ROC, until one is right */
+    cph_time prev_until, keying_since;
+    struct cph_sdp_agreed agreed;
+    bool has_agreed;
+    struct cph_addr
+        latched[2]; /* where authenticated packets came from; family NONE: not elsewhere */
+    bool seen_seq;
+    uint16_t seq; /* highest RTP sequence number accepted */
+    bool voucher_asked;
+    enum cph_voucher voucher;
+    char voucher_name[CPH_FACT_TEXT];
+    struct cph_stream_facts facts; /* as of the last look at the keys */
+    bool moved;                    /* media went through under these facts */
+    unsigned sent;                 /* since the last look at the lifetime */
+    bool rekey_told;
+    unsigned notices;
+};
+
+struct engine_branch {
+    bool used;
+    uint32_t id; /* 0: the one we answered on */
+    struct engine_desc remote;
+    struct engine_line line[CPH_SESSION_STREAMS];
+};
+
+/* A packet that came too early. */
+struct engine_early {
+    struct engine_early *next;
+    enum cph_keying_component component;
+    struct cph_addr from;
+    cph_time came;
+    size_t n;
+    uint8_t b[];
+};
+
+/* What is the same on all branches. */
+struct engine_media {
+    struct cph_session_media wish;
+    char kind[ENGINE_KIND];
+    bool removed;
+    struct engine_early *early, **early_end;
+    unsigned early_n;
+    int fact; /* place in the evidence, -1: it never was agreed */
+    uint64_t in, out, clear_in, clear_out, refused;
+    unsigned rekeys;
+};
+
+struct engine_good {
+    unsigned stream;
+    enum cph_keying_component component;
+    uint32_t branch;
+    cph_time came;
+    size_t n;
+    uint8_t b[ENGINE_PACKET];
+};
+
+struct cph_session {
+    struct cph_session_config cfg;
+    char peer[CPH_FACT_TEXT];
+    const struct cph_keying_method *method[CPH_KEYING_MAX_METHODS + 1];
+    bool none_named; /* policy names mechanisms and this build has none of them */
+    struct engine_media media[CPH_SESSION_STREAMS];
+    unsigned n;
+    struct cph_sdp_local local_side;
+    struct engine_desc local, pending; /* in force; our open offer */
+    bool offered;                      /* our offer waits for an answer, or for the choice */
+    bool first;                        /* and it is the first exchange */
+    bool rekey;
+    struct cph_nego *base[CPH_SESSION_STREAMS]; /* of the first offer, until a branch takes them */
+    struct engine_branch branch[CPH_SESSION_BRANCHES];
+    int active; /* chosen, or the latest that answered; -1 */
+    bool chosen;
+    struct cph_session_event event[ENGINE_EVENTS];
+    unsigned event_at, events_n;
+    struct engine_good *ring; /* ENGINE_RING of them */
+    unsigned ring_at, ring_n;
+    struct engine_early *given; /* its bytes were handed out by take */
+    struct cph_keying_packet out;
+    struct cph_session_counts count;
+    struct cph_evidence ev; /* of what is over; the present is added when asked */
+    unsigned facts_n;
+    struct cph_ssm ssm;
+    cph_time now; /* of the last call that told it */
+};
+
+/* session.c */
+void engine_event(struct cph_session *s, enum cph_session_event_kind kind, unsigned stream,
+                  const struct engine_branch *b, cph_err err, const char *fmt, ...)
+    CPH_PRINTF(6, 7);
+cph_err engine_nego(const struct cph_session *s, struct cph_nego **out);
+void engine_branch_free(struct cph_session *s, struct engine_branch *b);
+struct engine_branch *engine_branch(const struct cph_session *s); /* the active one or NULL */
+
+/* keys.c: look at what negotiation has come to, and follow. */
+void engine_look(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now);
+void engine_look_all(struct cph_session *s, struct engine_branch *b, cph_time now);
+void engine_line_stop(struct cph_session *s, struct engine_line *l);
+void engine_grace_over(struct engine_line *l);
+
+/* early.c: packets before keys */
+void engine_keep(struct cph_session *s, unsigned stream, enum cph_keying_component c,
+                 const struct cph_addr *from, struct cph_span packet, cph_time now);
+/** Those too old are dropped; the time the next one is, or CPH_TIME_NEVER. */
+cph_time engine_early_expire(struct cph_session *s, unsigned stream, cph_time now);
+struct engine_early *engine_early_pop(struct cph_session *s, unsigned stream);
+void engine_early_clear(struct cph_session *s, unsigned stream);
+/** Keying packets that waited for their branch. */
+void engine_early_keying(struct cph_session *s, struct engine_branch *b, cph_time now);
+
+/* facts.c */
+void engine_facts(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now);
+void engine_facts_close(struct cph_session *s, struct engine_branch *b, unsigned stream);
+
+#endif

@@ -1,0 +1,366 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "ciphony/session.h"
+#include "engine_int.h"
+
+/*
+ * From what negotiation has come to, to SRTP contexts. The streams' roll-over counters go on over a
+ * change of keys, or begin anew, as the mechanism says; in doubt both are tried for receiving, and
+ * the first tag that fits decides.
+ */
+
+/* ---- contexts
+ * ------------------------------------------------------------------------------------------ */
+
+static void sender_unref(struct engine_sender *x)
+{
+    if (!x || --x->refs > 0)
+        return;
+    cph_srtp_free(x->srtp);
+    free(x);
+}
+
+static void recv_replace(struct cph_srtp **at, struct cph_srtp *by)
+{
+    cph_srtp_free(*at);
+    *at = by;
+}
+
+void engine_grace_over(struct engine_line *l)
+{
+    for (int c = 0; c < 2; c++)
+        recv_replace(&l->prev[c], NULL);
+    l->prev_until = 0;
+}
+
+/* No keys of this line are used again. */
+void engine_line_stop(struct cph_session *s, struct engine_line *l)
+{
+    (void)s;
+    for (int c = 0; c < 2; c++) {
+        sender_unref(l->send[c]);
+        l->send[c] = NULL;
+        recv_replace(&l->recv[c], NULL);
+        recv_replace(&l->alt[c], NULL);
+        memset(l->gen[c], 0, sizeof l->gen[c]);
+    }
+    engine_grace_over(l);
+}
+
+static cph_err context(const struct cph_session *s, const struct engine_line *l,
+                       enum cph_keying_component c, enum cph_keying_dir dir, struct cph_srtp **out)
+{
+    struct cph_srtp *ctx = NULL;
+    cph_err err = CPH_OK;
+
+    for (unsigned i = 0; err == CPH_OK && i < CPH_KEYING_MAX_KEYS; i++) {
+        CPH_SRTP_POLICY_SCOPED p = { 0 };
+
+        err = cph_nego_keys(l->nego, c, dir, i, &p);
+        if (err != CPH_OK)
+            break;
+        if (!ctx)
+            err = cph_srtp_new(s->cfg.srtp, &p,
+                               dir == CPH_KEYING_SEND ? CPH_SRTP_SEND : CPH_SRTP_RECV, &ctx);
+        else
+            err = cph_srtp_key_add(ctx, &p.master);
+    }
+    if (err != CPH_OK && (err != CPH_E_NOTFOUND || !ctx)) {
+        cph_srtp_free(ctx);
+        return err;
+    }
+    *out = ctx;
+    return CPH_OK;
+}
+
+/* What a mechanism knows of streams beforehand. A stream that is there already knows better. */
+static void apply_hints(const struct engine_line *l, enum cph_keying_dir dir, struct cph_srtp *ctx)
+{
+    struct cph_keying_hint hint[CPH_KEYING_MAX_HINTS];
+    unsigned n = cph_nego_hints(l->nego, hint, CPH_KEYING_MAX_HINTS);
+
+    for (unsigned i = 0; i < n; i++)
+        if (hint[i].dir == dir && cph_srtp_roc_set(ctx, hint[i].ssrc, hint[i].roc) != CPH_OK)
+            continue;
+}
+
+/* ---- sending
+ * ---------------------------------------------------------------------------------------------- */
+
+/* Another branch of this fork that sends under the same key. */
+static struct engine_sender *same_sender(struct cph_session *s, const struct engine_branch *b,
+                                         unsigned stream, const struct cph_srtp *ctx)
+{
+    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++) {
+        const struct engine_branch *o = &s->branch[i];
+
+        for (int c = 0; c < 2 && o->used && o != b; c++) {
+            struct engine_sender *x = o->line[stream].send[c];
+
+            if (x && cph_srtp_same_key(x->srtp, ctx))
+                return x;
+        }
+    }
+    return NULL;
+}
+
+static cph_err install_send(struct cph_session *s, struct engine_branch *b, unsigned stream,
+                            enum cph_keying_component c, enum cph_keying_streams streams)
+{
+    struct engine_line *l = &b->line[stream];
+    struct engine_sender *old = l->send[c], *next;
+    struct cph_srtp *ctx;
+    cph_err err;
+
+    CPH_TRY(context(s, l, c, CPH_KEYING_SEND, &ctx));
+    next = same_sender(s, b, stream, ctx);
+    if (next) {
+        next->refs++;
+        cph_srtp_free(ctx);
+    } else {
+        /* Under the key we used already, indices go on in any case, whatever the mechanism says. */
+        bool keep = old &&
+                    (streams == CPH_KEYING_STREAMS_KEEP || cph_srtp_same_key(old->srtp, ctx));
+
+        err = keep ? cph_srtp_move(ctx, old->srtp) : CPH_OK;
+        next = err == CPH_OK ? calloc(1, sizeof *next) : NULL;
+        if (!next) {
+            cph_srtp_free(ctx);
+            return err == CPH_OK ? CPH_E_NOMEM : err;
+        }
+        apply_hints(l, CPH_KEYING_SEND, ctx);
+        *next = (struct engine_sender){ ctx, 1 };
+    }
+    sender_unref(old);
+    l->send[c] = next;
+    l->rekey_told = false;
+    return CPH_OK;
+}
+
+/* ---- receiving
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static cph_err install_recv(struct cph_session *s, struct engine_branch *b, unsigned stream,
+                            enum cph_keying_component c, const struct cph_keying_status *st,
+                            cph_time now)
+{
+    struct engine_line *l = &b->line[stream];
+    struct cph_srtp *old = l->recv[c], *ctx, *alt = NULL;
+    bool keep = old && st->dir[CPH_KEYING_RECV].streams == CPH_KEYING_STREAMS_KEEP;
+    cph_err err;
+
+    CPH_TRY(context(s, l, c, CPH_KEYING_RECV, &ctx));
+    err = keep || (old && cph_srtp_same_key(old, ctx)) ? cph_srtp_move(ctx, old) : CPH_OK;
+    if (err == CPH_OK && old && st->dir[CPH_KEYING_RECV].roc_doubt &&
+        !cph_srtp_same_key(old, ctx)) {
+        err = context(s, l, c, CPH_KEYING_RECV, &alt);
+        if (err == CPH_OK && !keep)
+            err = cph_srtp_move(alt, old);
+    }
+    if (err != CPH_OK) {
+        cph_srtp_free(ctx);
+        cph_srtp_free(alt);
+        return err;
+    }
+    apply_hints(l, CPH_KEYING_RECV, ctx);
+    recv_replace(&l->alt[c], alt);
+    recv_replace(&l->prev[c], old); /* for what is under way */
+    if (old)
+        l->prev_until = now + CPH_MS(ENGINE_GRACE_MS);
+    l->recv[c] = ctx;
+    return CPH_OK;
+}
+
+/* RFC 3711 9.1 MUST: the same master key both ways needs different SSRCs; srtp/ watches. */
+static cph_err watch_pair(struct engine_line *l, enum cph_keying_component c)
+{
+    return l->send[c] && l->recv[c] && l->send[c]->refs == 1
+               ? cph_srtp_pair(l->send[c]->srtp, l->recv[c])
+               : CPH_OK;
+}
+
+/* Install what is new. *changed: anything was. CPH_E_AGAIN: a component has no keys yet. */
+static cph_err install(struct cph_session *s, struct engine_branch *b, unsigned stream,
+                       const struct cph_keying_status *st, cph_time now, bool *changed)
+{
+    struct engine_line *l = &b->line[stream];
+    cph_err waiting = CPH_OK;
+
+    for (unsigned c = 0; c < (l->shared ? 1U : 2U); c++) {
+        for (unsigned d = 0; d < 2; d++) {
+            cph_err err;
+
+            if (st->dir[d].generation == 0 || st->dir[d].generation == l->gen[c][d])
+                continue;
+            err = d == CPH_KEYING_SEND ? install_send(s, b, stream, c, st->dir[d].streams)
+                                       : install_recv(s, b, stream, c, st, now);
+            if (err == CPH_E_AGAIN) {
+                waiting = err;
+                continue;
+            }
+            CPH_TRY(err);
+            l->gen[c][d] = st->dir[d].generation;
+            *changed = true;
+        }
+        if (*changed)
+            CPH_TRY(watch_pair(l, c));
+    }
+    return waiting;
+}
+
+/* ---- who is it
+ * -------------------------------------------------------------------------------------------------
+ */
+
+/* Ask once per set of keys what the user knows about the certificate. */
+static bool known_to_be_wrong(struct cph_session *s, struct engine_line *l)
+{
+    struct cph_keying_evidence ke;
+    bool mismatch = false;
+
+    cph_nego_evidence(l->nego, &ke);
+    l->voucher = CPH_VOUCHER_NOBODY;
+    memset(l->voucher_name, 0, sizeof l->voucher_name);
+    if (ke.peer_fingerprint_n > 0 && s->cfg.voucher)
+        l->voucher = s->cfg.voucher(s->cfg.ctx,
+                                    (struct cph_span){ ke.peer_fingerprint, ke.peer_fingerprint_n },
+                                    l->voucher_name, &mismatch);
+    l->voucher_name[CPH_FACT_TEXT - 1] = '\0';
+    return mismatch;
+}
+
+/* ---- following negotiation
+ * ---------------------------------------------------------------------------------------- */
+
+static void fail(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_err err,
+                 const char *why)
+{
+    struct engine_line *l = &b->line[stream];
+
+    if (l->state == LINE_FAILED)
+        return;
+    engine_facts_close(s, b, stream);
+    engine_line_stop(s, l);
+    engine_early_clear(s, stream);
+    l->state = LINE_FAILED;
+    engine_event(s, CPH_SESSION_FAILED, stream, b, err, "%s: %s", s->media[stream].kind,
+                 why ? why : cph_err_text(err));
+}
+
+static void secure(struct cph_session *s, struct engine_branch *b, unsigned stream,
+                   const struct cph_nego_status *st, cph_time now)
+{
+    struct engine_line *l = &b->line[stream];
+    struct cph_keying_evidence ke;
+    bool changed = false, again = l->state == LINE_SECURE;
+    cph_err err;
+
+    l->shared = l->agreed.rtcp_mux || st->method->where == CPH_KEYING_IN_SIGNALLING;
+    if (st->keying.dir[0].generation != l->gen[0][0] ||
+        st->keying.dir[1].generation != l->gen[0][1])
+        engine_facts_close(s, b, stream); /* what went under the old keys stays told */
+    err = install(s, b, stream, &st->keying, now, &changed);
+    if (err != CPH_OK && err != CPH_E_AGAIN) {
+        fail(s, b, stream, err, "the keys cannot be used");
+        return;
+    }
+    if (!changed)
+        return;
+    if (known_to_be_wrong(s, l)) {
+        fail(s, b, stream, CPH_E_CERT,
+             "the peer shows another certificate than the one you keep for it: somebody may be "
+             "in between, or it has a new device (see: ciphony trust)");
+        return;
+    }
+    if (!l->send[0] || !l->recv[0])
+        return;
+    cph_nego_evidence(l->nego, &ke);
+    l->state = LINE_SECURE;
+    s->media[stream].rekeys += again;
+    engine_event(s, CPH_SESSION_KEYED, stream, b, CPH_OK, "%s: %s by %s, %s", s->media[stream].kind,
+                 again ? "new keys" : "keys", ke.method ? ke.method : "?",
+                 ke.suite ? ke.suite : "?");
+}
+
+static void plain(struct cph_session *s, struct engine_branch *b, unsigned stream, const char *why)
+{
+    struct engine_line *l = &b->line[stream];
+
+    if (l->state == LINE_PLAIN)
+        return;
+    if (cph_policy_media(&s->cfg.policy) ==
+        CPH_SECURITY_REQUIRED) { /* negotiation never gets here */
+        fail(s, b, stream, CPH_E_POLICY, "policy requires keys");
+        return;
+    }
+    engine_facts_close(s, b, stream);
+    engine_line_stop(s, l);
+    l->state = LINE_PLAIN;
+    s->ev.fallback_used |= cph_policy_media(&s->cfg.policy) == CPH_SECURITY_PREFER;
+    engine_event(s, CPH_SESSION_PLAIN, stream, b, CPH_OK, "%s goes in clear: %s",
+                 s->media[stream].kind, why ? why : "no keys were agreed");
+}
+
+static void gone(struct cph_session *s, struct engine_branch *b, unsigned stream)
+{
+    struct engine_line *l = &b->line[stream];
+
+    l->moved |= l->state == LINE_SECURE || l->state == LINE_PLAIN; /* it was part of the call */
+    engine_facts_close(s, b, stream);
+    engine_line_stop(s, l);
+    engine_early_clear(s, stream);
+    l->state = LINE_NONE;
+}
+
+static void keying(struct cph_session *s, struct engine_branch *b, unsigned stream,
+                   const struct cph_nego_status *st, cph_time now)
+{
+    struct engine_line *l = &b->line[stream];
+
+    if (l->state == LINE_NONE || l->state == LINE_PLAIN || l->state == LINE_FAILED) {
+        engine_facts_close(s, b, stream);
+        l->state = LINE_KEYING;
+        l->keying_since = now;
+    }
+    if (st->keying.state == CPH_KEYING_KEYED)
+        secure(s, b, stream, st, now);
+    else if (l->state == LINE_KEYING && now - l->keying_since >= CPH_SEC(ENGINE_KEYING_S))
+        fail(s, b, stream, CPH_E_TIMEOUT, "the peer never finished making keys");
+}
+
+void engine_look(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now)
+{
+    struct engine_line *l = &b->line[stream];
+    struct cph_nego_status st;
+
+    if (!l->nego)
+        return;
+    cph_nego_status(l->nego, &st);
+    if (s->media[stream].removed && l->has_agreed && !l->agreed.active)
+        st.outcome = CPH_NEGO_REMOVED;
+    switch (st.outcome) {
+    case CPH_NEGO_OPEN:
+        break;
+    case CPH_NEGO_PLAIN:
+        plain(s, b, stream, st.why);
+        break;
+    case CPH_NEGO_SECURE:
+        keying(s, b, stream, &st, now);
+        break;
+    case CPH_NEGO_REMOVED:
+        gone(s, b, stream);
+        break;
+    case CPH_NEGO_FAILED:
+        fail(s, b, stream, st.err, st.why);
+        break;
+    }
+    engine_facts(s, b, stream, now);
+}
+
+void engine_look_all(struct cph_session *s, struct engine_branch *b, cph_time now)
+{
+    for (unsigned i = 0; i < s->n; i++)
+        engine_look(s, b, i, now);
+}
