@@ -42,6 +42,7 @@ static cph_err pragma(struct cph_store *s, const char *sql, int64_t *out)
     return store_done(&st);
 }
 
+/* Call inside a transaction: the three answers must be of the same moment. */
 static cph_err version_of(struct cph_store *s, int64_t *version)
 {
     int64_t app, tables;
@@ -77,9 +78,11 @@ cph_err store_migrate(struct cph_store *s)
     int64_t version;
     cph_err err;
 
-    CPH_TRY(version_of(s, &version));
-    if (version == VERSIONS)
-        return CPH_OK;
+    CPH_TRY(store_exec(s, "BEGIN", "its version cannot be read"));
+    err = version_of(s, &version);
+    (void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL); /* it only read */
+    if (err != CPH_OK || version == VERSIONS)
+        return err;
     CPH_TRY(cph_store_begin(s));
     err = version_of(s, &version);
     for (; err == CPH_OK && version < VERSIONS; version++)

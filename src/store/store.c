@@ -46,6 +46,7 @@ cph_err store_sql_fail(struct cph_store *s, const char *what)
 {
     int code = sqlite3_errcode(s->db) & 0xff;
 
+    s->busy = code == SQLITE_BUSY;
     return store_fail(s, code == SQLITE_NOMEM ? CPH_E_NOMEM : CPH_E_STORE, "%s: %s: %s%s", s->path,
                       what, sqlite3_errmsg(s->db), remedy(code));
 }
@@ -182,6 +183,22 @@ static const char settings[] = "PRAGMA trusted_schema = OFF;"
                                "PRAGMA synchronous = FULL;"
                                "PRAGMA journal_mode = WAL;";
 
+/* Turning on the write-ahead log needs the file alone for a moment. */
+static cph_err prepare_db(struct cph_store *s)
+{
+    for (int i = 1;; i++) {
+        cph_err err;
+
+        s->busy = false;
+        err = store_exec(s, settings, "it cannot be prepared");
+        if (err == CPH_OK)
+            err = store_migrate(s);
+        if (err != CPH_E_STORE || !s->busy || i == STORE_OPEN_TRIES)
+            return err;
+        (void)sqlite3_sleep(STORE_OPEN_MS);
+    }
+}
+
 static cph_err open_db(struct cph_store *s)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_FULLMUTEX;
@@ -193,8 +210,7 @@ static cph_err open_db(struct cph_store *s)
         return store_sql_fail(s, "it cannot be opened");
     (void)sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
     (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    CPH_TRY(store_exec(s, settings, "it cannot be prepared"));
-    return store_migrate(s);
+    return prepare_db(s);
 }
 
 static cph_err open_store(struct cph_store *s, const char *path)

@@ -9,12 +9,15 @@
 enum {
     STORE_APP_ID = 0x43504844, /* "CPHD", so that other programs' files are not taken for ours */
     STORE_BUSY_MS = 5000,      /* wait for another process that writes */
+    STORE_OPEN_TRIES = 100,    /* while another process makes or closes the same store, */
+    STORE_OPEN_MS = 20, /* with this pause between: the library does not wait for that itself */
 };
 
 struct cph_store {
     sqlite3 *db;
     const struct cph_env *env;
     bool in_tx;
+    bool busy; /* the last failure was another process's lock */
     char path[CPH_STORE_PATH];
     char why[CPH_STORE_WHY];
 };
