@@ -270,8 +270,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_keying_pull(struct cph_keying *k, struct cph_
 CPH_API cph_time cph_keying_deadline(const struct cph_keying *k);
 CPH_API void cph_keying_tick(struct cph_keying *k, cph_time now);
 
-/* ---- negotiation ------------------------------------------------------------------------------
- */
+/* ---- negotiation ---------------------------------------------------------------------------- */
 
 enum cph_keying_policy {
     CPH_KEYING_REQUIRED, /* keys or no stream: fails closed, never RTP */

@@ -20,8 +20,7 @@ enum {
     CPH_SDP_ARENA = 1024 * 1024, /* a sensible limit of the arena of one description */
 };
 
-/* ---- the tree ---------------------------------------------------------------------------------
- */
+/* ---- the tree ------------------------------------------------------------------------------- */
 
 /* One line. All spans are views of the text that was parsed, or live in the arena. */
 struct cph_sdp_line {
@@ -108,8 +107,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_sdp_new(struct cph_arena *arena,
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_copy(struct cph_arena *arena, const struct cph_sdp *src,
                                             struct cph_sdp **out);
 
-/* ---- lines ------------------------------------------------------------------------------------
- */
+/* ---- lines ---------------------------------------------------------------------------------- */
 
 /* Where "media or NULL" is said, NULL stands for the session section. */
 
@@ -163,8 +161,7 @@ CPH_API enum cph_sdp_proto cph_sdp_proto_of(struct cph_span text);
 CPH_API bool cph_sdp_proto_secure(enum cph_sdp_proto proto);   /* one of the four with S */
 CPH_API bool cph_sdp_proto_feedback(enum cph_sdp_proto proto); /* AVPF, SAVPF */
 
-/* ---- attributes we understand ------------------------------------------------------------------
- */
+/* ---- attributes we understand --------------------------------------------------------------- */
 /* *_parse reads what stands behind "a=name:" and writes *out only on CPH_OK; CPH_E_MALFORMED
  * otherwise.
  * *_add writes the attribute into the section. All spans are views. */
@@ -283,8 +280,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_sdp_ssrc_parse(struct cph_span arg, struct cp
 CPH_API unsigned cph_sdp_ptime(const struct cph_sdp_media *media);
 CPH_API unsigned cph_sdp_maxptime(const struct cph_sdp_media *media);
 
-/* ---- what a section says, with the session's defaults -------------------------------------------
- */
+/* ---- what a section says, with the session's defaults --------------------------------------- */
 
 /** Direction: media section, else session section, else sendrecv (RFC 8866 6.7). With c=0.0.0.0,
  * the old way to hold (RFC 3264 8.4), the owner of the description does not want to receive. */

@@ -101,8 +101,7 @@ cph_err cph_nego_fork(const struct cph_nego *n, struct cph_nego **out)
     return CPH_OK;
 }
 
-/* ---- helpers
- * ---------------------------------------------------------------------------------------- */
+/* ---- helpers -------------------------------------------------------------------------------- */
 
 static cph_err slot_open(struct cph_nego *n, unsigned i)
 {
@@ -206,8 +205,7 @@ static unsigned present(const struct cph_nego *n, const struct cph_keying_remote
     return slots;
 }
 
-/* ---- offering
- * --------------------------------------------------------------------------------------- */
+/* ---- offering ------------------------------------------------------------------------------- */
 
 static enum cph_sdp_proto with_feedback(enum cph_sdp_proto p, bool feedback)
 {
@@ -276,8 +274,7 @@ cph_err cph_nego_offer(struct cph_nego *n, const struct cph_keying_local *offer)
     return CPH_OK;
 }
 
-/* ---- answering
- * --------------------------------------------------------------------------------------- */
+/* ---- answering ------------------------------------------------------------------------------ */
 
 static cph_err refuse(struct cph_nego *n, const struct cph_keying_local *answer, cph_err err,
                       const char *why)
@@ -378,8 +375,7 @@ cph_err cph_nego_answer(struct cph_nego *n, const struct cph_keying_remote *offe
     return answer_plain(n, offer->media->proto, slots != 0);
 }
 
-/* ---- reading the answer
- * -------------------------------------------------------------------------------- */
+/* ---- reading the answer --------------------------------------------------------------------- */
 
 static cph_err finish_plain(struct cph_nego *n, enum cph_sdp_proto profile)
 {
@@ -455,8 +451,7 @@ void cph_nego_renew(struct cph_nego *n)
             n->slot[i].method->renew(n->slot[i].k);
 }
 
-/* ---- what came out
- * ------------------------------------------------------------------------------------ */
+/* ---- what came out -------------------------------------------------------------------------- */
 
 static struct cph_keying *chosen(const struct cph_nego *n)
 {

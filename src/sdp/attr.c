@@ -44,8 +44,7 @@ static cph_err u_max(struct cph_span s, uint32_t max, uint32_t *out)
     return *out <= max ? CPH_OK : CPH_E_MALFORMED;
 }
 
-/* ---- codecs -------------------------------------------------------------------------------------
- */
+/* ---- codecs --------------------------------------------------------------------------------- */
 
 /* a=rtpmap:<pt> <name>/<rate>[/<channels>] */
 cph_err cph_sdp_rtpmap_parse(struct cph_span arg, struct cph_sdp_rtpmap *out)
@@ -168,8 +167,7 @@ unsigned cph_sdp_maxptime(const struct cph_sdp_media *media)
     return millis_of(media, "maxptime");
 }
 
-/* ---- DTLS ---------------------------------------------------------------------------------------
- */
+/* ---- DTLS ----------------------------------------------------------------------------------- */
 
 /* "XX:XX:...:XX"; RFC 8122 5 wants capitals, which nothing depends on */
 static cph_err hex_pairs(struct cph_span text, uint8_t *out, size_t n)
@@ -222,8 +220,7 @@ cph_err cph_sdp_tls_id_parse(struct cph_span arg, struct cph_span *out)
     return CPH_OK;
 }
 
-/* ---- SDES, MIKEY, ZRTP
- * ----------------------------------------------------------------------------- */
+/* ---- SDES, MIKEY, ZRTP ---------------------------------------------------------------------- */
 
 static bool blank_or_visible(uint8_t c)
 {
@@ -313,8 +310,7 @@ cph_err cph_sdp_zrtp_hash_parse(struct cph_span arg, struct cph_sdp_zrtp_hash *o
     return CPH_OK;
 }
 
-/* ---- the rest
- * ------------------------------------------------------------------------------------ */
+/* ---- the rest ------------------------------------------------------------------------------- */
 
 /* a=rtcp:<port> [<nettype> <addrtype> <address>] */
 cph_err cph_sdp_rtcp_parse(struct cph_span arg, struct cph_sdp_rtcp *out)

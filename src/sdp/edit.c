@@ -51,8 +51,7 @@ const struct cph_sdp_line *cph_sdp_attr_any(const struct cph_sdp *sdp,
     return l ? l : cph_sdp_attr(&sdp->part, name);
 }
 
-/* ---- adding and taking out ----------------------------------------------------------------------
- */
+/* ---- adding and taking out ------------------------------------------------------------------ */
 
 /* Place in the order of RFC 8866 9. */
 static int rank(const struct cph_sdp_media *media, char type)
@@ -180,8 +179,7 @@ void sdp_line_set(struct cph_sdp *sdp, struct cph_sdp_line *line, struct cph_spa
     line->value = value;
 }
 
-/* ---- whole descriptions and m= lines
- * -------------------------------------------------------------- */
+/* ---- whole descriptions and m= lines -------------------------------------------------------- */
 
 static struct cph_span or_text(struct cph_span s, const char *instead)
 {

@@ -7,8 +7,7 @@
 
 enum { FMTS_TEXT = CPH_SDP_MAX_FMTS * 4 + 1 };
 
-/* ---- building
- * ------------------------------------------------------------------------------------- */
+/* ---- building ------------------------------------------------------------------------------- */
 
 static const char *kind_of(const struct cph_sdp_stream *s)
 {
@@ -107,8 +106,7 @@ cph_err cph_sdp_offer(struct cph_arena *arena, const struct cph_sdp_local *local
     return CPH_OK;
 }
 
-/* ---- answering
- * ------------------------------------------------------------------------------------ */
+/* ---- answering ------------------------------------------------------------------------------ */
 
 static bool same_codec(const struct cph_sdp_rtpmap *map, struct cph_span name, uint32_t rate,
                        uint8_t channels)
@@ -236,8 +234,7 @@ cph_err cph_sdp_answer_skeleton(struct cph_arena *arena, const struct cph_sdp_lo
     return CPH_OK;
 }
 
-/* ---- versions and checks
- * ---------------------------------------------------------------------------- */
+/* ---- versions and checks -------------------------------------------------------------------- */
 
 static bool same_lines(const struct cph_sdp_part *a, const struct cph_sdp_part *b)
 {
@@ -310,8 +307,7 @@ bool cph_sdp_same_version(const struct cph_sdp *a, const struct cph_sdp *b)
     return same_origin(&a->origin, &b->origin) && a->origin.version == b->origin.version;
 }
 
-/* ---- what was agreed
- * -------------------------------------------------------------------------------- */
+/* ---- what was agreed ------------------------------------------------------------------------ */
 
 static bool find_local(const struct cph_sdp_media *local, const struct cph_sdp_rtpmap *remote,
                        uint8_t *pt)
@@ -380,8 +376,7 @@ cph_err cph_sdp_agree(const struct cph_sdp *local, const struct cph_sdp *remote,
     return CPH_OK;
 }
 
-/* ---- numbers in a re-offer
- * ---------------------------------------------------------------------------- */
+/* ---- numbers in a re-offer ------------------------------------------------------------------ */
 
 /* What is this number in that description? The section may not be there, or the number not mapped.
  */

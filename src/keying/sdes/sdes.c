@@ -16,38 +16,6 @@
 #include "ciphony/base_text.h"
 #include "ciphony/base_tools.h"
 
-/* Where a side receives. A name is kept as a hash of its text: it is only compared. */
-struct place {
-    struct cph_addr addr;
-    uint64_t host;
-};
-
-/* What an exchange agreed on. */
-struct deal {
-    struct sdes_line mine, theirs; /* the flags that are negotiated are in both */
-    struct place my_place, their_place;
-};
-
-/* Our offer; kept for later answers to it, for further branches, and for the next offer. */
-struct offered {
-    struct sdes_line line[SDES_MAX_SUITES];
-    unsigned n;
-    struct place place;
-};
-
-struct sdes {
-    struct cph_keying base;
-    struct cph_keying_cfg cfg;
-    bool open;  /* our offer may be answered */
-    bool first; /* and it was the first exchange */
-    bool keyed;
-    bool renew;
-    struct offered offered;
-    struct deal deal;
-    struct cph_keying_status status;
-    unsigned notes;
-};
-
 static struct sdes *of(struct cph_keying *k)
 {
     return (struct sdes *)k;
@@ -58,208 +26,7 @@ static const struct sdes *of_const(const struct cph_keying *k)
     return (const struct sdes *)k;
 }
 
-static void deal_wipe(struct deal *d)
-{
-    cph_wipe(d, sizeof *d);
-}
-
-static void offered_wipe(struct offered *o)
-{
-    cph_wipe(o, sizeof *o);
-}
-
-#define DEAL_SCOPED    __attribute__((cleanup(deal_wipe))) struct deal
-#define OFFERED_SCOPED __attribute__((cleanup(offered_wipe))) struct offered
-
-/* ---- places
- * --------------------------------------------------------------------------------------- */
-
-/* CPH_OK with an empty place if the section does not say. */
-static struct place place_of(const struct cph_sdp *sdp, const struct cph_sdp_media *media)
-{
-    struct cph_sdp_target t;
-    struct place p = { 0 };
-
-    if (cph_sdp_rtp_target(sdp, media, &t) == CPH_OK) {
-        p.addr = t.addr;
-        p.host = t.host.n > 0 ? cph_siphash(1, 2, t.host) : 0;
-    }
-    return p;
-}
-
-static bool place_known(const struct place *p)
-{
-    return p->host != 0 || (p->addr.family != CPH_AF_NONE && !cph_addr_is_any(&p->addr));
-}
-
-/* A hold by c=0.0.0.0 is no move, and its end is none. */
-static bool moved(const struct place *was, const struct place *is)
-{
-    return place_known(was) && place_known(is) &&
-           (was->host != is->host || !cph_addr_eq(&was->addr, &is->addr));
-}
-
-/* ---- keys of our own
- * ------------------------------------------------------------------------------- */
-
-static cph_err key_new(const struct sdes *s, const struct cph_srtp_suite *suite, unsigned mki_n,
-                       struct cph_srtp_key *out)
-{
-    memset(out, 0, sizeof *out);
-    CPH_TRY(cph_random(s->cfg.env, out->key.b, suite->key_n));
-    out->key.n = suite->key_n;
-    CPH_TRY(cph_random(s->cfg.env, out->salt.b, suite->salt_n));
-    out->salt.n = suite->salt_n;
-    out->mki_n = (uint8_t)mki_n;
-    if (mki_n > 0)
-        out->mki[mki_n - 1] = 1;
-    return CPH_OK;
-}
-
-/* An MKI of this key that is not the old one's, so that packets in flight are told apart (7.1.4).
- */
-static void mki_after(const struct cph_srtp_key *old, struct cph_srtp_key *key)
-{
-    if (key->mki_n > 0 && key->mki_n == old->mki_n)
-        key->mki[key->mki_n - 1] = old->mki[old->mki_n - 1] == 1 ? 2 : 1;
-}
-
-static const char *const *suites_of(const struct sdes *s)
-{
-    return s->cfg.suites ? s->cfg.suites : cph_keying_suites;
-}
-
-static bool suite_wanted(const struct sdes *s, const struct cph_srtp_suite *suite)
-{
-    const char *const *names = suites_of(s);
-
-    for (size_t i = 0; names[i]; i++)
-        if (cph_span_iis(cph_span_of(names[i]), suite->sdes_name))
-            return true;
-    return false;
-}
-
-/* The key we said for this suite before, if it may be said again. */
-static const struct cph_srtp_key *
-key_before(const struct sdes *s, const struct cph_srtp_suite *suite, const struct place *place)
-{
-    if (s->renew)
-        return NULL;
-    /* RFC 4568 7.1.4 MUST: at another address, another key */
-    if (s->keyed && s->deal.mine.suite == suite && !moved(&s->deal.my_place, place))
-        return &s->deal.mine.key[0];
-    for (unsigned i = 0; i < s->offered.n; i++)
-        if (s->offered.line[i].suite == suite && !moved(&s->offered.place, place))
-            return &s->offered.line[i].key[0];
-    return NULL;
-}
-
-static cph_err line_new(const struct sdes *s, const struct cph_srtp_suite *suite,
-                        struct offered *offered)
-{
-    const struct cph_srtp_key *before = key_before(s, suite, &offered->place);
-    struct sdes_line *line = &offered->line[offered->n];
-
-    for (unsigned i = 0; i < offered->n; i++)
-        if (offered->line[i].suite == suite)
-            return CPH_OK;
-    if (offered->n == SDES_MAX_SUITES)
-        return CPH_OK;
-    line->tag = offered->n + 1; /* RFC 4568 4.1, 5.1.1 MUST: unique */
-    line->suite = suite;
-    line->n_keys = 1;
-    if (before) {
-        line->key[0] = *before;
-    } else {
-        CPH_TRY(key_new(s, suite, s->cfg.mki_n, &line->key[0]));
-        if (s->keyed)
-            mki_after(&s->deal.mine.key[0], &line->key[0]);
-    }
-    offered->n++;
-    return CPH_OK;
-}
-
-/* ---- committing
- * --------------------------------------------------------------------------------------- */
-
-static bool key_in(const struct cph_srtp_key *key, const struct sdes_line *line)
-{
-    for (unsigned i = 0; i < line->n_keys; i++)
-        if (sdes_key_eq(key, &line->key[i]))
-            return true;
-    return false;
-}
-
-/* Is there a master key that goes on? Then its streams do. */
-static bool keys_go_on(const struct sdes_line *was, const struct sdes_line *is)
-{
-    bool any = false;
-
-    for (unsigned i = 0; was->suite == is->suite && i < is->n_keys; i++)
-        any |= key_in(&is->key[i], was);
-    return any;
-}
-
-static bool same_keys(const struct sdes_line *was, const struct sdes_line *is)
-{
-    bool all = was->suite == is->suite && was->n_keys == is->n_keys;
-
-    for (unsigned i = 0; all && i < is->n_keys; i++) {
-        const struct cph_srtp_key *a = &was->key[i], *b = &is->key[i];
-
-        all = sdes_key_eq(a, b) && a->mki_n == b->mki_n && memcmp(a->mki, b->mki, a->mki_n) == 0 &&
-              a->lifetime_rtp == b->lifetime_rtp;
-    }
-    return all;
-}
-
-static bool same_line(const struct sdes_line *was, const struct sdes_line *is)
-{
-    return same_keys(was, is) && was->kdr == is->kdr && was->wsh == is->wsh &&
-           was->unencrypted_rtp == is->unencrypted_rtp &&
-           was->unencrypted_rtcp == is->unencrypted_rtcp &&
-           was->unauthenticated_rtp == is->unauthenticated_rtp;
-}
-
-static void commit_dir(struct sdes *s, enum cph_keying_dir dir, const struct sdes_line *was,
-                       const struct sdes_line *is, bool did_move)
-{
-    bool go_on = s->keyed && keys_go_on(was, is);
-
-    s->status.dir[dir].roc_doubt = false;
-    if (go_on && did_move) {
-        s->status.dir[dir].roc_doubt = dir == CPH_KEYING_RECV;
-        s->notes |= dir == CPH_KEYING_RECV ? CPH_KEYING_NOTE_KEY_KEPT_ON_MOVE : 0;
-    }
-    if (s->keyed && same_line(was, is))
-        return;
-    s->status.dir[dir].generation++;
-    s->status.dir[dir].streams = go_on ? CPH_KEYING_STREAMS_KEEP : CPH_KEYING_STREAMS_FRESH;
-    if (s->keyed && !go_on && !did_move)
-        s->status.dir[dir].roc_doubt = dir == CPH_KEYING_RECV;
-}
-
-/* The only writer of the deal. */
-static void commit(struct sdes *s, const struct deal *next)
-{
-    commit_dir(s, CPH_KEYING_SEND, &s->deal.mine, &next->mine,
-               moved(&s->deal.my_place, &next->my_place));
-    commit_dir(s, CPH_KEYING_RECV, &s->deal.theirs, &next->theirs,
-               moved(&s->deal.their_place, &next->their_place));
-    struct place mine = s->deal.my_place, theirs = s->deal.their_place;
-
-    s->deal = *next;
-    if (!place_known(&s->deal.my_place))
-        s->deal.my_place = mine; /* held by address: where it was */
-    if (!place_known(&s->deal.their_place))
-        s->deal.their_place = theirs;
-    s->keyed = true;
-    s->renew = false;
-    s->status.state = CPH_KEYING_KEYED;
-}
-
-/* ---- the method
- * --------------------------------------------------------------------------------------- */
+/* ---- the method ----------------------------------------------------------------------------- */
 
 static bool sdes_present(const struct cph_keying_remote *remote)
 {
@@ -290,18 +57,18 @@ static void sdes_free(struct cph_keying *k)
 static cph_err sdes_offer(struct cph_keying *k, const struct cph_keying_local *offer)
 {
     struct sdes *s = of(k);
-    const char *const *names = suites_of(s);
-    OFFERED_SCOPED next = { .place = place_of(offer->sdp, offer->media) };
+    const char *const *names = sdes_suites_of(s);
+    SDES_OFFERED_SCOPED next = { .place = sdes_place_of(offer->sdp, offer->media) };
     const struct cph_srtp_suite *suite;
 
-    if (!place_known(&next.place))
+    if (!sdes_place_known(&next.place))
         next.place = s->keyed ? s->deal.my_place : s->offered.place;
     if (s->keyed) /* first, so that a peer that takes the first it knows takes it again */
-        CPH_TRY(line_new(s, s->deal.mine.suite, &next));
+        CPH_TRY(sdes_line_new(s, s->deal.mine.suite, &next));
     for (size_t i = 0; names[i]; i++) {
         suite = sdes_suite(cph_span_of(names[i]));
         if (suite)
-            CPH_TRY(line_new(s, suite, &next));
+            CPH_TRY(sdes_line_new(s, suite, &next));
     }
     if (next.n == 0)
         return CPH_E_CONFIG;
@@ -315,13 +82,12 @@ static cph_err sdes_offer(struct cph_keying *k, const struct cph_keying_local *o
     return CPH_OK;
 }
 
-/* ---- answering
- * ------------------------------------------------------------------------------------- */
+/* ---- answering ------------------------------------------------------------------------------ */
 
 /* May we take this line of an offer? */
 static cph_err line_acceptable(const struct sdes *s, const struct sdes_line *line)
 {
-    if (!suite_wanted(s, line->suite))
+    if (!sdes_suite_wanted(s, line->suite))
         return CPH_E_UNSUPPORTED;
     if ((line->unencrypted_rtp || line->unencrypted_rtcp) && !s->cfg.allow_unencrypted)
         return CPH_E_POLICY;
@@ -329,9 +95,9 @@ static cph_err line_acceptable(const struct sdes *s, const struct sdes_line *lin
         return CPH_E_POLICY;
     /* RFC 4568 7.1.2 MUST: the keys of both sides differ; what we said before must not come back */
     for (unsigned i = 0; i < s->offered.n; i++)
-        if (key_in(&s->offered.line[i].key[0], line))
+        if (sdes_key_in(&s->offered.line[i].key[0], line))
             return CPH_E_POLICY;
-    return s->keyed && key_in(&s->deal.mine.key[0], line) ? CPH_E_POLICY : CPH_OK;
+    return s->keyed && sdes_key_in(&s->deal.mine.key[0], line) ? CPH_E_POLICY : CPH_OK;
 }
 
 /*
@@ -369,13 +135,14 @@ static cph_err choose(const struct sdes *s, const struct cph_sdp_media *offer,
 }
 
 /* A new key unless the old one may go on: same suite, neither side moved, the peer kept its own. */
-static cph_err answer_key(const struct sdes *s, const struct deal *next, struct cph_srtp_key *out)
+static cph_err answer_key(const struct sdes *s, const struct sdes_deal *next,
+                          struct cph_srtp_key *out)
 {
     unsigned mki_n = next->theirs.key[0].mki_n;
     bool go_on = s->keyed && !s->renew && s->deal.mine.suite == next->theirs.suite &&
-                 keys_go_on(&s->deal.theirs, &next->theirs) &&
-                 !moved(&s->deal.my_place, &next->my_place) &&
-                 !moved(&s->deal.their_place, &next->their_place);
+                 sdes_keys_go_on(&s->deal.theirs, &next->theirs) &&
+                 !sdes_moved(&s->deal.my_place, &next->my_place) &&
+                 !sdes_moved(&s->deal.their_place, &next->their_place);
 
     if (go_on) {
         *out = s->deal.mine.key[0];
@@ -383,9 +150,9 @@ static cph_err answer_key(const struct sdes *s, const struct deal *next, struct 
     }
     if (mki_n > SDES_MIRROR_MKI)
         mki_n = 0;
-    CPH_TRY(key_new(s, next->theirs.suite, mki_n, out));
+    CPH_TRY(sdes_key_new(s, next->theirs.suite, mki_n, out));
     if (s->keyed)
-        mki_after(&s->deal.mine.key[0], out);
+        sdes_mki_after(&s->deal.mine.key[0], out);
     return CPH_OK;
 }
 
@@ -393,11 +160,11 @@ static cph_err sdes_answer(struct cph_keying *k, const struct cph_keying_remote 
                            const struct cph_keying_local *answer)
 {
     struct sdes *s = of(k);
-    DEAL_SCOPED next = { 0 };
+    SDES_DEAL_SCOPED next = { 0 };
 
     CPH_TRY(choose(s, offer->media, &next.theirs));
-    next.their_place = place_of(offer->sdp, offer->media);
-    next.my_place = place_of(answer->sdp, answer->media);
+    next.their_place = sdes_place_of(offer->sdp, offer->media);
+    next.my_place = sdes_place_of(answer->sdp, answer->media);
     /* RFC 4568 5.1.2 MUST: tag and suite of the chosen line, our key, the negotiated parameters */
     next.mine = (struct sdes_line){
         .tag = next.theirs.tag,
@@ -409,19 +176,18 @@ static cph_err sdes_answer(struct cph_keying *k, const struct cph_keying_remote 
     };
     CPH_TRY(answer_key(s, &next, &next.mine.key[0]));
     CPH_TRY(sdes_line_add(&next.mine, answer));
-    commit(s, &next);
-    offered_wipe(&s->offered); /* what we offered before is over */
+    sdes_commit(s, &next);
+    sdes_offered_wipe(&s->offered); /* what we offered before is over */
     s->open = false;
     return CPH_OK;
 }
 
-/* ---- reading the answer
- * ----------------------------------------------------------------------------- */
+/* ---- reading the answer --------------------------------------------------------------------- */
 
 /* Is it the first of our list that this build has? */
 static bool best(const struct sdes *s, const struct cph_srtp_suite *suite)
 {
-    const char *const *names = suites_of(s);
+    const char *const *names = sdes_suites_of(s);
 
     for (size_t i = 0; names[i]; i++)
         if (sdes_suite(cph_span_of(names[i])))
@@ -459,7 +225,7 @@ static cph_err answer_acceptable(const struct sdes *s, const struct sdes_line *a
     /* RFC 4568 7.1.2 MUST: not a key of the offer. A mirrored one would let our own packets pass as
      * the peer's */
     for (unsigned i = 0; i < s->offered.n; i++)
-        if (key_in(&s->offered.line[i].key[0], answer))
+        if (sdes_key_in(&s->offered.line[i].key[0], answer))
             return CPH_E_POLICY;
     return CPH_OK;
 }
@@ -470,7 +236,7 @@ static cph_err sdes_finish(struct cph_keying *k, const struct cph_keying_remote 
     const struct cph_sdp_line *l = cph_sdp_attr(&answer->media->part, "crypto");
     const struct sdes_line *taken;
     unsigned notes = 0;
-    DEAL_SCOPED next = { 0 };
+    SDES_DEAL_SCOPED next = { 0 };
 
     if (!s->open)
         return CPH_E_STATE;
@@ -486,8 +252,8 @@ static cph_err sdes_finish(struct cph_keying *k, const struct cph_keying_remote 
     CPH_TRY(answer_acceptable(s, &next.theirs));
     next.mine = *taken;
     next.my_place = s->offered.place;
-    next.their_place = place_of(answer->sdp, answer->media);
-    commit(s, &next);
+    next.their_place = sdes_place_of(answer->sdp, answer->media);
+    sdes_commit(s, &next);
     s->notes &= ~(unsigned)(CPH_KEYING_NOTE_NOT_BEST | CPH_KEYING_NOTE_TAG_RENUMBERED);
     s->notes |= notes;
     return CPH_OK;
@@ -527,8 +293,7 @@ static cph_err sdes_fork(const struct cph_keying *k, struct cph_keying **out)
     return CPH_OK;
 }
 
-/* ---- what came out
- * ------------------------------------------------------------------------------------ */
+/* ---- what came out -------------------------------------------------------------------------- */
 
 static void sdes_status(const struct cph_keying *k, struct cph_keying_status *out)
 {

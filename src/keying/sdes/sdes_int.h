@@ -44,4 +44,66 @@ bool sdes_key_eq(const struct cph_srtp_key *a, const struct cph_srtp_key *b);
 /** A suite that SDES has a name for, found without case (RFC 4568 4); NULL if there is none. */
 const struct cph_srtp_suite *sdes_suite(struct cph_span name);
 
+/* ---- state.c -------------------------------------------------------------------------------- */
+
+/* Where a side receives. A name is kept as a hash of its text: it is only compared. */
+struct sdes_place {
+    struct cph_addr addr;
+    uint64_t host;
+};
+
+/* What an exchange agreed on. */
+struct sdes_deal {
+    struct sdes_line mine, theirs; /* the flags that are negotiated are in both */
+    struct sdes_place my_place, their_place;
+};
+
+/* Our offer; kept for later answers to it, for further branches, and for the next offer. */
+struct sdes_offered {
+    struct sdes_line line[SDES_MAX_SUITES];
+    unsigned n;
+    struct sdes_place place;
+};
+
+struct sdes {
+    struct cph_keying base;
+    struct cph_keying_cfg cfg;
+    bool open;  /* our offer may be answered */
+    bool first; /* and it was the first exchange */
+    bool keyed;
+    bool renew;
+    struct sdes_offered offered;
+    struct sdes_deal deal;
+    struct cph_keying_status status;
+    unsigned notes;
+};
+
+void sdes_deal_wipe(struct sdes_deal *d);
+void sdes_offered_wipe(struct sdes_offered *o);
+
+#define SDES_DEAL_SCOPED    __attribute__((cleanup(sdes_deal_wipe))) struct sdes_deal
+#define SDES_OFFERED_SCOPED __attribute__((cleanup(sdes_offered_wipe))) struct sdes_offered
+
+/** Where a section's owner receives; empty if it does not say. */
+struct sdes_place sdes_place_of(const struct cph_sdp *sdp, const struct cph_sdp_media *media);
+bool sdes_place_known(const struct sdes_place *p);
+/** A hold by c=0.0.0.0 is no move, and its end is none. */
+bool sdes_moved(const struct sdes_place *was, const struct sdes_place *is);
+/** A random master key and salt; an MKI of mki_n bytes with the value 1. */
+CPH_MUST_CHECK cph_err sdes_key_new(const struct sdes *s, const struct cph_srtp_suite *suite,
+                                    unsigned mki_n, struct cph_srtp_key *out);
+/** Give key an MKI that is not the old one's, so that packets in flight are told apart (7.1.4). */
+void sdes_mki_after(const struct cph_srtp_key *old, struct cph_srtp_key *key);
+/** The suites we take, best first, NULL-ended; is this one of them? */
+const char *const *sdes_suites_of(const struct sdes *s);
+bool sdes_suite_wanted(const struct sdes *s, const struct cph_srtp_suite *suite);
+/** A further line of our offer, with the key we said before if it may be said again. */
+CPH_MUST_CHECK cph_err sdes_line_new(const struct sdes *s, const struct cph_srtp_suite *suite,
+                                     struct sdes_offered *offered);
+bool sdes_key_in(const struct cph_srtp_key *key, const struct sdes_line *line);
+/** Is there a master key that goes on from one line to the next? Then its streams do. */
+bool sdes_keys_go_on(const struct sdes_line *was, const struct sdes_line *is);
+/** The only writer of the deal: moves the generations and says what becomes of the streams. */
+void sdes_commit(struct sdes *s, const struct sdes_deal *next);
+
 #endif

@@ -50,8 +50,7 @@ static cph_err number(struct cph_span s, bool zero, uint64_t *out)
     return *out == 0 && !zero ? CPH_E_MALFORMED : CPH_OK;
 }
 
-/* ---- keys
- * ----------------------------------------------------------------------------------------- */
+/* ---- keys ----------------------------------------------------------------------------------- */
 
 /* RFC 4568 6.1 MUST: the length is the suite's, or the line is not valid; padding may be left out
  */
@@ -178,8 +177,7 @@ static cph_err key_params(struct cph_span text, struct sdes_line *line)
     return check_mkis(line);
 }
 
-/* ---- session parameters
- * ------------------------------------------------------------------------------ */
+/* ---- session parameters --------------------------------------------------------------------- */
 
 enum param { KDR, WSH, PLAIN_RTP, PLAIN_RTCP, NO_AUTH, FEC_ORDER, FEC_KEY, N_PARAMS };
 
@@ -298,8 +296,7 @@ cph_err sdes_line_parse(struct cph_span arg, struct sdes_line *out)
     return CPH_OK;
 }
 
-/* ---- building
- * --------------------------------------------------------------------------------------- */
+/* ---- building ------------------------------------------------------------------------------- */
 
 static void key_write(const struct cph_srtp_key *key, struct cph_wr *wr)
 {

@@ -79,8 +79,7 @@ static inline void pair_close(struct pair *p)
     cph_arena_free(p->arena);
 }
 
-/* ---- exchanges
- * ------------------------------------------------------------------------------------ */
+/* ---- exchanges ------------------------------------------------------------------------------ */
 
 static inline cph_err try_offer(struct pair *p, struct side *s, struct cph_sdp **out)
 {
@@ -191,8 +190,7 @@ static inline struct cph_keying_evidence evidence_of(const struct side *s)
     return e;
 }
 
-/* ---- media
- * ------------------------------------------------------------------------------------------ */
+/* ---- media ---------------------------------------------------------------------------------- */
 
 /* What a session does when a generation moves. */
 static inline void install(struct pair *p, struct side *s)

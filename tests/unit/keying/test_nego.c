@@ -5,8 +5,7 @@
 
 #include "ciphony/crypto_key.h"
 
-/* ---- a mechanism on the media path, as small as one can be
- * ------------------------------------------- */
+/* ---- a mechanism on the media path, as small as one can be ---------------------------------- */
 
 /* Its packets are "F" and a number; it is keyed once it got one. Its attribute is
  * "a=fake:<number>". */
@@ -169,8 +168,7 @@ const struct cph_keying_method fake_row = {
     .evidence = fake_evidence,
 };
 
-/* ---- set-up
- * ------------------------------------------------------------------------------------------- */
+/* ---- set-up --------------------------------------------------------------------------------- */
 
 static const struct cph_keying_method *sdes_only[2], *fake_only[2], *both[3], *sdes_first[3];
 
@@ -218,8 +216,7 @@ static enum cph_nego_outcome outcome(const struct side *s)
     return status_of(s).outcome;
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------------ */
+/* ---- the table ------------------------------------------------------------------------------ */
 
 static void the_table_names_its_rows(void **state)
 {
@@ -238,8 +235,7 @@ static void the_table_names_its_rows(void **state)
     assert_int_equal(cph_keying_method_bit(&fake_row), 0);
 }
 
-/* ---- every policy with every other, both sides with SDES
- * --------------------------------------------------- */
+/* ---- every policy with every other, both sides with SDES ------------------------------------ */
 
 static void policies_meet_as_the_table_says(void **state)
 {
@@ -336,8 +332,7 @@ static void a_policy_that_cannot_be_kept_is_a_mistake_of_configuration(void **st
     assert_err(try_offer(&p, &p.a, &offer), CPH_E_CONFIG);
 }
 
-/* ---- several mechanisms in one offer
- * ------------------------------------------------------------------------- */
+/* ---- several mechanisms in one offer -------------------------------------------------------- */
 
 static void a_peer_that_knows_one_of_two_is_not_confused(void **state)
 {
@@ -452,9 +447,7 @@ static void under_udp_tls_only_dtls_counts(void **state)
     assert_int_equal(answer->media[0]->port, 0);
 }
 
-/* ---- RFC 8643
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- RFC 8643 ------------------------------------------------------------------------------- */
 
 static void keys_under_rtp_avp_are_answered_under_rtp_avp(void **state)
 {
@@ -518,8 +511,7 @@ static void an_answer_whose_keys_fail_is_not_replaced_by_rtp(void **state)
     assert_int_equal(outcome(&p.a), CPH_NEGO_FAILED);
 }
 
-/* ---- nothing is given up later
- * ---------------------------------------------------------------------------------- */
+/* ---- nothing is given up later -------------------------------------------------------------- */
 
 static void a_stream_with_keys_does_not_go_back_to_rtp(void **state)
 {
@@ -610,8 +602,7 @@ static void answers_without_an_offer_are_out_of_turn(void **state)
     assert_err(try_finish(&p.a, make_answer(&p, &p.b, offer)), CPH_E_STATE);
 }
 
-/* ---- the media path
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the media path ------------------------------------------------------------------------- */
 
 static void packets_reach_the_mechanism_that_claims_them(void **state)
 {

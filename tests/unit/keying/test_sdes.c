@@ -33,8 +33,7 @@ static void reopen(struct cph_nego_cfg a, struct cph_nego_cfg b)
     pair_open(&p, a, b);
 }
 
-/* ---- first exchange
- * ------------------------------------------------------------------------------ */
+/* ---- first exchange ------------------------------------------------------------------------- */
 
 static void two_sides_agree_and_hear_each_other(void **state)
 {
@@ -127,8 +126,7 @@ static void the_offer_of_rfc4568_7_1_5_is_answered(void **state)
     install(&p, &p.b);
 }
 
-/* ---- what an answerer refuses
- * ------------------------------------------------------------------------ */
+/* ---- what an answerer refuses --------------------------------------------------------------- */
 
 #define OFFER                                                                                      \
     "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n"                      \
@@ -221,8 +219,7 @@ static void negotiated_flags_are_answered_if_policy_allows(void **state)
     assert_true(evidence_of(&p.b).tag_bits == 0 && !evidence_of(&p.b).rtp_authenticated);
 }
 
-/* ---- what an offerer refuses
- * --------------------------------------------------------------------------- */
+/* ---- what an offerer refuses ---------------------------------------------------------------- */
 
 static void answers_that_do_not_fit_the_offer_fail(void **state)
 {
@@ -277,8 +274,7 @@ static void our_own_key_is_not_taken_for_the_peers(void **state)
     assert_media(&p, 1);
 }
 
-/* ---- complaint 6: tags
- * ------------------------------------------------------------------------------- */
+/* ---- complaint 6: tags ---------------------------------------------------------------------- */
 
 static void a_renumbered_tag_is_taken_and_noted(void **state)
 {
@@ -300,8 +296,7 @@ static void a_renumbered_tag_is_taken_and_noted(void **state)
     assert_media(&p, 2);
 }
 
-/* ---- complaint 1: the roll-over counter
- * ------------------------------------------------------------------ */
+/* ---- complaint 1: the roll-over counter ----------------------------------------------------- */
 
 static void set_roc(uint32_t roc)
 {
@@ -438,8 +433,7 @@ static void a_changed_parameter_keeps_the_streams_of_its_key(void **state)
     assert_int_equal(roc_of(p.b.srtp[CPH_KEYING_RECV]), 7);
 }
 
-/* ---- re-keying
- * ------------------------------------------------------------------------------------------ */
+/* ---- re-keying ------------------------------------------------------------------------------ */
 
 static void renew_brings_new_keys_and_can_be_refused(void **state)
 {
@@ -520,8 +514,7 @@ static void a_change_of_suite_is_a_change_of_keys(void **state)
     assert_media(&p, 2);
 }
 
-/* ---- complaint 3: answers that change, and late offers
- * ----------------------------------------------------- */
+/* ---- complaint 3: answers that change, and late offers -------------------------------------- */
 
 static void a_new_key_in_200_after_183_is_taken(void **state)
 {
@@ -576,8 +569,7 @@ static void a_late_offer_may_begin_a_call(void **state)
     assert_media(&p, 1);
 }
 
-/* ---- forks
- * --------------------------------------------------------------------------------------------- */
+/* ---- forks ---------------------------------------------------------------------------------- */
 
 static void every_branch_has_keys_of_its_own(void **state)
 {
@@ -604,8 +596,7 @@ static void every_branch_has_keys_of_its_own(void **state)
     side_close(&other);
 }
 
-/* ---- complaint 7, and the host's own failures
- * -------------------------------------------------------------- */
+/* ---- complaint 7, and the host's own failures ----------------------------------------------- */
 
 static void lifetimes_and_mkis_of_peers_do_not_break_calls(void **state)
 {
