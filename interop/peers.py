@@ -226,7 +226,7 @@ cons_listen {HOST}:{sip_port + 500}
         if ca:
             config += f"sip_cafile {ca}\n"
         (folder / "config").write_text(config)
-        who = register["identity"] if register else f"sip:bare@{HOST}:{sip_port}"
+        who = register["identity"] if register else f"sip:peer@{HOST}:{sip_port}"
         regint = "regint=300" if register else "regint=0"
         proxy = f";outbound=\"{register['proxy']}\"" if register else ""
         media = f";mediaenc={keying}" if keying else ""

@@ -85,6 +85,7 @@ struct cph_sip_hop {
     enum cph_sip_peer_check check;
     char name[CPH_SIP_NAME_MAX + 1]; /* the identity checked; "" if none */
     uint8_t cert_sha256[32];         /* of the peer's certificate, zero if none */
+    bool tls13;                      /* TLS 1.3; else, with TLS, 1.2 */
     bool incoming;                   /* the message came to us on it (else we sent on it) */
     bool sips;                       /* the request URI was sips: */
     unsigned vias; /* Via lines below the neighbour's own: hops we cannot see, 0 if none known */

@@ -119,3 +119,37 @@ static bool same_host(struct cph_span uri, const char *name)
 
     return cph_sip_uri_parse(uri, &u) == CPH_OK && u.host.n > 0 && cph_span_iis(u.host, name);
 }
+
+static enum cph_hop_transport transport_of(const struct cph_sip_hop *hop)
+{
+    switch (hop->proto) {
+    case CPH_SIP_UDP:
+        return CPH_HOP_UDP;
+    case CPH_SIP_TCP:
+        return CPH_HOP_TCP;
+    case CPH_SIP_TLS:
+        return hop->tls13 ? CPH_HOP_TLS13 : CPH_HOP_TLS12; /* stream/ does none below 1.2 */
+    }
+    return CPH_HOP_UNKNOWN;
+}
+
+void cph_attach_hop_facts(const struct cph_sip_hop *hop, struct cph_span peer_uri,
+                          struct cph_hop_facts *out)
+{
+    char addr[CPH_ADDR_TEXT];
+
+    *out = (struct cph_hop_facts){
+        .transport = transport_of(hop),
+        .auth = CPH_HOP_AUTH_NONE,
+        .whose = CPH_HOP_WHOSE_NEXT,
+        .seen = CPH_HOP_SEEN_OURS,
+    };
+    if (hop->proto == CPH_SIP_TLS && hop->check == CPH_SIP_PEER_DOMAIN)
+        out->auth = CPH_HOP_AUTH_AUTHORITY;
+    else if (hop->proto == CPH_SIP_TLS && hop->check == CPH_SIP_PEER_PINNED)
+        out->auth = CPH_HOP_AUTH_PINNED;
+    if (out->auth != CPH_HOP_AUTH_NONE && same_host(peer_uri, hop->name))
+        out->whose = CPH_HOP_WHOSE_DOMAIN;
+    cph_fact_text(out->name,
+                  cph_span_of(hop->name[0] ? hop->name : cph_addr_text(&hop->peer, addr)));
+}

@@ -518,6 +518,7 @@ static void dtls_evidence(const struct cph_keying *k, struct cph_keying_evidence
         memcpy(out->peer_fingerprint, fp.b, fp.n);
         out->peer_fingerprint_n = fp.n;
     }
+    cph_cert_validity(cph_stream_peer(won->s), &out->peer_not_before, &out->peer_not_after);
 }
 
 /* ---- the row --------------------------------------------------------------------------------- */

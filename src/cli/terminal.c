@@ -1,0 +1,492 @@
+#include "terminal.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ciphony/base_text.h"
+#include "ciphony/crypto_key.h"
+#include "ciphony/identity_device.h"
+#include "ciphony/keying.h"
+#include "ciphony/media_io.h"
+#include "ciphony/sip_msg.h"
+
+enum {
+    PANEL_MS = 250,
+    BYE_S = 4, /* how long a hang-up may take before we go anyway */
+    DEVICE_RATE = 48000,
+};
+
+struct terminal {
+    const struct cli_terminal_options *o;
+    struct cli_report report;
+    const struct cph_env *env;
+    struct cph_net *net;
+    struct cph_store *store;
+    struct cph_device *device;
+    struct cph_trust *trust;
+    struct cph_sip_pin pin[CLI_PINS];
+    char pin_name[CLI_PINS][CPH_PEER_MAX];
+    struct cph_sip_tls tls;
+    struct cph_sip_ua_cfg sip;
+    struct cph_phone_config phone_cfg;
+    struct cli_driver *driver;
+    struct cph_phone *phone;
+    struct cph_net_wake *panel, *limit;
+    struct cph_net_watch *keys;
+    uint32_t call;
+    bool answered, leaving, held, muted, ended, in_call;
+    enum cli_exit status;
+    char why[CPH_PHONE_WHY];
+};
+
+/* ---- sound
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+static cph_err sound(void *arg, uint32_t call, struct cph_media_source **source,
+                     struct cph_media_sink **sink)
+{
+    struct terminal *t = arg;
+    const struct cli_terminal_options *o = t->o;
+    const char *device = o->device ? o->device : "default";
+    bool no_device = strcmp(device, "none") == 0;
+    char why[CPH_MEDIA_WHY] = "";
+    cph_err in, out;
+
+    (void)call;
+    if (o->play)
+        in = cph_media_wav_play(o->play, o->loop, why, source);
+    else
+        in = no_device ? CPH_OK : cph_media_alsa_capture(device, DEVICE_RATE, why, source);
+    if (in != CPH_OK) {
+        cli_error("%s", why[0] ? why : cph_err_text(in));
+        *source = NULL;
+    }
+    why[0] = '\0';
+    if (o->record)
+        out = cph_media_wav_record(o->record, 16000, why, sink);
+    else
+        out = no_device ? CPH_OK : cph_media_alsa_play(device, DEVICE_RATE, why, sink);
+    if (out != CPH_OK) {
+        cli_error("%s", why[0] ? why : cph_err_text(out));
+        *sink = NULL;
+    }
+    return CPH_OK; /* a call without sound is still a call: its keys and verdict are real */
+}
+
+/* ---- who is known
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+static enum cph_phone_pin pin_of(void *arg, struct cph_span peer_uri, struct cph_span sha256)
+{
+    struct terminal *t = arg;
+    struct cph_fingerprint fp = { .hash = CPH_FP_SHA256, .n = (uint8_t)sha256.n };
+    struct cph_pin_check check;
+
+    if (sha256.n > sizeof fp.b)
+        return CPH_PHONE_PIN_MISMATCH;
+    memcpy(fp.b, sha256.p, sha256.n);
+    if (cph_pins_check_fp(t->store, peer_uri, &fp, &check) != CPH_OK)
+        return CPH_PHONE_PIN_MISMATCH; /* what cannot be read is not "unknown" */
+    if (check.result == CPH_PIN_MISMATCH && check.how != CPH_PIN_SEEN)
+        return CPH_PHONE_PIN_MISMATCH;
+    if (check.result != CPH_PIN_MATCH)
+        return CPH_PHONE_PIN_UNKNOWN;
+    return check.how == CPH_PIN_PAIRED   ? CPH_PHONE_PIN_PAIRED
+           : check.how == CPH_PIN_PINNED ? CPH_PHONE_PIN_PINNED
+                                         : CPH_PHONE_PIN_UNKNOWN;
+}
+
+/* Pins also open TLS connections to the host in the peer's address. */
+static cph_err add_tls_pin(void *arg, const struct cph_pin *pin)
+{
+    struct terminal *t = arg;
+    struct cph_sip_uri uri;
+    size_t i = t->tls.n_pins;
+
+    if (i == CLI_PINS || pin->how == CPH_PIN_SEEN ||
+        cph_sip_uri_parse(cph_span_of(pin->peer), &uri) != CPH_OK)
+        return CPH_OK;
+    CPH_TRY(cph_span_cstr(uri.host, t->pin_name[i], sizeof t->pin_name[i]));
+    t->pin[i].fp = pin->fp;
+    t->pin[i].name = t->pin_name[i];
+    t->tls.n_pins++;
+    return CPH_OK;
+}
+
+static cph_err open_identity(struct terminal *t, char why[CLI_WHY])
+{
+    char store_why[CPH_STORE_WHY] = "";
+    cph_err err = cph_store_open(t->o->store, t->env, &t->store, store_why);
+
+    if (err != CPH_OK) {
+        (void)snprintf(why, CLI_WHY, "%.500s", store_why[0] ? store_why : cph_err_text(err));
+        return err;
+    }
+    err = cph_device_open(t->store, t->env, &t->device, NULL);
+    if (err == CPH_OK)
+        err = cph_pins_each(t->store, (struct cph_span){ 0 }, add_tls_pin, t);
+    if (err != CPH_OK)
+        (void)snprintf(why, CLI_WHY, "%.500s", cph_store_why(t->store));
+    return err;
+}
+
+static cph_err open_trust(struct terminal *t, char why[CLI_WHY])
+{
+    const char *path = t->o->ca ? t->o->ca : "/etc/ssl/certs/ca-certificates.crt";
+    cph_err err = cph_trust_new(&t->trust);
+
+    if (err != CPH_OK)
+        return err;
+    err = cph_trust_add_path(t->env, t->trust, path);
+    if (err != CPH_OK && t->o->ca) {
+        (void)snprintf(why, CLI_WHY, "--ca %s: %s; expected a PEM file or a directory of such",
+                       path, cph_err_text(err));
+        return err;
+    }
+    t->tls.trust = t->trust; /* without the system's authorities only pinned servers are accepted */
+    t->tls.pin = t->pin;
+    t->tls.accept_any = t->o->insecure_tls;
+    t->tls.cert = cph_device_cert(t->device);
+    t->tls.key = cph_device_key(t->device);
+    return CPH_OK;
+}
+
+/* ---- where to listen
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+static struct cph_addr reachable_from(const char *uri)
+{
+    struct cph_sip_addr addr;
+    struct cph_addr to, local;
+
+    /* an address of RFC 5737: only the route is looked up, nothing is sent */
+    if (!uri || cph_sip_addr_parse(cph_span_of(uri), &addr) != CPH_OK ||
+        cph_addr_parse_ip(addr.uri.host, &to) != CPH_OK)
+        (void)!cph_addr_parse_ip(CPH_SPAN_LIT("192.0.2.1"), &to);
+    to.port = 9;
+    if (cph_net_local_for(&to, &local) != CPH_OK)
+        (void)!cph_addr_parse_ip(CPH_SPAN_LIT("127.0.0.1"), &local);
+    local.port = 0;
+    return local;
+}
+
+static cph_err choose_listeners(struct terminal *t, char why[CLI_WHY])
+{
+    static const enum cph_sip_proto all[] = { CPH_SIP_UDP, CPH_SIP_TCP, CPH_SIP_TLS };
+    const struct cli_terminal_options *o = t->o;
+    struct cph_addr here;
+
+    t->sip.n_listeners = (unsigned)o->n_listen;
+    for (size_t i = 0; i < o->n_listen; i++) {
+        char text[CPH_ADDR_TEXT];
+
+        if (cph_addr_is_any(&o->listen[i].addr)) {
+            (void)snprintf(why, CLI_WHY,
+                           "cannot listen on %s: name one address of this machine, not the "
+                           "any-address; it goes into the messages that the peer reads",
+                           cph_addr_text(&o->listen[i].addr, text));
+            return CPH_E_ARGUMENT;
+        }
+        t->sip.listener[i] = (struct cph_sip_listener){ .proto = o->listen[i].proto,
+                                                        .addr = o->listen[i].addr };
+    }
+    if (o->n_listen > 0)
+        return CPH_OK;
+    here = reachable_from(o->uri);
+    for (unsigned i = 0; i < sizeof all / sizeof *all; i++) {
+        t->sip.listener[i] = (struct cph_sip_listener){ .proto = all[i], .addr = here };
+        if (o->mode == CLI_ANSWER)
+            t->sip.listener[i].addr.port = all[i] == CPH_SIP_TLS ? 5061 : 5060;
+    }
+    t->sip.n_listeners = sizeof all / sizeof *all;
+    return CPH_OK;
+}
+
+/* ---- the end
+ * ----------------------------------------------------------------------------------------------------------------
+ */
+
+static void finish(struct terminal *t, enum cli_exit status)
+{
+    if (!t->ended)
+        t->status = status;
+    t->ended = true;
+    cph_net_stop(t->net);
+}
+
+static void leave(struct terminal *t)
+{
+    cph_time now = cph_net_now(t->net);
+
+    if (t->leaving) { /* asked twice: go at once */
+        finish(t, t->status);
+        return;
+    }
+    t->leaving = true;
+    cph_net_wake_at(t->limit, now + CPH_SEC(BYE_S));
+    if (t->in_call && cph_phone_hangup(t->phone, t->call, now) == CPH_OK)
+        cli_driver_pump(t->driver);
+    else if (t->o->mode == CLI_REGISTER && cph_phone_unregister(t->phone, NULL, now) == CPH_OK)
+        cli_driver_pump(t->driver);
+    else
+        finish(t, t->status);
+}
+
+static void limit_over(void *arg, cph_time now)
+{
+    struct terminal *t = arg;
+
+    (void)now;
+    if (t->o->mode == CLI_ANSWER && !t->in_call && !t->leaving)
+        cli_error("nobody called in the time given with --for");
+    if (t->leaving)
+        finish(t, t->status);
+    else
+        leave(t);
+}
+
+static enum cli_exit status_of(const struct terminal *t, const struct cph_phone_event *ev,
+                               const struct cph_phone_status *st)
+{
+    if (ev->cause == CPH_E_POLICY || ev->cause == CPH_E_CERT || ev->cause == CPH_E_AUTH)
+        return CLI_POLICY;
+    if (!t->answered || ev->cause != CPH_OK)
+        return CLI_FAILED;
+    return st->verdict.policy_kept ? CLI_OK : CLI_POLICY;
+}
+
+/* ---- what happens
+ * ---------------------------------------------------------------------------------------------------------------
+ */
+
+static void on_event(void *arg, const struct cph_phone_event *ev, cph_time now)
+{
+    struct terminal *t = arg;
+    struct cph_phone_status st;
+    bool about = ev->call != 0 && cph_phone_status(t->phone, ev->call, now, &st) == CPH_OK;
+
+    if (ev->kind == CPH_PHONE_INCOMING && (t->in_call || t->o->mode != CLI_ANSWER)) {
+        (void)!cph_phone_reject(t->phone, ev->call, 486, now); /* one call at a time */
+        return;
+    }
+    if (t->in_call && ev->call != 0 && ev->call != t->call)
+        return;
+    cli_report_event(&t->report, ev, about ? &st : NULL);
+    switch (ev->kind) {
+    case CPH_PHONE_INCOMING:
+        t->call = ev->call;
+        t->in_call = true;
+        if (cph_phone_accept(t->phone, ev->call, now) != CPH_OK)
+            t->in_call = t->in_call && about; /* it is being refused: ENDED follows */
+        break;
+    case CPH_PHONE_ANSWERED:
+        t->answered = true;
+        if (t->o->limit)
+            cph_net_wake_at(t->limit, now + t->o->limit);
+        cph_net_wake_at(t->panel, now + CPH_MS(PANEL_MS));
+        break;
+    case CPH_PHONE_ENDED:
+        if (!about)
+            break;
+        cli_report_verdict(&t->report, &st.verdict);
+        finish(t, status_of(t, ev, &st));
+        break;
+    case CPH_PHONE_REGISTER_FAILED:
+        if (t->o->mode == CLI_REGISTER)
+            finish(t, CLI_FAILED);
+        break;
+    case CPH_PHONE_UNREGISTERED:
+        if (t->leaving)
+            finish(t, CLI_OK);
+        break;
+    case CPH_PHONE_REGISTERED:
+        t->status = CLI_OK;
+        break;
+    case CPH_PHONE_RINGING:
+    case CPH_PHONE_EARLY:
+    case CPH_PHONE_SECURED:
+    case CPH_PHONE_PLAIN:
+    case CPH_PHONE_CHANGED:
+    case CPH_PHONE_DIGIT:
+    case CPH_PHONE_NOTICE:
+    case CPH_PHONE_SOURCE_OVER:
+        break;
+    }
+}
+
+static void on_panel(void *arg, cph_time now)
+{
+    struct terminal *t = arg;
+    struct cph_phone_status st;
+
+    if (!t->in_call || t->ended || cph_phone_status(t->phone, t->call, now, &st) != CPH_OK)
+        return;
+    cli_report_panel(&t->report, &st, now);
+    cph_net_wake_at(t->panel, now + CPH_MS(PANEL_MS));
+}
+
+static void on_keys(void *arg, struct cph_span bytes, cph_time now)
+{
+    struct terminal *t = arg;
+    cph_err err = CPH_OK;
+
+    for (size_t i = 0; i < bytes.n; i++) {
+        char key[2] = { (char)bytes.p[i], '\0' };
+
+        if (key[0] == 'q')
+            leave(t);
+        else if (!t->in_call)
+            continue;
+        else if (key[0] == 'm')
+            err = cph_phone_mute(t->phone, t->call, t->muted = !t->muted);
+        else if (key[0] == 'h' &&
+                 (err = cph_phone_hold(t->phone, t->call, !t->held, now)) == CPH_OK)
+            t->held = !t->held;
+        else if (key[0] == 'k')
+            err = cph_phone_rekey(t->phone, t->call, now);
+        else if (key[0] && strchr("0123456789*#ABCD", key[0]))
+            err = cph_phone_digits(t->phone, t->call, key);
+        if (err == CPH_E_STATE)
+            cli_error("not now: an earlier change of the call is still under way");
+        else if (err != CPH_OK)
+            cli_error("%s", cph_err_text(err));
+    }
+    cli_driver_pump(t->driver);
+}
+
+static void on_signal(void *arg, int signo, cph_time now)
+{
+    (void)signo, (void)now;
+    leave(arg);
+}
+
+/* ---- begin
+ * --------------------------------------------------------------------------------------------------------------------------
+ */
+
+static cph_err prepare(struct terminal *t, char why[CLI_WHY])
+{
+    const struct cli_terminal_options *o = t->o;
+    struct cli_driver_config cfg = { .env = t->env,
+                                     .phone = &t->phone_cfg,
+                                     .sip = &t->sip,
+                                     .event = on_event,
+                                     .sound = sound,
+                                     .pin = pin_of,
+                                     .arg = t };
+
+    CPH_TRY(open_identity(t, why));
+    CPH_TRY(open_trust(t, why));
+    CPH_TRY(choose_listeners(t, why));
+    CPH_TRY(cph_net_new(t->env, &t->net));
+    t->sip.env = t->env;
+    t->sip.tls = &t->tls;
+    t->sip.user_agent = "ciphony/0.1";
+    t->sip.ping = CPH_SEC(25);
+    t->phone_cfg = (struct cph_phone_config){ .env = t->env,
+                                              .sip = &t->sip,
+                                              .key = cph_device_key(t->device),
+                                              .cert = cph_device_cert(t->device),
+                                              .account = o->account,
+                                              .n_accounts = 1,
+                                              .caller = o->caller,
+                                              .n_callers = o->n_callers,
+                                              .rtcp_mux = true };
+    cfg.net = t->net;
+    CPH_TRY(cph_net_wake_new(t->net, on_panel, t, &t->panel));
+    CPH_TRY(cph_net_wake_new(t->net, limit_over, t, &t->limit));
+    CPH_TRY(cph_net_signals(t->net, on_signal, t));
+    CPH_TRY(cli_driver_new(&cfg, why, &t->driver));
+    t->phone = cli_driver_phone(t->driver);
+    if (cph_net_keys(t->net, 0, on_keys, t, &t->keys) != CPH_OK)
+        t->keys = NULL; /* standard input is no terminal and no pipe: there are no keys to press */
+    return CPH_OK;
+}
+
+static cph_err begin(struct terminal *t, char why[CLI_WHY])
+{
+    const struct cli_terminal_options *o = t->o;
+    struct cph_phone_dial dial = { .to = o->uri, .policy = o->policy };
+    cph_time now = cph_net_now(t->net);
+    cph_err err = CPH_OK;
+
+    if (o->mode == CLI_CALL) {
+        err = cph_phone_dial(t->phone, &dial, now, &t->call);
+        t->in_call = err == CPH_OK;
+        if (err != CPH_OK)
+            (void)snprintf(why, CLI_WHY, "cannot call %s: %s%s", o->uri, cph_err_text(err),
+                           err == CPH_E_MALFORMED ? "; an address looks like sip:alice@example.org"
+                                                  : "");
+    } else if (o->mode == CLI_REGISTER || o->has_registrar) {
+        err = cph_phone_register(t->phone, NULL, now);
+        if (err != CPH_OK)
+            (void)snprintf(why, CLI_WHY,
+                           "cannot register: %s; the account needs 'uri' and 'registrar'",
+                           cph_err_text(err));
+    }
+    if (o->limit && o->mode != CLI_CALL)
+        cph_net_wake_at(t->limit, now + o->limit);
+    cli_driver_pump(t->driver);
+    return err;
+}
+
+static void say_where(const struct terminal *t)
+{
+    char addr[CPH_ADDR_TEXT];
+
+    if (t->report.json || t->o->mode == CLI_CALL)
+        return;
+    for (unsigned i = 0; i < t->sip.n_listeners; i++)
+        (void)fprintf(t->report.out, "listening on %s %s\n",
+                      cph_sip_proto_name(t->sip.listener[i].proto),
+                      cph_addr_text(&t->sip.listener[i].addr, addr));
+    (void)fflush(t->report.out);
+}
+
+static void close_all(struct terminal *t)
+{
+    cph_net_watch_close(t->keys);
+    cli_driver_free(t->driver);
+    cph_net_wake_free(t->panel);
+    cph_net_wake_free(t->limit);
+    cph_net_free(t->net);
+    cph_trust_free(t->trust);
+    cph_device_free(t->device);
+    cph_store_close(t->store);
+    free(t);
+}
+
+enum cli_exit cli_terminal_run(struct cli *cli, const struct cli_terminal_options *o)
+{
+    struct terminal *t = calloc(1, sizeof *t);
+    char why[CLI_WHY] = "";
+    enum cli_exit status;
+    cph_err err;
+
+    if (!t) {
+        cli_error("out of memory");
+        return CLI_FAILED;
+    }
+    t->o = o;
+    t->report = o->report;
+    t->status = CLI_FAILED;
+    t->env = &cli->host.env;
+    err = prepare(t, why);
+    if (err == CPH_OK) {
+        say_where(t);
+        err = begin(t, why);
+    }
+    if (err == CPH_OK && !t->ended)
+        err = cph_net_run(t->net);
+    if (err != CPH_OK)
+        cli_error("%s", why[0] ? why : cph_err_text(err));
+    status = err == CPH_OK                                     ? t->status
+             : err == CPH_E_ARGUMENT || err == CPH_E_MALFORMED ? CLI_USAGE
+                                                               : CLI_FAILED;
+    close_all(t);
+    return status;
+}

@@ -1,0 +1,162 @@
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "terminal.h"
+
+/* What the verbs that run a terminal need besides their options, for as long as it runs. */
+struct outfit {
+    struct cli_config config;
+    struct cli_call_opts opts;
+    struct cph_secret password;
+    struct cph_phone_account account;
+    struct cli_terminal_options terminal;
+};
+
+static void wipe(struct outfit *f)
+{
+    cph_wipe(f, sizeof *f);
+}
+
+static const char *or_null(const char *text)
+{
+    return text && text[0] ? text : NULL;
+}
+
+/* The account of the configuration, or, when there is none, one that just calls. */
+static cph_err fill_account(struct cli *cli, struct outfit *f, char why[CLI_WHY])
+{
+    const struct cli_account *a = cli_config_account(&f->config, f->opts.account);
+    cph_err err;
+
+    (void)cli;
+    if (f->opts.account && !a) {
+        (void)snprintf(why, CLI_WHY, "there is no account '%s' in the configuration",
+                       f->opts.account);
+        return CPH_E_ARGUMENT;
+    }
+    f->account = (struct cph_phone_account){ .name = "", .policy = f->config.policy };
+    if (!a)
+        return CPH_OK;
+    f->account.aor = a->uri;
+    f->account.registrar = or_null(a->registrar);
+    f->account.route = or_null(a->proxy);
+    f->account.user = or_null(a->user);
+    f->account.policy = cph_policy_choose(&f->config.policy, &a->policy);
+    f->terminal.has_registrar = f->account.registrar != NULL;
+    err = cli_account_password(a, &f->password, why);
+    if (err == CPH_OK)
+        f->account.password = &f->password;
+    return err == CPH_E_NOTFOUND ? CPH_OK : err;
+}
+
+static cph_err fill(struct cli *cli, enum cli_terminal_mode mode, struct outfit *f,
+                    char why[CLI_WHY])
+{
+    const struct cli_args *args = &cli->args;
+    struct cli_terminal_options *t = &f->terminal;
+
+    CPH_TRY(cli_config_load(cli_value(args, CLI_OPT_CONFIG, 0), &f->config, why));
+    CPH_TRY(cli_call_opts(args, &f->opts, why));
+    t->mode = mode;
+    CPH_TRY(fill_account(cli, f, why));
+    f->account.policy = cph_policy_choose(&f->account.policy, &f->opts.policy);
+    t->account = &f->account;
+    t->policy = &f->opts.policy;
+    t->uri = mode == CLI_CALL ? args->pos[0] : NULL;
+    t->listen = f->opts.n_listen ? f->opts.listen : f->config.listen;
+    t->n_listen = f->opts.n_listen ? f->opts.n_listen : f->config.n_listen;
+    t->store = cli_value(args, CLI_OPT_STORE, 0);
+    t->play = f->opts.play ? f->opts.play : or_null(f->config.play);
+    t->record = f->opts.record ? f->opts.record : or_null(f->config.record);
+    t->loop = cli_given(args, CLI_OPT_LOOP);
+    t->device = cli_value(args, CLI_OPT_DEVICE, 0);
+    t->ca = cli_value(args, CLI_OPT_CA, 0);
+    t->insecure_tls = cli_given(args, CLI_OPT_INSECURE_TLS);
+    t->limit = f->opts.for_us;
+    t->report = (struct cli_report){ .out = stdout, .json = f->opts.json, .tty = isatty(1) == 1 };
+    return CPH_OK;
+}
+
+static enum cli_exit run(struct cli *cli, enum cli_terminal_mode mode)
+{
+    __attribute__((cleanup(wipe))) struct outfit f = { 0 };
+    char why[CLI_WHY] = "";
+    cph_err err = fill(cli, mode, &f, why);
+
+    if (err != CPH_OK) {
+        cli_error("%s", why[0] ? why : cph_err_text(err));
+        return CLI_USAGE;
+    }
+    return cli_terminal_run(cli, &f.terminal);
+}
+
+static enum cli_exit run_call(struct cli *cli)
+{
+    return run(cli, CLI_CALL);
+}
+
+static enum cli_exit run_answer(struct cli *cli)
+{
+    return run(cli, CLI_ANSWER);
+}
+
+static enum cli_exit run_register(struct cli *cli)
+{
+    return run(cli, CLI_REGISTER);
+}
+
+static const enum cli_opt call_opts[] = {
+    CLI_OPT_ACCOUNT,      CLI_OPT_LISTEN, CLI_OPT_PLAY,   CLI_OPT_LOOP, CLI_OPT_RECORD,
+    CLI_OPT_DEVICE,       CLI_OPT_KEYING, CLI_OPT_POLICY, CLI_OPT_FOR,  CLI_OPT_CA,
+    CLI_OPT_INSECURE_TLS, CLI_OPT_JSON,   CLI_OPT_END,
+};
+
+static const enum cli_opt register_opts[] = {
+    CLI_OPT_ACCOUNT,      CLI_OPT_LISTEN, CLI_OPT_FOR, CLI_OPT_CA,
+    CLI_OPT_INSECURE_TLS, CLI_OPT_JSON,   CLI_OPT_END,
+};
+
+const struct cli_verb cli_verb_call = {
+    .name = "call",
+    .args = "URI",
+    .line = "call somebody, and say what the call's security is worth",
+    .more =
+        "Call URI, for example sip:bob@example.org or sips:bob@192.0.2.1:5061. During the call a "
+        "panel "
+        "shows the peer, the level of security and why, the codec, loss, jitter and both sound "
+        "levels. "
+        "Keys: q hangs up, m mutes, h holds and resumes, k makes new keys, 0-9 * # send tones.\n"
+        "With --for the call is ended so long after it was answered.\n"
+        "Exit status: 0 call made and policy kept, 1 call failed, 2 usage, 3 security policy not "
+        "met.",
+    .opts = call_opts,
+    .min_pos = 1,
+    .max_pos = 1,
+    .run = run_call,
+};
+
+const struct cli_verb cli_verb_answer = {
+    .name = "answer",
+    .args = "",
+    .line = "wait for a call and take it",
+    .more =
+        "Wait for one call, take it, and end with it. An account that has a registrar is "
+        "registered "
+        "meanwhile. An offer that the policy forbids is refused and never rings.\n"
+        "With --for the waiting ends after that time, and a call so long after it was answered.\n"
+        "Exit status and keys as with call.",
+    .opts = call_opts,
+    .run = run_answer,
+};
+
+const struct cli_verb cli_verb_register = {
+    .name = "register",
+    .args = "",
+    .line = "register an account and keep it registered",
+    .more = "Register the account at its registrar, renew the registration before it ends, and "
+            "remove it "
+            "at the end (q, Ctrl-C, or --for).",
+    .opts = register_opts,
+    .run = run_register,
+};

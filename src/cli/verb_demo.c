@@ -1,0 +1,35 @@
+#include <stdio.h>
+#include <unistd.h>
+
+#include "demo.h"
+
+static enum cli_exit run_demo(struct cli *cli)
+{
+    struct cli_demo_options o = {
+        .speech = cli_value(&cli->args, CLI_OPT_PLAY, 0),
+        .record = cli_value(&cli->args, CLI_OPT_RECORD, 0),
+        .device = cli_value(&cli->args, CLI_OPT_DEVICE, 0),
+        .report = { .out = stdout,
+                    .json = cli_given(&cli->args, CLI_OPT_JSON),
+                    .tty = isatty(1) == 1 },
+    };
+
+    return cli_demo_run(cli, &o);
+}
+
+static const enum cli_opt demo_opts[] = { CLI_OPT_PLAY, CLI_OPT_RECORD, CLI_OPT_DEVICE,
+                                          CLI_OPT_JSON, CLI_OPT_END };
+
+const struct cli_verb cli_verb_demo = {
+    .name = "demo",
+    .args = "",
+    .line = "two terminals on this machine call each other, twice",
+    .more = "The first call has TLS signalling with pinned certificates and DTLS-SRTP media; its "
+            "verdict is "
+            "verified. The second sends its keys in the clear of SIP over UDP (SDES); its verdict "
+            "is open, "
+            "and says why. Nothing of yours is read or kept.\n"
+            "Exit status: 0 if both calls were heard and both verdicts are as they should be.",
+    .opts = demo_opts,
+    .run = run_demo,
+};

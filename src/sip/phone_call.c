@@ -1,0 +1,611 @@
+#include "phone_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ciphony/base_text.h"
+
+/* A call of ours has one branch per early dialog; a call to us has one, which we name: */
+enum { OUR_BRANCH = 1 };
+
+/* SDP we write holds keys: it is wiped on every way out. */
+struct sdp_text {
+    uint8_t b[CPH_SESSION_SDP];
+    struct cph_wr wr;
+};
+
+static void sdp_wipe(struct sdp_text *t)
+{
+    cph_wipe(t, sizeof *t);
+}
+
+#define SDP_SCOPED __attribute__((cleanup(sdp_wipe))) struct sdp_text
+
+static struct cph_wr *sdp_open(struct sdp_text *t)
+{
+    t->wr = cph_wr_open(t->b, sizeof t->b);
+    return &t->wr;
+}
+
+/* ---- ending
+ * ------------------------------------------------------------------------------------------------
+ */
+
+static void end(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
+{
+    struct cph_phone_event *out;
+
+    if (c->ended)
+        return;
+    if (c->session)
+        phone_media_turn(c, now); /* what has arrived counts */
+    phone_media_stop(c, now);
+    c->state = CPH_PHONE_ST_ENDED;
+    c->ended = true;
+    c->sip = 0;
+    out = phone_tell_more(c->phone, CPH_PHONE_ENDED, c->id);
+    if (ev) {
+        out->status = ev->status;
+        out->cause = ev->cause;
+        out->by_peer = ev->by_peer;
+        (void)snprintf(out->why, sizeof out->why, "%.*s",
+                       CPH_SPAN_ARG(cph_span_head(ev->reason, 200)));
+    }
+    if (c->failed != CPH_OK) {
+        out->cause = c->failed;
+        memcpy(out->why, c->why, sizeof out->why);
+    }
+}
+
+void phone_fail(struct phone_call *c, cph_err err, const char *why, cph_time now)
+{
+    struct cph_phone *p = c->phone;
+    cph_err sent = CPH_E_NOTFOUND;
+
+    if (c->failed != CPH_OK || c->ended)
+        return;
+    c->failed = err;
+    (void)snprintf(c->why, sizeof c->why, "%s", why && why[0] ? why : cph_err_text(err));
+    if (c->sip && !c->outgoing && !c->answered)
+        sent = cph_sip_call_reject(p->ua, c->sip, 488, NULL, NULL, now);
+    else if (c->sip)
+        sent = cph_sip_call_hangup(p->ua, c->sip, c->why, now);
+    if (sent != CPH_OK)
+        end(c, NULL, now);
+}
+
+/* ---- the session speaks
+ * ---------------------------------------------------------------------------------------- */
+
+void phone_session_events(struct phone_call *c, cph_time now)
+{
+    struct cph_session_event ev;
+
+    while (!c->ended && cph_session_event(c->session, &ev) == CPH_OK) {
+        switch (ev.kind) {
+        case CPH_SESSION_KEYED:
+            phone_tell(c->phone, c->keyed ? CPH_PHONE_CHANGED : CPH_PHONE_SECURED, c->id, ev.why);
+            c->keyed = true;
+            phone_media_update(c, now);
+            break;
+        case CPH_SESSION_PLAIN:
+            c->plain = true;
+            phone_tell(c->phone, CPH_PHONE_PLAIN, c->id, ev.why);
+            phone_media_update(c, now);
+            break;
+        case CPH_SESSION_FAILED:
+            phone_fail(c, ev.err, ev.why, now);
+            break;
+        case CPH_SESSION_NOTICE:
+            phone_tell(c->phone, CPH_PHONE_NOTICE, c->id, ev.why);
+            break;
+        case CPH_SESSION_REKEY_WANTED:
+            if (cph_session_rekey(c->session) == CPH_OK && phone_reoffer(c, now) != CPH_OK)
+                c->retry_at = now + CPH_SEC(1);
+            break;
+        }
+    }
+}
+
+/* An answer came on a branch. Bad ones end the call when it is the one that counts. */
+static bool take_answer(struct phone_call *c, uint32_t branch, struct cph_span body, cph_time now)
+{
+    cph_err err;
+
+    phone_path(c);
+    err = cph_session_finish(c->session, branch, body, now);
+    phone_session_events(c, now);
+    if (err == CPH_OK || c->ended || c->failed != CPH_OK || (!c->answered && c->branch != branch))
+        return err == CPH_OK;
+    /* An answer we cannot read brings no keys either: who altered it must not choose how we call
+     * that. */
+    if (cph_err_blame(err) == CPH_BLAME_PEER &&
+        cph_policy_media(&c->policy) == CPH_SECURITY_REQUIRED)
+        err = CPH_E_POLICY;
+    phone_fail(c, err, "the answer cannot be accepted under the security policy", now);
+    return false;
+}
+
+static void answered(struct phone_call *c, cph_time now)
+{
+    if (c->answered)
+        return;
+    c->answered = true;
+    c->since = now;
+    c->state = CPH_PHONE_ST_TALKING;
+    phone_tell(c->phone, CPH_PHONE_ANSWERED, c->id, NULL);
+    phone_media_update(c, now);
+}
+
+/* ---- calls we make
+ * -------------------------------------------------------------------------------------------- */
+
+/* From where to expect media: the address in the URI if it is one, else that of our first listener.
+ */
+static struct cph_addr near_of(const struct cph_phone *p, struct cph_span uri_text)
+{
+    struct cph_addr near = p->listener[0].addr;
+    struct cph_sip_addr addr;
+
+    if (cph_sip_addr_parse(uri_text, &addr) == CPH_OK &&
+        cph_addr_parse_ip(addr.uri.host, &near) == CPH_OK)
+        near.port = addr.uri.port ? addr.uri.port : 5060;
+    return near;
+}
+
+static void our_address(const struct cph_phone *p, const struct phone_account *a,
+                        char out[CPH_PHONE_URI])
+{
+    char ip[CPH_ADDR_TEXT];
+    const struct cph_sip_listener *l = &p->listener[0];
+
+    if (a->has_aor)
+        (void)snprintf(out, CPH_PHONE_URI, "%s", a->aor);
+    else if (l->host)
+        (void)snprintf(out, CPH_PHONE_URI, "sip:%s@%s:%u", a->user[0] ? a->user : "ciphony",
+                       l->host, (unsigned)l->addr.port);
+    else
+        (void)snprintf(out, CPH_PHONE_URI, "sip:%s@%s", a->user[0] ? a->user : "ciphony",
+                       cph_addr_text(&l->addr, ip));
+}
+
+static cph_err place(struct phone_call *c, const char *to, cph_time now)
+{
+    struct cph_phone *p = c->phone;
+    char from[CPH_PHONE_URI];
+    SDP_SCOPED sdp;
+    struct cph_sip_place how = { .to = to, .from = from, .account = c->account, .cookie = c };
+    struct cph_addr near = near_of(p, cph_span_of(c->account->has_route ? c->account->route : to));
+
+    our_address(p, c->account, from);
+    if (c->account->has_route)
+        how.route[0] = c->account->route;
+    CPH_TRY(phone_session_new(c, &near, now));
+    CPH_TRY(cph_session_offer(c->session, now, sdp_open(&sdp)));
+    CPH_TRY(cph_wr_end(&sdp.wr));
+    how.body = cph_wr_done(&sdp.wr);
+    return cph_sip_call_place(p->ua, &how, now, &c->sip);
+}
+
+cph_err cph_phone_dial(struct cph_phone *p, const struct cph_phone_dial *d, cph_time now,
+                       uint32_t *call)
+{
+    struct phone_account *a = phone_account_of(p, d->account);
+    struct cph_sip_addr to;
+    struct phone_call *c;
+    cph_err err;
+
+    if (!a)
+        return CPH_E_NOTFOUND;
+    CPH_TRY(cph_sip_addr_parse(cph_span_of(d->to), &to));
+    CPH_TRY(phone_call_new(p, a, to.uri.text, true, &c));
+    c->policy = cph_policy_choose(&a->policy, d->policy);
+    err = place(c, d->to, now);
+    if (err != CPH_OK) {
+        phone_call_free(c);
+        return err;
+    }
+    *call = c->id;
+    return CPH_OK;
+}
+
+static void on_progress(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
+{
+    bool media = false;
+
+    if (ev->body.n > 0 && !ev->wants_answer)
+        media = take_answer(c, ev->branch, ev->body, now);
+    if (c->ended || c->answered)
+        return;
+    if (media && c->state != CPH_PHONE_ST_EARLY) {
+        c->state = CPH_PHONE_ST_EARLY;
+        phone_tell(c->phone, CPH_PHONE_EARLY, c->id, NULL);
+        phone_media_update(c, now);
+    } else if (!media && c->state == CPH_PHONE_ST_CALLING && ev->status != 183) {
+        c->state = CPH_PHONE_ST_RINGING;
+        phone_tell(c->phone, CPH_PHONE_RINGING, c->id, NULL);
+    }
+}
+
+static void on_answered(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
+{
+    cph_err err;
+
+    c->branch = ev->branch;
+    if (ev->body.n > 0 && !take_answer(c, ev->branch, ev->body, now))
+        return;
+    if (c->ended || c->failed != CPH_OK)
+        return;
+    phone_path(c);
+    err = cph_session_choose(c->session, ev->branch);
+    if (err != CPH_OK) {
+        phone_fail(c, err == CPH_E_NOTFOUND ? CPH_E_POLICY : err,
+                   "the call was answered without an answer about its media", now);
+        return;
+    }
+    answered(c, now);
+}
+
+/* ---- calls to us
+ * --------------------------------------------------------------------------------------------------
+ */
+
+static struct phone_account *account_called(struct cph_phone *p, struct cph_span uri)
+{
+    struct cph_sip_uri called, ours;
+
+    for (unsigned i = 0; i < p->n_accounts && cph_sip_uri_parse(uri, &called) == CPH_OK; i++)
+        if (p->account[i].has_aor &&
+            cph_sip_uri_parse(cph_span_of(p->account[i].aor), &ours) == CPH_OK &&
+            cph_span_eq(called.user, ours.user))
+            return &p->account[i];
+    return &p->account[0];
+}
+
+/* Our answer (or, to an INVITE without one, our offer) is made at once, so that an offer we must
+ * refuse never rings. */
+static cph_err prepare(struct phone_call *c, struct cph_span offer, cph_time now)
+{
+    SDP_SCOPED sdp;
+    cph_err err;
+
+    phone_path(c);
+    c->late_offer = offer.n == 0;
+    err = c->late_offer ? cph_session_offer(c->session, now, sdp_open(&sdp))
+                        : cph_session_answer(c->session, offer, now, sdp_open(&sdp));
+    if (err == CPH_OK)
+        err = cph_wr_end(&sdp.wr);
+    if (err != CPH_OK)
+        return err;
+    c->answer = malloc(sdp.wr.n);
+    if (!c->answer)
+        return CPH_E_NOMEM;
+    memcpy(c->answer, sdp.b, sdp.wr.n);
+    c->answer_n = sdp.wr.n;
+    return CPH_OK;
+}
+
+static void on_incoming(struct cph_phone *p, const struct cph_sip_event *ev, cph_time now)
+{
+    struct phone_account *a = account_called(p, ev->request_uri);
+    struct cph_sip_call_info info;
+    struct cph_addr near = p->listener[0].addr;
+    struct phone_call *c;
+    cph_err err = phone_call_new(p, a, ev->from, false, &c);
+
+    if (err != CPH_OK) {
+        err = cph_sip_call_reject(p->ua, ev->call, err == CPH_E_LIMIT ? 486 : 500, NULL, NULL, now);
+        if (err != CPH_OK)
+            cph_log(p->env, CPH_LOG_WARN, "phone", "cannot refuse a call: %s", cph_err_text(err));
+        return;
+    }
+    c->sip = ev->call;
+    if (cph_sip_call_info_get(p->ua, ev->call, &info) == CPH_OK && info.n_hops > 0)
+        near = info.hop[0].peer;
+    err = phone_session_new(c, &near, now);
+    if (err == CPH_OK)
+        err = prepare(c, ev->body, now);
+    if (err != CPH_OK) {
+        phone_tell(p, CPH_PHONE_INCOMING, c->id, NULL);
+        if (c->session)
+            phone_session_events(c, now); /* they say it better */
+        phone_fail(c, err, "the offer cannot be accepted under the security policy", now);
+        return;
+    }
+    phone_tell(p, CPH_PHONE_INCOMING, c->id, NULL);
+}
+
+cph_err cph_phone_ring(struct cph_phone *p, uint32_t call, cph_time now)
+{
+    struct phone_call *c = phone_call_of(p, call);
+
+    if (!c || c->ended)
+        return CPH_E_NOTFOUND;
+    return cph_sip_call_progress(p->ua, c->sip, 180, NULL, (struct cph_span){ 0 }, false, now);
+}
+
+cph_err cph_phone_accept(struct cph_phone *p, uint32_t call, cph_time now)
+{
+    struct phone_call *c = phone_call_of(p, call);
+    struct cph_span body;
+
+    if (!c || c->ended || c->failed != CPH_OK)
+        return CPH_E_NOTFOUND;
+    if (c->outgoing || c->answered || !c->answer)
+        return CPH_E_STATE;
+    body = (struct cph_span){ (uint8_t *)c->answer, c->answer_n };
+    CPH_TRY(cph_sip_call_accept(p->ua, c->sip, NULL, body, now));
+    if (!c->late_offer)
+        answered(c, now);
+    return CPH_OK;
+}
+
+cph_err cph_phone_reject(struct cph_phone *p, uint32_t call, unsigned status, cph_time now)
+{
+    struct phone_call *c = phone_call_of(p, call);
+
+    if (!c || c->ended)
+        return CPH_E_NOTFOUND;
+    return cph_sip_call_reject(p->ua, c->sip, status, NULL, NULL, now);
+}
+
+static void on_confirmed(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
+{
+    if (!c->late_offer)
+        return;
+    c->branch = OUR_BRANCH;
+    if (ev->body.n == 0)
+        phone_fail(c, CPH_E_POLICY, "the peer never answered our offer", now);
+    else if (take_answer(c, OUR_BRANCH, ev->body, now) &&
+             cph_session_choose(c->session, OUR_BRANCH) == CPH_OK)
+        answered(c, now);
+    c->late_offer = false;
+}
+
+/* ---- a standing call changes
+ * ------------------------------------------------------------------------------------------ */
+
+static void on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
+{
+    struct cph_phone *p = c->phone;
+    SDP_SCOPED sdp;
+    unsigned status = 200;
+    cph_err err;
+
+    phone_path(c);
+    c->late_offer = ev->body.n == 0;
+    err = c->late_offer ? cph_session_offer(c->session, now, sdp_open(&sdp))
+                        : cph_session_answer(c->session, ev->body, now, sdp_open(&sdp));
+    if (err == CPH_OK)
+        err = cph_wr_end(&sdp.wr);
+    if (err != CPH_OK)
+        status = err == CPH_E_STATE ? 491 : err == CPH_E_NOMEM ? 500 : 488;
+    if (status != 200)
+        c->late_offer = false;
+    err = cph_sip_call_answer(p->ua, c->sip, status, NULL,
+                              status == 200 ? cph_wr_done(&sdp.wr) : (struct cph_span){ 0 }, now);
+    phone_session_events(c, now);
+    if (err != CPH_OK || status != 200 || c->ended)
+        return;
+    phone_media_update(c, now);
+    phone_tell(p, CPH_PHONE_CHANGED, c->id, NULL);
+}
+
+cph_err phone_reoffer(struct phone_call *c, cph_time now)
+{
+    SDP_SCOPED sdp;
+    cph_err err;
+
+    if (!c->sip || !c->answered)
+        return CPH_E_STATE;
+    CPH_TRY(cph_session_offer(c->session, now, sdp_open(&sdp)));
+    err = cph_wr_end(&sdp.wr);
+    if (err == CPH_OK)
+        err = cph_sip_call_offer(c->phone->ua, c->sip, c->branch, false, NULL, cph_wr_done(&sdp.wr),
+                                 now);
+    if (err != CPH_OK)
+        cph_session_rollback(c->session);
+    return err;
+}
+
+/* RFC 3261 14.1 MUST: after a 491 the owner of the Call-ID waits 2.1 to 4 s, the other 0 to 2 s */
+static cph_time glare_wait(const struct phone_call *c)
+{
+    uint16_t r = 0;
+
+    if (cph_random(c->phone->env, &r, sizeof r) != CPH_OK)
+        r = 0;
+    return c->outgoing ? CPH_MS(2100 + 10 * (r % 191)) : CPH_MS(10 * (r % 201));
+}
+
+static void on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
+{
+    if (ev->status >= 200 && ev->status < 300 && ev->body.n > 0) {
+        uint32_t branch = c->branch ? c->branch : OUR_BRANCH;
+
+        if (!take_answer(c, branch, ev->body, now) || c->ended)
+            return;
+        phone_media_update(c, now);
+        phone_tell(c->phone, CPH_PHONE_CHANGED, c->id, NULL);
+        return;
+    }
+    cph_session_rollback(c->session);
+    if (ev->status == 491)
+        c->retry_at = now + glare_wait(c);
+    else
+        phone_tell(c->phone, CPH_PHONE_NOTICE, c->id,
+                   "the peer refused the change; the call goes on as it was");
+}
+
+void phone_call_retry(struct phone_call *c, cph_time now)
+{
+    c->retry_at = CPH_TIME_NEVER;
+    if (phone_reoffer(c, now) == CPH_E_STATE)
+        c->retry_at = now + glare_wait(c);
+}
+
+/* ---- SIP events
+ * ------------------------------------------------------------------------------------------------------------
+ */
+
+static void registration_event(struct cph_phone *p, const struct cph_sip_event *ev)
+{
+    struct phone_account *a = ev->cookie;
+    struct cph_phone_event *out;
+    bool ok = ev->kind == CPH_SIP_EV_REGISTERED;
+
+    if (ok && ev->expires == 0)
+        a->registration = 0;
+    out = phone_tell_more(p,
+                          !ok                ? CPH_PHONE_REGISTER_FAILED
+                          : ev->expires == 0 ? CPH_PHONE_UNREGISTERED
+                                             : CPH_PHONE_REGISTERED,
+                          0);
+    out->status = ev->status;
+    out->cause = ev->cause;
+    out->expires = ev->expires;
+    (void)snprintf(out->why, sizeof out->why, "%.*s", CPH_SPAN_ARG(cph_span_head(ev->reason, 200)));
+}
+
+void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_time now)
+{
+    struct phone_call *c = phone_call_by_sip(p, ev->call);
+
+    if (ev->kind == CPH_SIP_EV_INCOMING) {
+        on_incoming(p, ev, now);
+        return;
+    }
+    if (ev->kind == CPH_SIP_EV_REGISTERED || ev->kind == CPH_SIP_EV_REGISTER_FAILED) {
+        registration_event(p, ev);
+        return;
+    }
+    if (!c || c->ended)
+        return;
+    if (c->failed != CPH_OK && ev->kind != CPH_SIP_EV_ENDED)
+        return; /* it is being ended; nothing of it counts any more */
+    switch (ev->kind) {
+    case CPH_SIP_EV_PROGRESS:
+        on_progress(c, ev, now);
+        break;
+    case CPH_SIP_EV_ANSWERED:
+        on_answered(c, ev, now);
+        break;
+    case CPH_SIP_EV_BRANCH_GONE:
+        cph_session_drop(c->session, ev->branch);
+        break;
+    case CPH_SIP_EV_CONFIRMED:
+        on_confirmed(c, ev, now);
+        break;
+    case CPH_SIP_EV_OFFER:
+        on_offer(c, ev, now);
+        break;
+    case CPH_SIP_EV_OFFER_DONE:
+        on_offer_done(c, ev, now);
+        break;
+    case CPH_SIP_EV_ENDED:
+        end(c, ev, now);
+        break;
+    case CPH_SIP_EV_PRACK:
+    case CPH_SIP_EV_INFO:
+    case CPH_SIP_EV_INFO_DONE:
+    case CPH_SIP_EV_REFRESHED:
+    case CPH_SIP_EV_OPTIONS_DONE:
+    case CPH_SIP_EV_INCOMING:
+    case CPH_SIP_EV_REGISTERED:
+    case CPH_SIP_EV_REGISTER_FAILED:
+        break;
+    }
+}
+
+/* ---- what the user does
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+cph_err cph_phone_hangup(struct cph_phone *p, uint32_t call, cph_time now)
+{
+    struct phone_call *c = phone_call_of(p, call);
+
+    if (!c || c->ended)
+        return CPH_E_NOTFOUND;
+    if (c->flow)
+        cph_media_flow_bye(c->flow, now);
+    return cph_sip_call_hangup(p->ua, c->sip, NULL, now);
+}
+
+cph_err cph_phone_hold(struct cph_phone *p, uint32_t call, bool hold, cph_time now)
+{
+    struct phone_call *c = phone_call_of(p, call);
+    cph_err err;
+
+    if (!c || c->ended)
+        return CPH_E_NOTFOUND;
+    if (!c->answered)
+        return CPH_E_STATE;
+    CPH_TRY(cph_session_direction(c->session, 0, hold ? CPH_SDP_SENDONLY : CPH_SDP_SENDRECV));
+    err = phone_reoffer(c, now);
+    if (err != CPH_OK) {
+        cph_err back = cph_session_direction(c->session, 0,
+                                             c->held_by_us ? CPH_SDP_SENDONLY : CPH_SDP_SENDRECV);
+
+        return back == CPH_OK ? err : back;
+    }
+    c->held_by_us = hold;
+    return CPH_OK;
+}
+
+cph_err cph_phone_rekey(struct cph_phone *p, uint32_t call, cph_time now)
+{
+    struct phone_call *c = phone_call_of(p, call);
+
+    if (!c || c->ended)
+        return CPH_E_NOTFOUND;
+    if (!c->answered)
+        return CPH_E_STATE;
+    CPH_TRY(cph_session_rekey(c->session));
+    return phone_reoffer(c, now);
+}
+
+cph_err cph_phone_mute(struct cph_phone *p, uint32_t call, bool mute)
+{
+    struct phone_call *c = phone_call_of(p, call);
+
+    if (!c || !c->flow)
+        return CPH_E_NOTFOUND;
+    c->muted = mute;
+    cph_media_flow_mute(c->flow, mute);
+    return CPH_OK;
+}
+
+cph_err cph_phone_digits(struct cph_phone *p, uint32_t call, const char *digits)
+{
+    struct phone_call *c = phone_call_of(p, call);
+
+    return c && c->flow ? cph_media_flow_digits(c->flow, digits, 0) : CPH_E_NOTFOUND;
+}
+
+cph_err cph_phone_register(struct cph_phone *p, const char *account, cph_time now)
+{
+    struct phone_account *a = phone_account_of(p, account);
+    struct cph_sip_reg reg = { 0 };
+
+    if (!a)
+        return CPH_E_NOTFOUND;
+    if (!a->has_registrar || !a->has_aor)
+        return CPH_E_CONFIG;
+    if (a->registration)
+        return CPH_E_EXISTS;
+    reg.registrar = a->registrar;
+    reg.aor = a->aor;
+    reg.route[0] = a->has_route ? a->route : NULL;
+    reg.account = a;
+    reg.cookie = a;
+    return cph_sip_register(p->ua, &reg, now, &a->registration);
+}
+
+cph_err cph_phone_unregister(struct cph_phone *p, const char *account, cph_time now)
+{
+    struct phone_account *a = phone_account_of(p, account);
+
+    return a && a->registration ? cph_sip_unregister(p->ua, a->registration, now) : CPH_E_NOTFOUND;
+}

@@ -1,0 +1,130 @@
+/* The phone from inside: phone.c the whole, phone_call.c signalling and session of a call,
+ * phone_media.c its packets and audio, phone_trust.c who is who. */
+#ifndef CPH_SIP_PHONE_INT_H
+#define CPH_SIP_PHONE_INT_H
+
+#include "attach.h"
+
+#include "ciphony/session.h"
+#include "ciphony/session_manager.h"
+#include "ciphony/session_sma.h"
+#include "ciphony/session_sst.h"
+#include "ciphony/sip_phone.h"
+
+enum {
+    PHONE_CODECS = CPH_SDP_MAX_CODECS,
+    PHONE_EVENTS = 256,                        /* waiting for the host; a call makes about ten */
+    PHONE_PACKET = CPH_MEDIA_PACKET_MAX + 256, /* with room for SRTP's trailer */
+    PHONE_CALLERS = 64,
+    PHONE_TAKE = 64, /* packets moved per stream and turn */
+};
+
+struct phone_account {
+    char name[CPH_SST_NAME];
+    char aor[CPH_PHONE_URI], registrar[CPH_PHONE_URI], route[CPH_PHONE_URI], user[CPH_SST_NAME];
+    bool has_aor, has_registrar, has_route, has_password;
+    struct cph_secret password;
+    struct cph_policy policy;
+    uint32_t registration; /* 0: none */
+};
+
+struct phone_caller {
+    char user[CPH_SST_NAME];
+    struct cph_secret password;
+};
+
+struct phone_call {
+    struct cph_phone *phone;
+    uint32_t id;  /* ours, told to the host */
+    uint32_t sip; /* the SIP engine's, 0 when it has none (any more) */
+    enum cph_phone_state state;
+    bool outgoing, muted, held_by_us, held_by_peer;
+    bool ports_open, sounding;
+    bool keyed, plain; /* media may flow: with keys, or policy lets it go without */
+    bool answered, late_offer;
+    bool ended; /* ENDED was told; gone at the next turn */
+    struct phone_account *account;
+    struct cph_policy policy;
+    char peer[CPH_PHONE_URI];
+    struct cph_session *session;
+    struct cph_media_flow *flow;
+    const struct cph_media_codec *codec;
+    uint32_t branch; /* the one that answered, 0 before */
+    struct cph_addr local[2];
+    cph_time since;
+    cph_time retry_at; /* of an offer that met a 491, or CPH_TIME_NEVER */
+    char *answer;      /* our answer, made when the INVITE came; holds keys */
+    size_t answer_n;
+    cph_err failed; /* why we end it, CPH_OK if we do not */
+    char why[CPH_PHONE_WHY];
+    struct phone_call *next;
+};
+
+struct cph_phone {
+    const struct cph_env *env;
+    const struct cph_phone_host *host;
+    struct cph_sip_ua *ua;
+    struct cph_manager *manager;
+    struct cph_attach attach;
+    struct cph_sst sst;
+    struct cph_sma digest;
+    struct cph_srtp_engine *srtp;
+    const struct cph_key *key;
+    const struct cph_cert *cert;
+    struct phone_account account[CPH_PHONE_ACCOUNTS];
+    unsigned n_accounts;
+    struct phone_caller caller[PHONE_CALLERS];
+    unsigned n_callers;
+    struct cph_sip_listener listener[CPH_SIP_LISTENERS_MAX];
+    unsigned n_listeners;
+    struct cph_sdp_codec codec[PHONE_CODECS];
+    unsigned n_codecs;
+    bool rtcp_mux;
+    unsigned max_calls, n_calls;
+    struct phone_call *calls;
+    uint32_t next_id;
+    struct cph_phone_event event[PHONE_EVENTS];
+    unsigned event_first, event_n;
+};
+
+/* phone.c */
+struct phone_call *phone_call_of(struct cph_phone *p, uint32_t id);
+struct phone_call *phone_call_by_sip(struct cph_phone *p, uint32_t sip);
+CPH_MUST_CHECK cph_err phone_call_new(struct cph_phone *p, struct phone_account *a,
+                                      struct cph_span peer, bool outgoing, struct phone_call **out);
+/** Queue an event; when the queue is full the newest NOTICE is lost first, and ENDED never. */
+void phone_tell(struct cph_phone *p, enum cph_phone_event_kind kind, uint32_t call,
+                const char *why);
+struct cph_phone_event *phone_tell_more(struct cph_phone *p, enum cph_phone_event_kind kind,
+                                        uint32_t call);
+struct phone_account *phone_account_of(struct cph_phone *p, const char *name);
+
+/* phone_call.c */
+void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_time now);
+void phone_session_events(struct phone_call *c, cph_time now);
+void phone_call_retry(struct phone_call *c, cph_time now); /* an offer that met a 491 */
+/** Send a re-offer of what the session now wants. CPH_E_STATE while another is under way. */
+CPH_MUST_CHECK cph_err phone_reoffer(struct phone_call *c, cph_time now);
+/** End the call for a reason of ours. */
+void phone_fail(struct phone_call *c, cph_err err, const char *why, cph_time now);
+void phone_call_free(struct phone_call *c);
+
+/* phone_media.c */
+/** Open ports near an address and make the session. */
+CPH_MUST_CHECK cph_err phone_session_new(struct phone_call *c, const struct cph_addr *near,
+                                         cph_time now);
+/** Bring the audio flow in line with what the session agreed. */
+void phone_media_update(struct phone_call *c, cph_time now);
+/** Move packets in and out, and play and record what is due. */
+void phone_media_turn(struct phone_call *c, cph_time now);
+void phone_media_stop(struct phone_call *c, cph_time now);
+cph_time phone_media_deadline(const struct phone_call *c);
+unsigned phone_codecs(const char *const *names, struct cph_sdp_codec out[PHONE_CODECS]);
+
+/* phone_trust.c */
+void phone_trust_init(struct cph_phone *p);
+/** What the call's signalling path was, into the session's evidence. */
+void phone_path(struct phone_call *c);
+cph_session_voucher_fn phone_voucher;
+
+#endif
