@@ -62,7 +62,7 @@ static void free_strings(char **s, size_t n)
 }
 
 /* Whatever still waits for an answer of ours gets 487. */
-static void release_server(struct sip_call *c, struct sip_tx **slot)
+static void release_server(struct sip_tx **slot)
 {
     struct sip_tx *tx = *slot;
 
@@ -73,7 +73,7 @@ static void release_server(struct sip_call *c, struct sip_tx **slot)
     if (tx->status < 200)
         (void)sip_respond(tx, 487, "", (struct cph_span){ 0 }, false, (struct cph_span){ 0 },
                           (struct cph_span){ 0 });
-    (void)c;
+    sip_tx_abandon(tx);
 }
 
 void sip_call_free(struct sip_call *c)
@@ -142,8 +142,8 @@ void sip_call_end(struct sip_call *c, struct sip_in *in, cph_err cause, unsigned
     }
     sip_list_add(&ua->events, &ev->link);
     ua->n_events++;
-    release_server(c, &c->tx);
-    release_server(c, &c->update);
+    release_server(&c->tx);
+    release_server(&c->update);
     sip_call_free(c);
 }
 
@@ -261,7 +261,9 @@ cph_err cph_sip_call_hangup(struct cph_sip_ua *ua, uint32_t call, const char *re
     case SIP_CALL_CALLING:
         return hang_up_calling(c);
     case SIP_CALL_INCOMING:
-        return cph_sip_call_reject(ua, call, 603, NULL, NULL, now);
+        if (cph_sip_call_reject(ua, call, 603, NULL, NULL, now) != CPH_OK)
+            sip_call_end(c, NULL, CPH_OK, 603, "declined", false); /* even if nobody can be told */
+        return CPH_OK;
     case SIP_CALL_ACCEPTED: /* RFC 3261 15 MUST: no BYE before the ACK, or its timeout */
         c->state = SIP_CALL_ENDING;
         return CPH_OK;

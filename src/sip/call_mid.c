@@ -193,9 +193,12 @@ static cph_err answer_reinvite(struct sip_call *c, unsigned status, const char *
     cph_err err;
 
     if (status >= 300) {
-        err = sip_respond(c->tx, status, "", none, false, none, none);
-        c->tx->call = NULL;
+        struct sip_tx *tx = c->tx;
+
+        err = sip_respond(tx, status, "", none, false, none, none);
         c->tx = NULL;
+        tx->call = NULL;
+        sip_tx_abandon(tx);
         c->reinvite = false;
         c->late = false;
         c->pending = SIP_OFFER_NONE;
@@ -243,6 +246,7 @@ cph_err cph_sip_call_answer(struct cph_sip_ua *ua, uint32_t call, unsigned statu
         answer_update(c, tx, type, body);
     else
         refuse(tx, status, NULL);
+    sip_tx_abandon(tx);
     return CPH_OK;
 }
 

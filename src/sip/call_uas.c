@@ -323,17 +323,21 @@ void sip_call_ack(struct sip_call *c, struct sip_in *in)
 
 void sip_call_cancelled(struct sip_call *c, struct sip_in *in)
 {
-    if (!c->tx)
+    struct sip_tx *tx = c->tx;
+
+    if (!tx)
         return;
-    refuse(c->tx, 487, NULL);
-    if (c->reinvite) { /* the call goes on without the change */
-        c->tx->call = NULL;
-        c->tx = NULL;
-        c->reinvite = false;
-        c->pending = SIP_OFFER_NONE;
+    refuse(tx, 487, NULL);
+    if (!c->reinvite) {
+        sip_call_end(c, in, CPH_OK, 487, "cancelled", true);
         return;
     }
-    sip_call_end(c, in, CPH_OK, 487, "cancelled", true);
+    c->tx = NULL; /* the call goes on without the change */
+    c->reinvite = false;
+    c->late = false;
+    c->pending = SIP_OFFER_NONE;
+    tx->call = NULL;
+    sip_tx_abandon(tx);
 }
 
 void sip_call_prack(struct sip_call *c, struct sip_tx *tx, struct sip_in *in, struct sip_dlg *d)

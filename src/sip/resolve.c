@@ -153,11 +153,12 @@ static cph_err choose_proto(struct sip_res *r, const struct cph_sip_uri *uri, bo
     bool known;
 
     *given = cph_sip_uri_param(uri, "transport", &value);
-    r->fallback = r->sips ? CPH_SIP_TLS : r->prefer_tcp ? CPH_SIP_TCP : CPH_SIP_UDP;
-    if (!*given)
-        return sip_can(r->ua, r->fallback) || r->fallback != CPH_SIP_UDP
-                   ? CPH_OK
-                   : (r->fallback = CPH_SIP_TCP, CPH_OK);
+    r->fallback = r->sips ? CPH_SIP_TLS : CPH_SIP_UDP;
+    if (!*given) {
+        if (!sip_can(r->ua, r->fallback) && !r->sips)
+            r->fallback = CPH_SIP_TCP;
+        return CPH_OK;
+    }
     r->fallback = sip_proto_of(value, &known);
     if (!known)
         return CPH_E_UNSUPPORTED;

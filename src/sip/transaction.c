@@ -111,6 +111,7 @@ void sip_tx_free(struct sip_tx *tx)
     cph_timers_stop(&ua->timers, &tx->retx);
     cph_timers_stop(&ua->timers, &tx->timeout);
     cph_timers_stop(&ua->timers, &tx->end);
+    sip_list_del(&tx->doom);
     (void)cph_map_take(&ua->txs, tx->key);
     if (tx->merge.n)
         (void)cph_map_take(&ua->merges, tx->merge);
@@ -269,6 +270,10 @@ static cph_err step(struct sip_tx *tx, enum sip_tx_event ev, struct sip_in *in, 
         if (ev == SIP_TXE_START)
             return armed;
         tx->state = SIP_TX_TERMINATED;
+        if (tx->kind == SIP_IST || tx->kind == SIP_NIST) { /* its user may be in the middle of it */
+            sip_list_add(&tx->ua->doomed, &tx->doom);
+            return CPH_OK;
+        }
         if (!(cell.act & SIP_ACT_USER)) {
             ev = SIP_TXE_TIMEOUT;
             cell.act |= SIP_ACT_USER;
@@ -285,6 +290,20 @@ static cph_err step(struct sip_tx *tx, enum sip_tx_event ev, struct sip_in *in, 
         (void)step(tx, SIP_TXE_ERROR, NULL, NULL);
     }
     return CPH_OK;
+}
+
+void sip_tx_reap(struct cph_sip_ua *ua)
+{
+    while (ua->doomed.next != &ua->doomed)
+        finish(SIP_OF(struct sip_tx, doom, ua->doomed.next));
+}
+
+/* Nobody is left to answer it, and memory for an answer was lacking: the peer's timers tell the
+ * peer. */
+void sip_tx_abandon(struct sip_tx *tx)
+{
+    if (!tx->call && tx->status < 200)
+        sip_tx_free(tx);
 }
 
 /* ---- client ---- */
@@ -400,11 +419,12 @@ static void begin_server(struct cph_sip_ua *ua, struct sip_in *in, struct cph_sp
     }
     tx->in = sip_in_ref(in);
     (void)step(tx, SIP_TXE_START, in, NULL);
-    /* RFC 3261 17.2.1 MUST: 100 unless the user answers within 200 ms; ours answers now or much
-     * later */
-    if (invite && tx->state == SIP_TX_PROCEEDING && !tx->n)
+    /* RFC 3261 17.2.1 MUST: 100 unless the user answers within 200 ms; ours does now or much later
+     */
+    if (invite && tx->call && tx->state == SIP_TX_PROCEEDING && !tx->n)
         (void)sip_respond(tx, 100, "", (struct cph_span){ 0 }, false, (struct cph_span){ 0 },
                           (struct cph_span){ 0 });
+    sip_tx_abandon(tx);
 }
 
 void sip_tx_request(struct cph_sip_ua *ua, struct sip_in *in)

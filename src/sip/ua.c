@@ -166,6 +166,7 @@ cph_err cph_sip_ua_new(const struct cph_sip_ua_cfg *cfg, cph_time now, struct cp
     sip_list_init(&ua->queries);
     sip_list_init(&ua->actions);
     sip_list_init(&ua->events);
+    sip_list_init(&ua->doomed);
     ua->scratch_n = CPH_SIP_MSG_MAX;
     ua->scratch = malloc(ua->scratch_n);
     ua->scratch2 = malloc(ua->scratch_n);
@@ -251,7 +252,7 @@ struct cph_sip_load cph_sip_ua_load(const struct cph_sip_ua *ua)
 
 cph_time cph_sip_ua_deadline(const struct cph_sip_ua *ua)
 {
-    return cph_timers_next(&ua->timers);
+    return ua->doomed.next != &ua->doomed ? ua->now : cph_timers_next(&ua->timers);
 }
 
 void cph_sip_ua_tick(struct cph_sip_ua *ua, cph_time now)
@@ -259,6 +260,7 @@ void cph_sip_ua_tick(struct cph_sip_ua *ua, cph_time now)
     struct cph_timer *t;
 
     ua->now = now;
+    sip_tx_reap(ua);
     while ((t = cph_timers_due(&ua->timers, now))) {
         switch ((enum sip_timer_kind)t->kind) {
         case SIP_TIMER_TX:

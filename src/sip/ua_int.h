@@ -210,6 +210,7 @@ struct sip_tx {
     unsigned status;       /* last response */
     cph_err why;           /* of SIP_TXE_ERROR */
     bool flow_dead;        /* marked by sip_tx_flow_gone() */
+    struct sip_link doom;  /* in ua->doomed: freed when nobody is inside it */
     char tag[SIP_TAG_MAX]; /* server: our To tag */
     struct sip_req *req;   /* client: whom to tell; NULL: nobody */
     struct sip_in *in;     /* server: the request. client: NULL */
@@ -236,6 +237,8 @@ void sip_tx_flow_gone(struct cph_sip_ua *ua, uint32_t flow, cph_err why);
 bool sip_tx_uses_flow(const struct cph_sip_ua *ua, uint32_t flow);
 void sip_tx_unreachable(struct cph_sip_ua *ua, const struct cph_addr *to);
 void sip_tx_free(struct sip_tx *tx);
+void sip_tx_reap(struct cph_sip_ua *ua);
+void sip_tx_abandon(struct sip_tx *tx);
 /** The INVITE server transaction a CANCEL belongs to, or NULL. */
 struct sip_tx *sip_tx_of_cancel(struct cph_sip_ua *ua, const struct sip_in *cancel);
 
@@ -470,7 +473,7 @@ struct cph_sip_ua {
     cph_time now;
     struct cph_timers timers;
     struct cph_map txs, merges;
-    struct sip_link reqs, calls, regs, flows, queries, actions, events;
+    struct sip_link reqs, calls, regs, flows, queries, actions, events, doomed;
     size_t n_reqs, n_calls, n_regs, n_flows, n_queries, n_dlgs, n_in, n_events, queued;
     uint32_t next_flow, next_query, next_call, next_reg;
     struct sip_action *pulled;
