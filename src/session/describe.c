@@ -162,6 +162,7 @@ cph_err cph_session_offer(struct cph_session *s, cph_time now, struct cph_wr *ou
     desc_move(&s->pending, &next);
     s->offered = true;
     s->first = engine_branch(s) == NULL;
+    s->rekey_offered = s->rekey;
     s->rekey = false;
     return CPH_OK;
 }
@@ -180,6 +181,8 @@ void cph_session_rollback(struct cph_session *s)
     }
     desc_free(&s->pending);
     s->offered = false;
+    s->rekey |= s->rekey_offered; /* the wish stays */
+    s->rekey_offered = false;
 }
 
 /* ---- answer
@@ -412,6 +415,7 @@ static void settle(struct cph_session *s)
 {
     desc_move(&s->local, &s->pending);
     s->offered = false;
+    s->rekey_offered = false;
 }
 
 cph_err cph_session_finish(struct cph_session *s, uint32_t branch, struct cph_span answer,

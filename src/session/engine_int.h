@@ -115,7 +115,7 @@ struct cph_session {
     struct engine_desc local, pending; /* in force; our open offer */
     bool offered;                      /* our offer waits for an answer, or for the choice */
     bool first;                        /* and it is the first exchange */
-    bool rekey;
+    bool rekey, rekey_offered;         /* wished; in the open offer */
     struct cph_nego *base[CPH_SESSION_STREAMS]; /* of the first offer, until a branch takes them */
     struct engine_branch branch[CPH_SESSION_BRANCHES];
     int active; /* chosen, or the latest that answered; -1 */

@@ -106,7 +106,8 @@ static struct engine_sender *same_sender(struct cph_session *s, const struct eng
 }
 
 static cph_err install_send(struct cph_session *s, struct engine_branch *b, unsigned stream,
-                            enum cph_keying_component c, enum cph_keying_streams streams)
+                            enum cph_keying_component c, enum cph_keying_streams streams,
+                            bool *rekeyed)
 {
     struct engine_line *l = &b->line[stream];
     struct engine_sender *old = l->send[c], *next;
@@ -114,6 +115,7 @@ static cph_err install_send(struct cph_session *s, struct engine_branch *b, unsi
     cph_err err;
 
     CPH_TRY(context(s, l, c, CPH_KEYING_SEND, &ctx));
+    *rekeyed |= !old || !cph_srtp_same_key(old->srtp, ctx);
     next = same_sender(s, b, stream, ctx);
     if (next) {
         next->refs++;
@@ -144,17 +146,18 @@ static cph_err install_send(struct cph_session *s, struct engine_branch *b, unsi
 
 static cph_err install_recv(struct cph_session *s, struct engine_branch *b, unsigned stream,
                             enum cph_keying_component c, const struct cph_keying_status *st,
-                            cph_time now)
+                            cph_time now, bool *rekeyed)
 {
     struct engine_line *l = &b->line[stream];
     struct cph_srtp *old = l->recv[c], *ctx, *alt = NULL;
-    bool keep = old && st->dir[CPH_KEYING_RECV].streams == CPH_KEYING_STREAMS_KEEP;
+    bool keep = old && st->dir[CPH_KEYING_RECV].streams == CPH_KEYING_STREAMS_KEEP, same;
     cph_err err;
 
     CPH_TRY(context(s, l, c, CPH_KEYING_RECV, &ctx));
-    err = keep || (old && cph_srtp_same_key(old, ctx)) ? cph_srtp_move(ctx, old) : CPH_OK;
-    if (err == CPH_OK && old && st->dir[CPH_KEYING_RECV].roc_doubt &&
-        !cph_srtp_same_key(old, ctx)) {
+    same = old && cph_srtp_same_key(old, ctx);
+    *rekeyed |= !same;
+    err = keep || same ? cph_srtp_move(ctx, old) : CPH_OK;
+    if (err == CPH_OK && old && st->dir[CPH_KEYING_RECV].roc_doubt && !same) {
         err = context(s, l, c, CPH_KEYING_RECV, &alt);
         if (err == CPH_OK && !keep)
             err = cph_srtp_move(alt, old);
@@ -166,9 +169,13 @@ static cph_err install_recv(struct cph_session *s, struct engine_branch *b, unsi
     }
     apply_hints(l, CPH_KEYING_RECV, ctx);
     recv_replace(&l->alt[c], alt);
-    recv_replace(&l->prev[c], old); /* for what is under way */
-    if (old)
-        l->prev_until = now + CPH_MS(ENGINE_GRACE_MS);
+    if (same) {
+        cph_srtp_free(old);
+    } else {
+        recv_replace(&l->prev[c], old); /* for what is under way */
+        if (old)
+            l->prev_until = now + CPH_MS(ENGINE_GRACE_MS);
+    }
     l->recv[c] = ctx;
     return CPH_OK;
 }
@@ -181,7 +188,7 @@ static cph_err watch_pair(struct engine_line *l, enum cph_keying_component c)
                : CPH_OK;
 }
 
-/* Install what is new. *changed: anything was. CPH_E_AGAIN: a component has no keys yet. */
+/* Install what is new. *changed: a key was. CPH_E_AGAIN: a component has no keys yet. */
 static cph_err install(struct cph_session *s, struct engine_branch *b, unsigned stream,
                        const struct cph_keying_status *st, cph_time now, bool *changed)
 {
@@ -194,18 +201,16 @@ static cph_err install(struct cph_session *s, struct engine_branch *b, unsigned 
 
             if (st->dir[d].generation == 0 || st->dir[d].generation == l->gen[c][d])
                 continue;
-            err = d == CPH_KEYING_SEND ? install_send(s, b, stream, c, st->dir[d].streams)
-                                       : install_recv(s, b, stream, c, st, now);
+            err = d == CPH_KEYING_SEND ? install_send(s, b, stream, c, st->dir[d].streams, changed)
+                                       : install_recv(s, b, stream, c, st, now, changed);
             if (err == CPH_E_AGAIN) {
                 waiting = err;
                 continue;
             }
             CPH_TRY(err);
             l->gen[c][d] = st->dir[d].generation;
-            *changed = true;
         }
-        if (*changed)
-            CPH_TRY(watch_pair(l, c));
+        CPH_TRY(watch_pair(l, c));
     }
     return waiting;
 }

@@ -529,9 +529,13 @@ cph_err cph_session_pull(struct cph_session *s, struct cph_session_out *out, cph
     for (unsigned stream = 0; stream < s->n; stream++) {
         for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++) {
             struct engine_branch *b = &s->branch[i];
+            cph_err err;
 
-            if (b->used &&
-                pull_from(s, b->line[stream].nego, &b->line[stream], stream, out, now) == CPH_OK)
+            if (!b->used)
+                continue;
+            err = pull_from(s, b->line[stream].nego, &b->line[stream], stream, out, now);
+            engine_look(s, b, stream, now); /* a mechanism may come to its end when asked */
+            if (err == CPH_OK)
                 return CPH_OK;
         }
         if (pull_from(s, s->base[stream], NULL, stream, out, now) == CPH_OK)

@@ -105,7 +105,7 @@ static bool moved(const struct cph_addr a[2], const struct cph_addr b[2])
  * begin anew. */
 static bool offer_is_new(const struct dtls *d, const struct dtls_side *side)
 {
-    return !d->agreed || d->state == CPH_KEYING_FAILED ||
+    return !d->agreed || d->renew || d->state == CPH_KEYING_FAILED ||
            (d->peer.tls_id[0] == '\0' && moved(d->own.at, side->at));
 }
 
@@ -138,6 +138,7 @@ static cph_err dtls_offer(struct cph_keying *k, const struct cph_keying_local *o
     d->early = early;
     d->pending = side;
     d->offered = true;
+    d->renew = false;
     if (d->state == CPH_KEYING_IDLE)
         d->state = CPH_KEYING_OFFERED;
     return CPH_OK;
@@ -152,6 +153,12 @@ static void dtls_rollback(struct cph_keying *k)
     d->early = NULL;
     if (d->state == CPH_KEYING_OFFERED)
         d->state = CPH_KEYING_IDLE;
+}
+
+/* RFC 8842 5.2: a tls-id of its own asks for a new association. */
+static void dtls_renew(struct cph_keying *k)
+{
+    ((struct dtls *)k)->renew = true;
 }
 
 static cph_err dtls_fork(const struct cph_keying *k, struct cph_keying **out)
@@ -546,6 +553,7 @@ const struct cph_keying_method cph_keying_dtls = {
     .answer = dtls_answer,
     .finish = dtls_finish,
     .rollback = dtls_rollback,
+    .renew = dtls_renew,
     .fork = dtls_fork,
     .feed = dtls_feed,
     .pull = dtls_pull,

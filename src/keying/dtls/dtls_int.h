@@ -109,6 +109,7 @@ struct dtls {
     bool offered;             /* pending is valid */
     struct dtls_side peer;    /* as last agreed */
     bool agreed;              /* own and peer are valid */
+    bool renew;               /* the next offer asks for a new association */
 
     struct dtls_pool *proto; /* what new pools are made like; no handshakes in it */
     struct dtls_pool *early; /* of the pending offer, if it asks for a new association */
