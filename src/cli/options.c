@@ -31,8 +31,8 @@ const struct cli_opt_row cli_opts[CLI_OPT_COUNT_] = {
     [CLI_OPT_DEVICE] = { "device", "NAME", "ALSA device for sound; none: no device", false },
     [CLI_OPT_CA] = { "ca", "FILE",
                      "trust these authorities for TLS: a PEM file or a directory of such", false },
-    [CLI_OPT_INSECURE_TLS] = { "insecure-tls", NULL,
-                               "accept any TLS server; the verdict says so", false },
+    [CLI_OPT_INSECURE_TLS] = { "insecure-tls", NULL, "accept any TLS server; the verdict says so",
+                               false },
     [CLI_OPT_MAN] = { "man", NULL, "print the manual page's source", false },
 };
 

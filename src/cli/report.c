@@ -58,12 +58,17 @@ static void json_media(struct cph_json *j, const struct cph_phone_status *st)
     cph_json_close(j);
 }
 
+static bool over(enum cph_phone_event_kind kind)
+{
+    return kind == CPH_PHONE_ENDED || kind == CPH_PHONE_REGISTER_FAILED;
+}
+
 static void json_event(struct cli_report *r, const struct cph_phone_event *ev,
                        const struct cph_phone_status *st)
 {
     struct cph_buf line = { .limit = LINE_LIMIT };
     struct cph_json *j;
-    char digit[2] = { ev->digit, '\0' };
+    char digit[2] = { ev->digit, '\0' }, words[CPH_PHONE_WHY];
 
     if (cph_json_new(&j) != CPH_OK)
         return;
@@ -80,7 +85,9 @@ static void json_event(struct cli_report *r, const struct cph_phone_event *ev,
         cph_json_uint(j, "status", ev->status);
     if (ev->cause != CPH_OK)
         cph_json_text(j, "cause", cph_err_name(ev->cause));
-    if (ev->why[0])
+    if (over(ev->kind))
+        cph_json_text(j, "why", cli_explain(ev, words));
+    else if (ev->why[0])
         cph_json_text(j, "why", ev->why);
     if (ev->digit)
         cph_json_text(j, "digit", digit);
@@ -150,6 +157,9 @@ static void prefix(const struct cli_report *r)
 static void line_event(struct cli_report *r, const struct cph_phone_event *ev,
                        const struct cph_phone_status *st)
 {
+    char words[CPH_PHONE_WHY];
+    const char *why = ev->why;
+
     cli_report_leave(r);
     prefix(r);
     (void)fputs(sentence(ev), r->out);
@@ -159,12 +169,12 @@ static void line_event(struct cli_report *r, const struct cph_phone_event *ev,
         (void)fprintf(r->out, ": %s", st->peer);
     if (ev->kind == CPH_PHONE_REGISTERED)
         (void)fprintf(r->out, " for %u s", ev->expires);
-    if (ev->status >= 300)
-        (void)fprintf(r->out, ", status %u", ev->status);
-    if (ev->why[0])
-        (void)fprintf(r->out, ": %s", ev->why);
-    else if (ev->cause != CPH_OK)
-        (void)fprintf(r->out, ": %s", cph_err_text(ev->cause));
+    if (over(ev->kind))
+        why = cli_explain(ev, words);
+    if (why[0])
+        (void)fprintf(r->out, ": %s", why);
+    if (over(ev->kind) && ev->status >= 300 && ev->cause == CPH_OK)
+        (void)fprintf(r->out, " (SIP status %u)", ev->status);
     (void)fputc('\n', r->out);
     (void)fflush(r->out);
 }

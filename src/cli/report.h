@@ -16,6 +16,9 @@ struct cli_report {
     char last[512]; /* the panel's first line, to print changes alone where there is no terminal */
 };
 
+/** Why a call or registration ended, in words for the user, with what to do; empty for a plain end.
+ *  Returns out. */
+const char *cli_explain(const struct cph_phone_event *ev, char out[CPH_PHONE_WHY]);
 /** One event. st is the call's status, or NULL when the event is not about a call. */
 void cli_report_event(struct cli_report *r, const struct cph_phone_event *ev,
                       const struct cph_phone_status *st);

@@ -292,7 +292,8 @@ static void on_event(void *arg, const struct cph_phone_event *ev, cph_time now)
     case CPH_PHONE_ENDED:
         if (!about)
             break;
-        cli_report_verdict(&t->report, &st.verdict);
+        if (t->answered || st.verdict.streams_n > 0) /* else there was nothing to judge */
+            cli_report_verdict(&t->report, &st.verdict);
         finish(t, status_of(t, ev, &st));
         break;
     case CPH_PHONE_REGISTER_FAILED:

@@ -48,7 +48,7 @@ static void end(struct phone_call *c, const struct cph_sip_event *ev, cph_time n
     if (ev) {
         out->status = ev->status;
         out->cause = ev->cause;
-        out->by_peer = ev->by_peer;
+        out->by_peer = ev->by_peer && ev->cause == CPH_OK;
         (void)snprintf(out->why, sizeof out->why, "%.*s",
                        CPH_SPAN_ARG(cph_span_head(ev->reason, 200)));
     }
