@@ -35,6 +35,7 @@ static const struct sip_tx_cell table[SIP_TX_KINDS][SIP_TX_STATES][SIP_TX_EVENTS
             [SIP_TXE_1XX]     = GO(PROCEEDING, USER),
             [SIP_TXE_2XX]     = GO(ACCEPTED, USER | END),
             [SIP_TXE_FINAL]   = GO(COMPLETED, ACK | USER | END),
+            [SIP_TXE_TIMEOUT] = GO(TERMINATED, USER), /* only once nobody waits for it any more */
         },
         [SIP_TX_COMPLETED] = {
             [SIP_TXE_FINAL]   = GO(COMPLETED, ACK),

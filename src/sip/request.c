@@ -395,6 +395,8 @@ void sip_req_on_tx(struct sip_req *q, enum sip_tx_event ev, struct sip_in *in, c
             give(q, in);
         else if (q->done && q->d.method == CPH_SIP_INVITE)
             give(q, in); /* 100 lets a CANCEL go */
+        if (!q->done && q->d.method == CPH_SIP_INVITE)
+            sip_tx_limit(q->tx);
         break;
     case SIP_TXE_2XX:
         q->got_any = q->final = true;

@@ -298,6 +298,18 @@ void sip_tx_reap(struct cph_sip_ua *ua)
         finish(SIP_OF(struct sip_tx, doom, ua->doomed.next));
 }
 
+/* RFC 3261 17.1.1 sets no limit to a ringing INVITE: its user ends it. This one has none any more.
+ */
+void sip_tx_limit(struct sip_tx *tx)
+{
+    if (tx->timeout.slot || tx->state != SIP_TX_PROCEEDING)
+        return;
+    if (sip_timer_set(tx->ua, &tx->timeout, SIP_TIMER_TX, tx, 64 * tx->ua->cfg.t1) == CPH_OK)
+        return;
+    tx->ua->count.dropped_nomem++; /* step() ends it */
+    tx->state = SIP_TX_TERMINATED;
+}
+
 /* Nobody is left to answer it, and memory for an answer was lacking: the peer's timers tell the
  * peer. */
 void sip_tx_abandon(struct sip_tx *tx)

@@ -239,6 +239,8 @@ void sip_tx_unreachable(struct cph_sip_ua *ua, const struct cph_addr *to);
 void sip_tx_free(struct sip_tx *tx);
 void sip_tx_reap(struct cph_sip_ua *ua);
 void sip_tx_abandon(struct sip_tx *tx);
+/** A ringing INVITE of ours whose call is gone: at most 64*T1 more. */
+void sip_tx_limit(struct sip_tx *tx);
 /** The INVITE server transaction a CANCEL belongs to, or NULL. */
 struct sip_tx *sip_tx_of_cancel(struct cph_sip_ua *ua, const struct sip_in *cancel);
 

@@ -82,6 +82,7 @@ static const struct lab_terminal_ops ops = { .event = on_event };
 static void world_new(struct world *w, uint64_t seed, struct cph_key *key[2],
                       struct cph_cert *cert[2])
 {
+    static const char *const codecs[] = { "PCMU", NULL }; /* Opus would take most of the time */
     static const char *const ip[] = { "10.0.0.1", "10.0.0.2" };
     struct lab_link link = { 0 };
 
@@ -112,6 +113,7 @@ static void world_new(struct world *w, uint64_t seed, struct cph_key *key[2],
                                                .cert = cert[i],
                                                .account = &account,
                                                .n_accounts = 1,
+                                               .codecs = codecs,
                                                .rtcp_mux = lab_random(w->net, 2) == 0 };
         assert_ok(lab_terminal_new(w->net, &cfg, &w->t[i]));
     }

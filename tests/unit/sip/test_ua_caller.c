@@ -527,6 +527,28 @@ static void after_491_the_offer_goes_out_once_more(void **state)
     down(id);
 }
 
+static void a_reinvite_that_rings_after_its_call_is_gone_ends_by_itself(void **state)
+{
+    const char *inv;
+    uint32_t id;
+
+    (void)state;
+    begin();
+    id = up();
+    assert_ok(cph_sip_call_offer(w.node[0].ua, id, 0, false, NULL, cph_span_of("new"), w.now));
+    w_run(&w, CPH_MS(20));
+    inv = hear("INVITE");
+    assert_ok(cph_sip_call_hangup(w.node[0].ua, id, NULL, w.now));
+    w_run(&w, CPH_MS(20));
+    say(inv, "100 Trying", "", "", NULL); /* stops timers A and B, and no final answer follows */
+    say(hear("BYE"), "200 OK", "", "", NULL);
+    w_run(&w, CPH_SEC(20));
+    say(inv, "180 Ringing", "t", CONTACT, NULL); /* does not make it live any longer */
+    w_run(&w, CPH_SEC(13));
+    w_quiet(&w, 0);
+    w_free(&w);
+}
+
 static void a_refused_offer_leaves_the_call_as_it_was(void **state)
 {
     uint32_t id;
@@ -701,6 +723,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_does_not_refresh_loses_the_call),
         cmocka_unit_test(after_491_the_offer_goes_out_once_more),
         cmocka_unit_test(a_refused_offer_leaves_the_call_as_it_was),
+        cmocka_unit_test(a_reinvite_that_rings_after_its_call_is_gone_ends_by_itself),
         cmocka_unit_test(glare_of_offers_is_491),
         cmocka_unit_test(a_second_offer_before_the_answer_is_500_with_retry_after),
         cmocka_unit_test(a_cseq_that_does_not_rise_is_500),
