@@ -44,6 +44,12 @@ struct terminal {
  * ------------------------------------------------------------------------------------------------------
  */
 
+static void no_sound(const char *why, cph_err err, const char *option)
+{
+    cli_error("%s; the call goes on without it (use %s FILE, or --device none)",
+              why[0] ? why : cph_err_text(err), option);
+}
+
 static cph_err sound(void *arg, uint32_t call, struct cph_media_source **source,
                      struct cph_media_sink **sink)
 {
@@ -60,7 +66,7 @@ static cph_err sound(void *arg, uint32_t call, struct cph_media_source **source,
     else
         in = no_device ? CPH_OK : cph_media_alsa_capture(device, DEVICE_RATE, why, source);
     if (in != CPH_OK) {
-        cli_error("%s", why[0] ? why : cph_err_text(in));
+        no_sound(why, in, "--play");
         *source = NULL;
     }
     why[0] = '\0';
@@ -69,7 +75,7 @@ static cph_err sound(void *arg, uint32_t call, struct cph_media_source **source,
     else
         out = no_device ? CPH_OK : cph_media_alsa_play(device, DEVICE_RATE, why, sink);
     if (out != CPH_OK) {
-        cli_error("%s", why[0] ? why : cph_err_text(out));
+        no_sound(why, out, "--record");
         *sink = NULL;
     }
     return CPH_OK; /* a call without sound is still a call: its keys and verdict are real */

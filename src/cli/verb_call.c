@@ -121,15 +121,17 @@ const struct cli_verb cli_verb_call = {
     .name = "call",
     .args = "URI",
     .line = "call somebody, and say what the call's security is worth",
-    .more =
-        "Call URI, for example sip:bob@example.org or sips:bob@192.0.2.1:5061. During the call a "
-        "panel "
-        "shows the peer, the level of security and why, the codec, loss, jitter and both sound "
-        "levels. "
-        "Keys: q hangs up, m mutes, h holds and resumes, k makes new keys, 0-9 * # send tones.\n"
-        "With --for the call is ended so long after it was answered.\n"
-        "Exit status: 0 call made and policy kept, 1 call failed, 2 usage, 3 security policy not "
-        "met.",
+    .more = "Call URI, for example sip:bob@example.org or sips:bob@192.0.2.1:5061. During\n"
+            "the call a panel shows the peer, the level of security and why, the codec,\n"
+            "loss, jitter and both sound levels.\n"
+            "\n"
+            "Keys: q hangs up, m mutes, h holds and resumes, k makes new keys, 0-9 * # send\n"
+            "tones.\n"
+            "\n"
+            "With --for the call is ended so long after it was answered.\n"
+            "\n"
+            "Exit status: 0 call made and policy kept, 1 call failed, 2 usage, 3 security\n"
+            "policy not met.",
     .opts = call_opts,
     .min_pos = 1,
     .max_pos = 1,
@@ -140,12 +142,14 @@ const struct cli_verb cli_verb_answer = {
     .name = "answer",
     .args = "",
     .line = "wait for a call and take it",
-    .more =
-        "Wait for one call, take it, and end with it. An account that has a registrar is "
-        "registered "
-        "meanwhile. An offer that the policy forbids is refused and never rings.\n"
-        "With --for the waiting ends after that time, and a call so long after it was answered.\n"
-        "Exit status and keys as with call.",
+    .more = "Wait for one call, take it, and end with it. An account that has a registrar\n"
+            "is registered meanwhile. An offer that the policy forbids is refused and never\n"
+            "rings.\n"
+            "\n"
+            "With --for the waiting ends after that time, and a call so long after it was\n"
+            "answered.\n"
+            "\n"
+            "Exit status and keys as with call.",
     .opts = call_opts,
     .run = run_answer,
 };
@@ -154,9 +158,8 @@ const struct cli_verb cli_verb_register = {
     .name = "register",
     .args = "",
     .line = "register an account and keep it registered",
-    .more = "Register the account at its registrar, renew the registration before it ends, and "
-            "remove it "
-            "at the end (q, Ctrl-C, or --for).",
+    .more = "Register the account at its registrar, renew the registration before it ends,\n"
+            "and remove it at the end (q, Ctrl-C, or --for).",
     .opts = register_opts,
     .run = run_register,
 };

@@ -24,12 +24,13 @@ const struct cli_verb cli_verb_demo = {
     .name = "demo",
     .args = "",
     .line = "two terminals on this machine call each other, twice",
-    .more = "The first call has TLS signalling with pinned certificates and DTLS-SRTP media; its "
-            "verdict is "
-            "verified. The second sends its keys in the clear of SIP over UDP (SDES); its verdict "
-            "is open, "
-            "and says why. Nothing of yours is read or kept.\n"
-            "Exit status: 0 if both calls were heard and both verdicts are as they should be.",
+    .more = "The first call has TLS signalling with pinned certificates and DTLS-SRTP\n"
+            "media; its verdict is verified. The second sends its keys in the clear of SIP\n"
+            "over UDP (SDES); its verdict is open, and says why. Nothing of yours is read\n"
+            "or kept.\n"
+            "\n"
+            "Exit status: 0 if both calls were heard and both verdicts are as they should\n"
+            "be.",
     .opts = demo_opts,
     .run = run_demo,
 };
