@@ -39,7 +39,6 @@ CPH_API const char *cph_sip_proto_name(enum cph_sip_proto proto);
     X(bad_require,         "extensions we do not do: 420")                                        \
     X(bad_body_type,       "bodies we do not take: 415")                                          \
     X(bad_scheme,          "request URIs that are neither sip nor sips: 416")                     \
-    X(bad_hops,            "Max-Forwards used up: 483")                                           \
     X(bad_loop,            "merged or looped requests: 482")                                      \
     X(bad_sips,            "sips requests that did not come by TLS: refused")                     \
     X(bad_state,           "messages not allowed in the state of their call: refused")            \
