@@ -60,8 +60,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_session_new(const struct cph_session_config *
                                                cph_time now, struct cph_session **out);
 CPH_API void cph_session_free(struct cph_session *s); /* wipes all keys; NULL is fine */
 
-/* ---- offer and answer
- * --------------------------------------------------------------------------------- */
+/* ---- offer and answer ------------------------------------------------------------------------ */
 
 /* Changes for the next offer or answer. CPH_E_ARGUMENT for a line that is not there. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_direction(struct cph_session *s, unsigned stream,
@@ -105,8 +104,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_session_agreed(const struct cph_session *s, u
                                                   struct cph_sdp_agreed *out);
 CPH_API unsigned cph_session_streams(const struct cph_session *s);
 
-/* ---- packets
- * -------------------------------------------------------------------------------------------- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 /**
  * A datagram came to a local port of ours: component CPH_KEYING_RTP or _RTCP as to the port (with
@@ -157,8 +155,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_session_pull(struct cph_session *s, struct cp
 CPH_API cph_time cph_session_deadline(const struct cph_session *s);
 CPH_API void cph_session_tick(struct cph_session *s, cph_time now);
 
-/* ---- what happened
- * ------------------------------------------------------------------------------------------ */
+/* ---- what happened --------------------------------------------------------------------------- */
 
 enum cph_session_event_kind {
     CPH_SESSION_KEYED,  /* a stream has keys in both directions; again after a re-key */
@@ -191,8 +188,7 @@ struct cph_session_counts {
 };
 CPH_API struct cph_session_counts cph_session_counts(const struct cph_session *s);
 
-/* ---- evidence and verdict
- * -------------------------------------------------------------------------------------- */
+/* ---- evidence and verdict -------------------------------------------------------------------- */
 
 /** The path of a message that carried an offer or answer (session_verdict.h). */
 CPH_API void cph_session_path(struct cph_session *s, const struct cph_hop_facts *hops, unsigned n,

@@ -11,8 +11,7 @@
 #include "ciphony/session_ssa.h"
 #include "ciphony/session_sst.h"
 
-/* ---- the state machine
- * ---------------------------------------------------------------------------- */
+/* ---- the state machine ----------------------------------------------------------------------- */
 
 enum cph_manager_state {
     CPH_MANAGER_IDLE,
@@ -33,8 +32,7 @@ enum cph_manager_signal {
 CPH_API const char *cph_manager_state_name(enum cph_manager_state s);
 CPH_API const char *cph_manager_signal_name(enum cph_manager_signal s);
 
-/* ---- the object
- * ------------------------------------------------------------------------------------- */
+/* ---- the object ------------------------------------------------------------------------------ */
 
 enum {
     CPH_MANAGER_SMA_MAX = 4, /* security applications attached */

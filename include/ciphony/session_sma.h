@@ -76,8 +76,7 @@ struct cph_sma {
     void *ctx;
 };
 
-/* ---- digest, the first row
- * ------------------------------------------------------------------------ */
+/* ---- digest, the first row ------------------------------------------------------------------- */
 
 /** Digest authentication (RFC 8760) as a security application. realm is copied; env outlives it.
  * One manager and thread. CPH_E_NOMEM and what identity_digest.h returns. */

@@ -6,8 +6,7 @@
 
 struct cph_policy; /* session_policy.h */
 
-/* ---- evidence: facts, appended by the rooms that saw them ---------------------------------------
- */
+/* ---- evidence: facts, appended by the rooms that saw them ------------------------------------ */
 
 /*
  * Every graded fact is ordered from worst to best and 0 is "nobody said". Facts only ever get worse
@@ -180,8 +179,7 @@ CPH_API void cph_evidence_streams_told(struct cph_evidence *ev, unsigned n);
 CPH_API void cph_evidence_downgrade(struct cph_evidence *ev, enum cph_downgrade d);
 CPH_API void cph_evidence_proof(struct cph_evidence *ev, enum cph_peer_proof p);
 
-/* ---- verdict
- * ------------------------------------------------------------------------------------- */
+/* ---- verdict --------------------------------------------------------------------------------- */
 
 enum cph_level {
     CPH_LEVEL_OPEN,    /* whoever listens on the path hears the call */
@@ -303,8 +301,7 @@ struct cph_verdict {
 CPH_API void cph_verdict_of(const struct cph_evidence *ev, const struct cph_policy *policy,
                             struct cph_verdict *out);
 
-/* ---- words
- * --------------------------------------------------------------------------------------- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 /* Static storage, never NULL. */
 CPH_API const char *cph_level_name(enum cph_level level);   /* "open" ... "verified" */

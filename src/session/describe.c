@@ -12,8 +12,7 @@
  *   answer(offer) ----------------------------> in force
  */
 
-/* ---- descriptions
- * ------------------------------------------------------------------------------------ */
+/* ---- descriptions ---------------------------------------------------------------------------- */
 
 static void desc_free(struct engine_desc *d)
 {
@@ -102,8 +101,7 @@ static void tell_failure(struct cph_session *s, const struct engine_branch *b, u
                  st.why ? st.why : cph_err_text(err));
 }
 
-/* ---- offer
- * ---------------------------------------------------------------------------------------------- */
+/* ---- offer ----------------------------------------------------------------------------------- */
 
 /* Negotiation of a line for an offer: that of the call, or of the first offer. */
 static cph_err nego_for_offer(struct cph_session *s, unsigned i, struct cph_nego **out)
@@ -167,27 +165,36 @@ cph_err cph_session_offer(struct cph_session *s, cph_time now, struct cph_wr *ou
     return CPH_OK;
 }
 
+/* A first offer that nobody answered well is over with all that belongs to it. */
+static void forget_first(struct cph_session *s)
+{
+    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
+        if (s->branch[i].used)
+            engine_branch_free(s, &s->branch[i]);
+    for (unsigned i = 0; i < CPH_SESSION_STREAMS; i++) {
+        cph_nego_free(s->base[i]);
+        s->base[i] = NULL;
+    }
+}
+
 void cph_session_rollback(struct cph_session *s)
 {
     struct engine_branch *b = engine_branch(s);
 
     if (!s->offered)
         return;
-    for (unsigned i = 0; i < CPH_SESSION_STREAMS; i++) {
-        struct cph_nego *nego = b ? b->line[i].nego : s->base[i];
-
-        if (nego)
-            cph_nego_rollback(nego);
-    }
+    for (unsigned i = 0; b && i < CPH_SESSION_STREAMS; i++)
+        if (b->line[i].nego)
+            cph_nego_rollback(b->line[i].nego);
+    if (!b)
+        forget_first(s);
     desc_free(&s->pending);
     s->offered = false;
     s->rekey |= s->rekey_offered; /* the wish stays */
     s->rekey_offered = false;
 }
 
-/* ---- answer
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- answer ---------------------------------------------------------------------------------- */
 
 /* One line of the peer's offer. CPH_E_POLICY: refused, the others may still do. */
 static cph_err answer_line(struct cph_session *s, struct engine_branch *b,
@@ -304,9 +311,7 @@ cph_err cph_session_answer(struct cph_session *s, struct cph_span offer, cph_tim
     return err;
 }
 
-/* ---- finish
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- finish ---------------------------------------------------------------------------------- */
 
 static struct engine_branch *branch_find(struct cph_session *s, uint32_t id)
 {
@@ -493,7 +498,7 @@ void cph_session_drop(struct cph_session *s, uint32_t branch)
         for (unsigned i = 0; i < s->n; i++) {
             struct cph_nego *fork = NULL;
 
-            if (b->line[i].nego && cph_nego_fork(b->line[i].nego, &fork) == CPH_OK)
+            if (!s->base[i] && b->line[i].nego && cph_nego_fork(b->line[i].nego, &fork) == CPH_OK)
                 s->base[i] = fork;
         }
     if (s->active == (int)(b - s->branch))

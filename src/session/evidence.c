@@ -11,8 +11,7 @@ void cph_fact_text(char out[CPH_FACT_TEXT], struct cph_span text)
     memset(out + n, 0, CPH_FACT_TEXT - n);
 }
 
-/* ---- signalling
- * ---------------------------------------------------------------------------------- */
+/* ---- signalling ------------------------------------------------------------------------------ */
 
 static bool hop_eq(const struct cph_hop_facts *a, const struct cph_hop_facts *b)
 {
@@ -49,8 +48,7 @@ void cph_evidence_path(struct cph_evidence *ev, const struct cph_hop_facts *hops
         told_more(&ev->hops_told, 1);
 }
 
-/* ---- media
- * ------------------------------------------------------------------------------------------ */
+/* ---- media ----------------------------------------------------------------------------------- */
 
 #define KEEP_WORSE(field)                                                                          \
     do {                                                                                           \

@@ -8,8 +8,7 @@
  * and media went under the old ones, those are merged into what is over, where the worse stays.
  */
 
-/* ---- one line
- * ------------------------------------------------------------------------------------------- */
+/* ---- one line -------------------------------------------------------------------------------- */
 
 static enum cph_stream_guard guard_of(const struct cph_keying_evidence *ke)
 {
@@ -164,8 +163,7 @@ void engine_facts_close(struct cph_session *s, struct engine_branch *b, unsigned
     l->moved = false;
 }
 
-/* ---- the call
- * -------------------------------------------------------------------------------------------- */
+/* ---- the call -------------------------------------------------------------------------------- */
 
 void cph_session_path(struct cph_session *s, const struct cph_hop_facts *hops, unsigned n,
                       unsigned told)

@@ -10,8 +10,7 @@
  * the first tag that fits decides.
  */
 
-/* ---- contexts
- * ------------------------------------------------------------------------------------------ */
+/* ---- contexts -------------------------------------------------------------------------------- */
 
 static void sender_unref(struct engine_sender *x)
 {
@@ -85,8 +84,7 @@ static void apply_hints(const struct engine_line *l, enum cph_keying_dir dir, st
             continue;
 }
 
-/* ---- sending
- * ---------------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* Another branch of this fork that sends under the same key. */
 static struct engine_sender *same_sender(struct cph_session *s, const struct engine_branch *b,
@@ -140,9 +138,7 @@ static cph_err install_send(struct cph_session *s, struct engine_branch *b, unsi
     return CPH_OK;
 }
 
-/* ---- receiving
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static cph_err install_recv(struct cph_session *s, struct engine_branch *b, unsigned stream,
                             enum cph_keying_component c, const struct cph_keying_status *st,
@@ -215,9 +211,7 @@ static cph_err install(struct cph_session *s, struct engine_branch *b, unsigned 
     return waiting;
 }
 
-/* ---- who is it
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- who is it ------------------------------------------------------------------------------- */
 
 /* Ask once per set of keys what the user knows about the certificate. */
 static bool known_to_be_wrong(struct cph_session *s, struct engine_line *l)
@@ -236,8 +230,7 @@ static bool known_to_be_wrong(struct cph_session *s, struct engine_line *l)
     return mismatch;
 }
 
-/* ---- following negotiation
- * ---------------------------------------------------------------------------------------- */
+/* ---- following negotiation ------------------------------------------------------------------- */
 
 static void fail(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_err err,
                  const char *why)

@@ -5,8 +5,7 @@
 
 #include "session_int.h"
 
-/* ---- the table of calls
- * ----------------------------------------------------------------------------- */
+/* ---- the table of calls ---------------------------------------------------------------------- */
 
 uint64_t manager_hash(const struct cph_manager *m, struct cph_span bytes)
 {
@@ -90,8 +89,7 @@ void manager_touch(struct cph_manager *m, struct manager_call *c, cph_time now)
         cph_log(m->cfg.env, CPH_LOG_ERROR, "manager", "a timer could not be moved");
 }
 
-/* ---- the object
- * -------------------------------------------------------------------------------------- */
+/* ---- the object ------------------------------------------------------------------------------ */
 
 cph_err cph_manager_new(const struct cph_manager_cfg *cfg, struct cph_manager **out)
 {

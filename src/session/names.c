@@ -8,8 +8,7 @@
 #define NAME_OF(table, i)                                                                          \
     ((size_t)(i) < sizeof(table) / sizeof(table)[0] && (table)[i] ? (table)[i] : "?")
 
-/* ---- levels, classes, vouchers
- * ------------------------------------------------------------------- */
+/* ---- levels, classes, vouchers --------------------------------------------------------------- */
 
 static const char *const level_name[] = {
     [CPH_LEVEL_OPEN] = "open",         [CPH_LEVEL_HOP] = "hop",
@@ -82,8 +81,7 @@ const char *cph_ends_text(enum cph_ends e)
     return NAME_OF(text, e);
 }
 
-/* ---- reasons and hops
- * ------------------------------------------------------------------------------ */
+/* ---- reasons and hops ------------------------------------------------------------------------ */
 
 const char *cph_reason_name(enum cph_reason r)
 {
@@ -179,8 +177,7 @@ const char *cph_verdict_hop_line(const struct cph_verdict *v, unsigned i,
     return out;
 }
 
-/* ---- the whole verdict as text
- * --------------------------------------------------------------------- */
+/* ---- the whole verdict as text --------------------------------------------------------------- */
 
 cph_err cph_verdict_print(const struct cph_verdict *v, char *out, size_t cap)
 {
@@ -211,8 +208,7 @@ cph_err cph_verdict_print(const struct cph_verdict *v, char *out, size_t cap)
     return cph_wr_end(&wr);
 }
 
-/* ---- policy
- * ------------------------------------------------------------------------------------------ */
+/* ---- policy ---------------------------------------------------------------------------------- */
 
 const char *cph_security_name(enum cph_security s)
 {
@@ -248,8 +244,7 @@ cph_err cph_level_parse(struct cph_span name, enum cph_level *out)
     return CPH_E_MALFORMED;
 }
 
-/* ---- the manager
- * -------------------------------------------------------------------------------------- */
+/* ---- the manager ----------------------------------------------------------------------------- */
 
 const char *cph_manager_state_name(enum cph_manager_state s)
 {

@@ -13,8 +13,7 @@
  *                        -> others:  dropped
  */
 
-/* ---- good packets
- * ---------------------------------------------------------------------------------------- */
+/* ---- good packets ---------------------------------------------------------------------------- */
 
 static struct engine_good *ring_next(struct cph_session *s)
 {
@@ -23,8 +22,7 @@ static struct engine_good *ring_next(struct cph_session *s)
     return &s->ring[(s->ring_at + s->ring_n) % ENGINE_RING];
 }
 
-/* ---- verifying
- * --------------------------------------------------------------------------------------------- */
+/* ---- verifying ------------------------------------------------------------------------------- */
 
 static cph_err unprotect_with(struct cph_srtp *ctx, enum cph_keying_component kind, uint8_t *p,
                               size_t *n)
@@ -67,8 +65,7 @@ static cph_err unprotect(struct engine_line *l, enum cph_keying_component kind, 
     return err;
 }
 
-/* ---- where the peer is
- * --------------------------------------------------------------------------------------- */
+/* ---- where the peer is ----------------------------------------------------------------------- */
 
 static const struct cph_addr *target_of(const struct engine_line *l, enum cph_keying_component port)
 {
@@ -116,8 +113,7 @@ static bool is_newest(struct engine_line *l, struct cph_span rtp)
     return newest;
 }
 
-/* ---- media that arrives
- * --------------------------------------------------------------------------------------- */
+/* ---- media that arrives ---------------------------------------------------------------------- */
 
 /* RTP of a codec with whole 10 ms of bytes and no tag behind, or a sound RTCP packet: that is no
  * SRTP. */
@@ -265,8 +261,7 @@ static cph_err feed_media(struct cph_session *s, unsigned stream, enum cph_keyin
     return CPH_OK;
 }
 
-/* ---- keying that arrives
- * ------------------------------------------------------------------------------------------ */
+/* ---- keying that arrives --------------------------------------------------------------------- */
 
 static cph_err feed_keying(struct cph_session *s, unsigned stream, enum cph_keying_component port,
                            const struct cph_addr *from, struct cph_span packet, cph_time now)
@@ -323,8 +318,7 @@ cph_err cph_session_feed(struct cph_session *s, unsigned stream,
     return CPH_E_UNSUPPORTED;
 }
 
-/* ---- taking what is good
- * --------------------------------------------------------------------------------------------- */
+/* ---- taking what is good --------------------------------------------------------------------- */
 
 static bool ready(const struct cph_session *s, unsigned stream)
 {
@@ -400,9 +394,7 @@ cph_err cph_session_take(struct cph_session *s, struct cph_session_packet *out)
     return CPH_OK;
 }
 
-/* ---- what goes
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- what goes ------------------------------------------------------------------------------- */
 
 static void look_at_life(struct cph_session *s, struct engine_branch *b, unsigned stream)
 {
@@ -502,8 +494,7 @@ cph_err cph_session_protect(struct cph_session *s, unsigned stream,
     return CPH_OK;
 }
 
-/* ---- keying that goes, and time
- * -------------------------------------------------------------------------------------------- */
+/* ---- keying that goes, and time -------------------------------------------------------------- */
 
 static cph_err pull_from(struct cph_session *s, struct cph_nego *nego, const struct engine_line *l,
                          unsigned stream, struct cph_session_out *out, cph_time now)

@@ -8,8 +8,7 @@
 #include "ciphony/base_text.h"
 #include "engine_int.h"
 
-/* ---- events
- * ----------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 void engine_event(struct cph_session *s, enum cph_session_event_kind kind, unsigned stream,
                   const struct engine_branch *b, cph_err err, const char *fmt, ...)
@@ -39,8 +38,7 @@ cph_err cph_session_event(struct cph_session *s, struct cph_session_event *out)
     return CPH_OK;
 }
 
-/* ---- new and free
- * -------------------------------------------------------------------------------------- */
+/* ---- new and free ---------------------------------------------------------------------------- */
 
 static enum cph_keying_policy keying_policy(const struct cph_policy *p)
 {
@@ -213,8 +211,7 @@ void cph_session_free(struct cph_session *s)
     cph_free_secret(s, sizeof *s);
 }
 
-/* ---- wishes
- * ---------------------------------------------------------------------------------------------- */
+/* ---- wishes ---------------------------------------------------------------------------------- */
 
 cph_err cph_session_direction(struct cph_session *s, unsigned stream, enum cph_sdp_dir direction)
 {
@@ -250,9 +247,7 @@ cph_err cph_session_rekey(struct cph_session *s)
     return CPH_OK;
 }
 
-/* ---- asking
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 struct engine_branch *engine_branch(const struct cph_session *s)
 {

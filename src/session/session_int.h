@@ -10,8 +10,7 @@ enum {
     MANAGER_CALLS_MAX = 65536,
 };
 
-/* ---- state machine (fsm.c)
- * ------------------------------------------------------------------------- */
+/* ---- state machine (fsm.c) ------------------------------------------------------------------- */
 
 /* What the checks before the step found out. */
 struct manager_input {
@@ -40,8 +39,7 @@ struct manager_step {
 cph_err manager_fsm(enum cph_manager_state state, enum cph_manager_signal signal,
                     const struct manager_input *in, struct manager_step *out);
 
-/* ---- calls (manager.c)
- * ------------------------------------------------------------------------------- */
+/* ---- calls (manager.c) ----------------------------------------------------------------------- */
 
 struct manager_call {
     enum cph_manager_state state;

@@ -62,8 +62,7 @@ static void close_talk(void *ctx, void *talk)
     cph_free_secret(t, sizeof *t);
 }
 
-/* ---- asked
- * -------------------------------------------------------------------------------------------- */
+/* ---- asked ----------------------------------------------------------------------------------- */
 
 /* Gives our password for a realm, in the form the client wants it. */
 static cph_err make_client(const struct digest *d, const struct talk *t, const void *account,
@@ -191,8 +190,7 @@ static cph_err answered(void *ctx, void *talk, bool proxy, const struct cph_span
     return CPH_OK;
 }
 
-/* ---- asking
- * --------------------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 static cph_err challenge(void *ctx, bool cover_body, bool stale, cph_time now, struct cph_wr *lines)
 {
@@ -305,8 +303,7 @@ static const struct cph_sma_ops digest_ops = {
     .prove = prove,
 };
 
-/* ---- the row
- * -------------------------------------------------------------------------------------------- */
+/* ---- the row --------------------------------------------------------------------------------- */
 
 cph_err cph_sma_digest_new(const struct cph_env *env, const char *realm, struct cph_sma *out)
 {

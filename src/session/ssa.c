@@ -11,8 +11,7 @@
  * the way out. INVITEs and answers to our requests then go through the state machine (fsm.c).
  */
 
-/* ---- the message
- * ------------------------------------------------------------------------------------- */
+/* ---- the message ----------------------------------------------------------------------------- */
 
 static bool is_method(const struct cph_ssa_msg *msg, const char *method)
 {
@@ -64,8 +63,7 @@ static cph_err talk_of(struct cph_manager *m, struct manager_call *c, unsigned i
     return c->talk[i] ? CPH_OK : a->ops->open(a->ctx, m->cfg.sst, &c->talk[i]);
 }
 
-/* ---- policy
- * -------------------------------------------------------------------------------------------- */
+/* ---- policy ---------------------------------------------------------------------------------- */
 
 static void capability_of(struct cph_manager *m, const struct cph_ssa_msg *msg,
                           struct cph_sst_capability *cap)
@@ -104,8 +102,7 @@ static bool may_call(struct cph_manager *m, const struct cph_ssa_msg *msg, const
     return cph_span_find(rest, '@') < rest.n && cph_span_is(cph_span_cut(&rest, '@'), user);
 }
 
-/* ---- authenticate
- * -------------------------------------------------------------------------------------- */
+/* ---- authenticate ---------------------------------------------------------------------------- */
 
 static cph_err verify(struct cph_manager *m, struct manager_call *c, const struct cph_ssa_msg *msg,
                       cph_time now, struct cph_sma_proof *proof)
@@ -182,8 +179,7 @@ cph_err cph_ssa_authenticate(struct cph_manager *m, const struct cph_ssa_msg *ms
     return err;
 }
 
-/* ---- authorize
- * ----------------------------------------------------------------------------------------- */
+/* ---- authorize ------------------------------------------------------------------------------- */
 
 /* The success to a request that was proven to us proves us in turn. */
 static bool proves(const struct cph_manager *m, const struct manager_call *c,
@@ -219,8 +215,7 @@ cph_err cph_ssa_authorize(struct cph_manager *m, const struct cph_ssa_msg *msg, 
     return CPH_OK;
 }
 
-/* ---- encrypt and decrypt
- * ------------------------------------------------------------------------------- */
+/* ---- encrypt and decrypt --------------------------------------------------------------------- */
 
 typedef cph_err crypt_fn(void *ctx, const struct cph_sma_msg *msg, struct cph_span type,
                          const struct cph_sst *sst, struct cph_wr *out, struct cph_wr *out_type);
@@ -285,8 +280,7 @@ cph_err cph_ssa_encrypt(struct cph_manager *m, const struct cph_ssa_msg *msg,
     return CPH_OK;
 }
 
-/* ---- what the state machine decided
- * --------------------------------------------------------------------- */
+/* ---- what the state machine decided ---------------------------------------------------------- */
 
 static void drop(struct cph_manager *m, struct cph_ssa_out *out, const char *why)
 {
@@ -347,8 +341,7 @@ static bool can_challenge(const struct cph_manager *m)
     return false;
 }
 
-/* ---- requests that arrive
- * -------------------------------------------------------------------------------- */
+/* ---- requests that arrive -------------------------------------------------------------------- */
 
 /* A second caller under the Call-ID of another one's call would share what is known of it. */
 static bool other_caller(const struct cph_manager *m, struct manager_call *c,
@@ -467,8 +460,7 @@ static void receive_request(struct cph_manager *m, const struct cph_ssa_msg *msg
         challenge(m, &cap, proof.stale, now, out);
 }
 
-/* ---- responses that arrive
- * -------------------------------------------------------------------------------- */
+/* ---- responses that arrive ------------------------------------------------------------------- */
 
 static bool asked(struct cph_manager *m, struct manager_call *c, const struct cph_ssa_msg *msg)
 {
@@ -582,8 +574,7 @@ void cph_ssa_receive(struct cph_manager *m, const struct cph_ssa_msg *msg, cph_t
         receive_response(m, msg, now, out);
 }
 
-/* ---- messages that go
- * -------------------------------------------------------------------------------------- */
+/* ---- messages that go ------------------------------------------------------------------------ */
 
 /* RFC 3261 22.1: the ACK needs the lines of its INVITE, whatever was proven since. */
 static void keep_invite_lines(struct manager_call *c, uint32_t cseq, struct cph_span lines)

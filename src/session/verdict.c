@@ -60,8 +60,7 @@ static void note(struct judge *j, enum cph_reason code, enum cph_reason_about ab
         j->note[j->notes_n++] = (struct cph_verdict_reason){ code, about, index };
 }
 
-/* ---- hops ---------------------------------------------------------------------------------------
- */
+/* ---- hops ------------------------------------------------------------------------------------ */
 
 static enum path path_of_hop(struct judge *j, unsigned i)
 {
@@ -107,8 +106,7 @@ static void judge_path(struct judge *j)
     j->path = complete ? worst : PATH_OPEN;
 }
 
-/* ---- keys ---------------------------------------------------------------------------------------
- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 struct vouching {
     enum cph_voucher who;
@@ -199,8 +197,7 @@ static struct grade keys_agreed(struct judge *j, unsigned i, struct vouching *wh
     return who->grade;
 }
 
-/* ---- packets
- * ------------------------------------------------------------------------------------- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 static struct grade guards(struct judge *j, unsigned i)
 {
@@ -248,8 +245,7 @@ static struct grade clear_packets(struct judge *j, unsigned i)
     return s->counted && s->clear_in == 0 && s->clear_out == 0 ? verified_iv : open_i;
 }
 
-/* ---- one stream, all streams
- * ------------------------------------------------------------------------ */
+/* ---- one stream, all streams ----------------------------------------------------------------- */
 
 static struct grade judge_stream(struct judge *j, unsigned i, struct vouching *who)
 {
@@ -353,8 +349,7 @@ static struct grade judge_streams(struct judge *j)
     return worst;
 }
 
-/* ---- policy
- * ------------------------------------------------------------------------------------------ */
+/* ---- policy ---------------------------------------------------------------------------------- */
 
 static bool never_in_clear(const struct cph_evidence *ev)
 {

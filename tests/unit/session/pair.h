@@ -117,8 +117,7 @@ __attribute__((unused)) static void pair_close(struct pair *t)
     party_end(&t->b);
 }
 
-/* ---- descriptions
- * ------------------------------------------------------------------------------------ */
+/* ---- descriptions ---------------------------------------------------------------------------- */
 
 __attribute__((unused)) static cph_err offer(struct pair *t, struct party *p)
 {
@@ -180,8 +179,7 @@ __attribute__((unused)) static void strip(struct party *p, const char *line)
     p->text = cph_span_of(p->sdp);
 }
 
-/* ---- packets
- * ------------------------------------------------------------------------------------------- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 struct pkt {
     uint8_t b[PACKET_MAX];
@@ -279,8 +277,7 @@ __attribute__((unused)) static void shuttle(struct pair *t)
     }
 }
 
-/* ---- events
- * ---------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 /* Was there one of this kind? All events are taken. */
 __attribute__((unused)) static bool happened(struct party *p, enum cph_session_event_kind kind,

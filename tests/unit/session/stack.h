@@ -22,8 +22,7 @@ struct msg {
     char raw[MSG_TEXT];
 };
 
-/* ---- the security application
- * ---------------------------------------------------------------------- */
+/* ---- the security application ---------------------------------------------------------------- */
 
 struct toy {
     unsigned open; /* talks alive */
@@ -33,8 +32,7 @@ struct toy {
     bool stale;       /* verify says: right but old */
 };
 
-/* ---- the application
- * -------------------------------------------------------------------------------- */
+/* ---- the application ------------------------------------------------------------------------- */
 
 struct app {
     struct cph_sst sst;
@@ -116,8 +114,7 @@ __attribute__((unused)) static void msg_seal(struct msg *m)
     m->v.raw = cph_wr_done(&wr);
 }
 
-/* ---- the security application
- * ---------------------------------------------------------------------- */
+/* ---- the security application ---------------------------------------------------------------- */
 
 struct toy_talk {
     const struct cph_sst *sst;
@@ -294,8 +291,7 @@ __attribute__((unused)) static struct cph_sma toy_sma(struct toy *t)
     return (struct cph_sma){ &ops, t };
 }
 
-/* ---- the application
- * -------------------------------------------------------------------------------- */
+/* ---- the application ------------------------------------------------------------------------- */
 
 static cph_err capability(void *ctx, const struct cph_ssa_msg *msg, struct cph_sst_capability *out)
 {

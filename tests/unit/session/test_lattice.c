@@ -5,8 +5,7 @@
 #include "ciphony/session_policy.h"
 #include "ciphony/session_verdict.h"
 
-/* ---- the facts as a lattice
- * ------------------------------------------------------------------------- */
+/* ---- the facts as a lattice ------------------------------------------------------------------ */
 
 /* One graded fact: where it is, and how many values it takes from 0 up. */
 struct axis {
@@ -147,8 +146,7 @@ static void every_step_of_the_media_facts_is_monotone(void **state)
     walk_all(axes, 5, &policy);
 }
 
-/* ---- large evidence at random
- * --------------------------------------------------------------------------- */
+/* ---- large evidence at random ---------------------------------------------------------------- */
 
 static unsigned pick(struct test_env *t, unsigned n)
 {

@@ -57,8 +57,7 @@ static struct cph_span id(void)
     return cph_span_of("call-1");
 }
 
-/* ---- the table
- * ------------------------------------------------------------------------------------- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static void every_pair_of_state_and_signal_does_what_the_figures_say(void **state)
 {
@@ -119,8 +118,7 @@ static void every_pair_of_state_and_signal_does_what_the_figures_say(void **stat
                         "wait_authorized_invite");
 }
 
-/* ---- figures 18 to 22 as message sequences
- * ----------------------------------------------------------- */
+/* ---- figures 18 to 22 as message sequences --------------------------------------------------- */
 
 static void figure_18_only_valid_calls_go_up_and_everything_passes_the_manager(void **state)
 {
@@ -219,8 +217,7 @@ static void figure_22b_an_error_while_waiting_leads_back_to_idle(void **state)
     world_close(&w);
 }
 
-/* ---- who is let in
- * ------------------------------------------------------------------------------------ */
+/* ---- who is let in --------------------------------------------------------------------------- */
 
 static void receive(struct cph_manager *m, const char *authorization, uint32_t cseq,
                     struct cph_ssa_out *out)
@@ -451,8 +448,7 @@ static void without_a_way_to_ask_or_an_application_that_answers_it_fails_closed(
     world_close(&w);
 }
 
-/* ---- answering challenges
- * ------------------------------------------------------------------------------- */
+/* ---- answering challenges -------------------------------------------------------------------- */
 
 static void unauthorized(struct cph_manager *m, unsigned status, const char *header,
                          const char *value, uint32_t cseq, struct cph_ssa_out *out)
@@ -597,8 +593,7 @@ static void repeats_acks_and_cancels_carry_the_right_lines(void **state)
     world_close(&w);
 }
 
-/* ---- encryption by an application outside
- * ---------------------------------------------------------------- */
+/* ---- encryption by an application outside ---------------------------------------------------- */
 
 static void bodies_are_decrypted_before_anyone_sees_them_and_encrypted_last(void **state)
 {
@@ -632,8 +627,7 @@ static void bodies_are_decrypted_before_anyone_sees_them_and_encrypted_last(void
     world_close(&w);
 }
 
-/* ---- limits and time
- * --------------------------------------------------------------------------------------- */
+/* ---- limits and time ------------------------------------------------------------------------- */
 
 static void invite_as(struct cph_manager *m, const char *call_id, const char *auth, cph_time now,
                       struct cph_ssa_out *out)

@@ -5,8 +5,7 @@
 #define PREF CPH_SECURITY_PREFER
 #define NONE CPH_SECURITY_NONE
 
-/* ---- a call
- * ---------------------------------------------------------------------------------------- */
+/* ---- a call ---------------------------------------------------------------------------------- */
 
 static void a_call_is_keyed_and_media_goes_both_ways(void **state)
 {
@@ -118,8 +117,7 @@ static void damaged_replayed_and_foreign_packets_are_dropped_and_counted(void **
     pair_close(&t);
 }
 
-/* ---- policy
- * ------------------------------------------------------------------------------------------- */
+/* ---- policy ---------------------------------------------------------------------------------- */
 
 static void a_stripped_crypto_line_ends_the_call_under_required(void **state)
 {
@@ -254,8 +252,7 @@ static void a_policy_that_nothing_can_keep_is_refused_at_once(void **state)
     party_end(&p);
 }
 
-/* ---- early media
- * ------------------------------------------------------------------------------------------ */
+/* ---- early media ----------------------------------------------------------------------------- */
 
 static void media_before_the_answer_is_kept_and_played_in_order(void **state)
 {
@@ -342,8 +339,7 @@ static void junk_before_the_answer_is_thrown_away_once_there_are_keys(void **sta
     pair_close(&t);
 }
 
-/* ---- changes of a standing call
- * ------------------------------------------------------------------------------ */
+/* ---- changes of a standing call -------------------------------------------------------------- */
 
 static void roc_of(struct party *p, uint32_t turns, struct pair *t, struct party *q)
 {
@@ -491,6 +487,21 @@ static void a_reoffer_without_keys_does_not_take_them_away(void **state)
     pair_close(&t);
 }
 
+static void a_first_offer_that_failed_can_be_made_again(void **state)
+{
+    struct pair t;
+
+    (void)state;
+    pair_open(&t, REQ, REQ, "sdes");
+    assert_ok(offer(&t, &t.a));
+    assert_true(cph_session_finish(t.a.s, 1, CPH_SPAN_LIT("v=0\r\n"), 0) != CPH_OK);
+    cph_session_rollback(t.a.s);
+    assert_err(cph_session_choose(t.a.s, 1), CPH_E_NOTFOUND);
+    call(&t);
+    talk(&t);
+    pair_close(&t);
+}
+
 static void streams_are_added_and_removed_and_the_others_do_not_notice(void **state)
 {
     struct pair t;
@@ -542,9 +553,7 @@ static void a_late_offer_works_too(void **state)
     pair_close(&t);
 }
 
-/* ---- forks
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- forks ----------------------------------------------------------------------------------- */
 
 static void each_branch_has_keys_of_its_own_and_the_choice_wipes_the_others(void **state)
 {
@@ -702,8 +711,7 @@ static void a_bad_answer_of_one_branch_leaves_the_others_alone(void **state)
     pair_close(&t);
 }
 
-/* ---- where media goes
- * ------------------------------------------------------------------------------------------- */
+/* ---- where media goes ------------------------------------------------------------------------ */
 
 static void we_follow_authenticated_media_and_nothing_else(void **state)
 {
@@ -747,9 +755,7 @@ static void we_follow_authenticated_media_and_nothing_else(void **state)
     pair_close(&t);
 }
 
-/* ---- lifetime
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- lifetime -------------------------------------------------------------------------------- */
 
 static void a_key_near_its_end_asks_for_a_new_one(void **state)
 {
@@ -786,9 +792,7 @@ static void a_key_near_its_end_asks_for_a_new_one(void **state)
     pair_close(&t);
 }
 
-/* ---- verdict
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- verdict --------------------------------------------------------------------------------- */
 
 static void the_verdict_follows_the_path_of_the_keys(void **state)
 {
@@ -827,9 +831,7 @@ static void the_verdict_follows_the_path_of_the_keys(void **state)
     }
 }
 
-/* ---- the rest
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 static void the_ssm_interface_does_the_same(void **state)
 {
@@ -958,6 +960,7 @@ int main(void)
         cmocka_unit_test(a_second_answer_on_the_same_branch_changes_the_key),
         cmocka_unit_test(a_refused_reoffer_leaves_everything_as_it_was),
         cmocka_unit_test(a_reoffer_without_keys_does_not_take_them_away),
+        cmocka_unit_test(a_first_offer_that_failed_can_be_made_again),
         cmocka_unit_test(streams_are_added_and_removed_and_the_others_do_not_notice),
         cmocka_unit_test(a_late_offer_works_too),
         cmocka_unit_test(each_branch_has_keys_of_its_own_and_the_choice_wipes_the_others),

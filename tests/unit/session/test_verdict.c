@@ -5,8 +5,7 @@
 #include "ciphony/session_policy.h"
 #include "ciphony/session_verdict.h"
 
-/* ---- evidence to start from
- * ------------------------------------------------------------------------ */
+/* ---- evidence to start from ------------------------------------------------------------------ */
 
 static struct cph_hop_facts hop(enum cph_hop_transport t, enum cph_hop_auth a, enum cph_hop_whose w)
 {
@@ -76,8 +75,7 @@ static const struct cph_hop_facts udp = { CPH_HOP_UDP, CPH_HOP_AUTH_UNKNOWN, CPH
 #define PEER_PIN hop(CPH_HOP_TLS12, CPH_HOP_AUTH_PINNED, CPH_HOP_WHOSE_PEER)
 #define STRANGER hop(CPH_HOP_TLS13, CPH_HOP_AUTH_NONE, CPH_HOP_WHOSE_PEER)
 
-/* ---- nothing known
- * ---------------------------------------------------------------------------------- */
+/* ---- nothing known --------------------------------------------------------------------------- */
 
 static void nothing_known_is_open(void **state)
 {
@@ -95,8 +93,7 @@ static void nothing_known_is_open(void **state)
     expect(ev, CPH_LEVEL_OPEN, CPH_ATTACKER_I, CPH_REASON_HOP_MISSING);
 }
 
-/* ---- SDES
- * ---------------------------------------------------------------------------------------------- */
+/* ---- SDES ------------------------------------------------------------------------------------ */
 
 static void sdes_is_worth_what_its_signalling_path_is(void **state)
 {
@@ -192,8 +189,7 @@ static void a_path_told_twice_is_counted_once(void **state)
     expect(ev, CPH_LEVEL_OPEN, CPH_ATTACKER_I, CPH_REASON_HOP_OPEN);
 }
 
-/* ---- DTLS
- * ---------------------------------------------------------------------------------------------- */
+/* ---- DTLS ------------------------------------------------------------------------------------ */
 
 static void dtls_with_a_signalled_fingerprint_is_private_whatever_the_transport(void **state)
 {
@@ -317,8 +313,7 @@ static void an_expired_certificate_authenticates_nobody(void **state)
     }
 }
 
-/* ---- packets
- * -------------------------------------------------------------------------------------------- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 static void each_direction_counts_by_its_own_guard(void **state)
 {
@@ -403,8 +398,7 @@ static void plain_rtp_is_open_and_breaks_a_policy_that_requires_srtp(void **stat
     assert_int_equal(v.ends_at, CPH_ENDS_HERE);
 }
 
-/* ---- several streams, history
- * -------------------------------------------------------------------------- */
+/* ---- several streams, history ---------------------------------------------------------------- */
 
 static void the_worst_stream_counts(void **state)
 {
@@ -501,8 +495,7 @@ static void a_downgrade_or_a_missing_look_for_one_lowers(void **state)
     expect(ev, CPH_LEVEL_HOP, CPH_ATTACKER_II, CPH_REASON_DOWNGRADE_UNKNOWN);
 }
 
-/* ---- policy
- * ---------------------------------------------------------------------------------------------- */
+/* ---- policy ---------------------------------------------------------------------------------- */
 
 static void policy_may_refuse_authorities_and_ask_for_a_level(void **state)
 {
@@ -580,9 +573,7 @@ static void a_call_may_choose_its_policy_and_unset_is_the_strictest(void **state
     assert_err(cph_level_parse(cph_span_of("secure"), &l), CPH_E_MALFORMED);
 }
 
-/* ---- words
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- words ----------------------------------------------------------------------------------- */
 
 static void every_value_has_a_name_and_other_values_do_not_crash(void **state)
 {
