@@ -275,7 +275,6 @@ children=1
 tcp_children=1
 enable_tls=yes
 auto_aliases=no
-alias="{HOST}"
 listen=udp:{HOST}:{udp}
 listen=tls:{HOST}:{tls}
 {chr(10).join(f'loadmodule "{m}.so"' for m in modules)}

@@ -88,6 +88,7 @@ struct cph_sip_hop {
     bool incoming;                   /* the message came to us on it (else we sent on it) */
     bool sips;                       /* the request URI was sips: */
     unsigned vias; /* Via lines below the neighbour's own: hops we cannot see, 0 if none known */
+    unsigned vias_open; /* how many of those do not claim to have been TLS */
 };
 
 /* ---- TLS ---- */

@@ -103,9 +103,22 @@ static struct engine_sender *same_sender(struct cph_session *s, const struct eng
     return NULL;
 }
 
+/* What installing has brought. A second handshake that adds the RTCP component replaces nothing, so
+ * it is no re-key. */
+struct change {
+    bool any;      /* a key that was not there */
+    bool replaced; /* RTP had another one before */
+};
+
+static void note_change(struct change *ch, enum cph_keying_component c, bool had, bool same)
+{
+    ch->any |= !same;
+    ch->replaced |= c == CPH_KEYING_RTP && had && !same;
+}
+
 static cph_err install_send(struct cph_session *s, struct engine_branch *b, unsigned stream,
                             enum cph_keying_component c, enum cph_keying_streams streams,
-                            bool *rekeyed)
+                            struct change *change)
 {
     struct engine_line *l = &b->line[stream];
     struct engine_sender *old = l->send[c], *next;
@@ -113,7 +126,7 @@ static cph_err install_send(struct cph_session *s, struct engine_branch *b, unsi
     cph_err err;
 
     CPH_TRY(context(s, l, c, CPH_KEYING_SEND, &ctx));
-    *rekeyed |= !old || !cph_srtp_same_key(old->srtp, ctx);
+    note_change(change, c, old, old && cph_srtp_same_key(old->srtp, ctx));
     next = same_sender(s, b, stream, ctx);
     if (next) {
         next->refs++;
@@ -142,7 +155,7 @@ static cph_err install_send(struct cph_session *s, struct engine_branch *b, unsi
 
 static cph_err install_recv(struct cph_session *s, struct engine_branch *b, unsigned stream,
                             enum cph_keying_component c, const struct cph_keying_status *st,
-                            cph_time now, bool *rekeyed)
+                            cph_time now, struct change *change)
 {
     struct engine_line *l = &b->line[stream];
     struct cph_srtp *old = l->recv[c], *ctx, *alt = NULL;
@@ -151,7 +164,7 @@ static cph_err install_recv(struct cph_session *s, struct engine_branch *b, unsi
 
     CPH_TRY(context(s, l, c, CPH_KEYING_RECV, &ctx));
     same = old && cph_srtp_same_key(old, ctx);
-    *rekeyed |= !same;
+    note_change(change, c, old, same);
     err = keep || same ? cph_srtp_move(ctx, old) : CPH_OK;
     if (err == CPH_OK && old && st->dir[CPH_KEYING_RECV].roc_doubt && !same) {
         err = context(s, l, c, CPH_KEYING_RECV, &alt);
@@ -184,9 +197,9 @@ static cph_err watch_pair(struct engine_line *l, enum cph_keying_component c)
                : CPH_OK;
 }
 
-/* Install what is new. *changed: a key was. CPH_E_AGAIN: a component has no keys yet. */
+/* Install what is new. CPH_E_AGAIN: a component has no keys yet. */
 static cph_err install(struct cph_session *s, struct engine_branch *b, unsigned stream,
-                       const struct cph_keying_status *st, cph_time now, bool *changed)
+                       const struct cph_keying_status *st, cph_time now, struct change *change)
 {
     struct engine_line *l = &b->line[stream];
     cph_err waiting = CPH_OK;
@@ -197,8 +210,8 @@ static cph_err install(struct cph_session *s, struct engine_branch *b, unsigned 
 
             if (st->dir[d].generation == 0 || st->dir[d].generation == l->gen[c][d])
                 continue;
-            err = d == CPH_KEYING_SEND ? install_send(s, b, stream, c, st->dir[d].streams, changed)
-                                       : install_recv(s, b, stream, c, st, now, changed);
+            err = d == CPH_KEYING_SEND ? install_send(s, b, stream, c, st->dir[d].streams, change)
+                                       : install_recv(s, b, stream, c, st, now, change);
             if (err == CPH_E_AGAIN) {
                 waiting = err;
                 continue;
@@ -252,19 +265,20 @@ static void secure(struct cph_session *s, struct engine_branch *b, unsigned stre
 {
     struct engine_line *l = &b->line[stream];
     struct cph_keying_evidence ke;
-    bool changed = false, again = l->state == LINE_SECURE;
+    struct change change = { 0 };
+    bool again = l->state == LINE_SECURE;
     cph_err err;
 
     l->shared = l->agreed.rtcp_mux || st->method->where == CPH_KEYING_IN_SIGNALLING;
     if (st->keying.dir[0].generation != l->gen[0][0] ||
         st->keying.dir[1].generation != l->gen[0][1])
         engine_facts_close(s, b, stream); /* what went under the old keys stays told */
-    err = install(s, b, stream, &st->keying, now, &changed);
+    err = install(s, b, stream, &st->keying, now, &change);
     if (err != CPH_OK && err != CPH_E_AGAIN) {
         fail(s, b, stream, err, "the keys cannot be used");
         return;
     }
-    if (!changed)
+    if (!change.any)
         return;
     if (known_to_be_wrong(s, l)) {
         fail(s, b, stream, CPH_E_CERT,
@@ -272,7 +286,7 @@ static void secure(struct cph_session *s, struct engine_branch *b, unsigned stre
              "in between, or it has a new device (see: ciphony trust)");
         return;
     }
-    if (!l->send[0] || !l->recv[0])
+    if (!l->send[0] || !l->recv[0] || (again && !change.replaced))
         return;
     cph_nego_evidence(l->nego, &ke);
     l->state = LINE_SECURE;

@@ -115,6 +115,15 @@ const char *cph_hop_transport_name(enum cph_hop_transport t)
     return NAME_OF(name, t);
 }
 
+/* A claim (a Via line) names no version. */
+static const char *shown_transport(const struct cph_hop_facts *h)
+{
+    if (h->seen != CPH_HOP_SEEN_CLAIMED || h->transport == CPH_HOP_UDP ||
+        h->transport == CPH_HOP_TCP)
+        return cph_hop_transport_name(h->transport);
+    return h->transport >= CPH_HOP_TLS12 ? "tls" : "without tls";
+}
+
 const char *cph_verdict_reason_line(const struct cph_verdict *v, unsigned i,
                                     char out[CPH_VERDICT_LINE])
 {
@@ -137,8 +146,8 @@ const char *cph_verdict_reason_line(const struct cph_verdict *v, unsigned i,
         break;
     case CPH_ABOUT_HOP:
         (void)snprintf(out, CPH_VERDICT_LINE, "hop %u (%s%s%s): %s", r->index + 1,
-                       cph_hop_transport_name(v->hop[r->index].transport),
-                       v->hop[r->index].name[0] ? " " : "", v->hop[r->index].name, text);
+                       shown_transport(&v->hop[r->index]), v->hop[r->index].name[0] ? " " : "",
+                       v->hop[r->index].name, text);
         break;
     }
     return out;
@@ -164,8 +173,8 @@ const char *cph_verdict_hop_line(const struct cph_verdict *v, unsigned i,
     out[0] = '\0';
     if (i >= v->hops_n)
         return out;
-    (void)snprintf(out, CPH_VERDICT_LINE, "%s%s%s", cph_hop_transport_name(h->transport),
-                   h->name[0] ? " to " : "", h->name);
+    (void)snprintf(out, CPH_VERDICT_LINE, "%s%s%s", shown_transport(h), h->name[0] ? " to " : "",
+                   h->name);
     size_t n = 0;
     while (out[n])
         n++;

@@ -168,6 +168,7 @@ void sip_call_hop(struct sip_call *c, const struct cph_sip_hop *hop)
         if (h->proto == hop->proto && h->incoming == hop->incoming && h->check == hop->check &&
             strcmp(h->name, hop->name) == 0 && cph_addr_eq(&h->peer, &hop->peer)) {
             h->vias = hop->vias > h->vias ? hop->vias : h->vias;
+            h->vias_open = hop->vias_open > h->vias_open ? hop->vias_open : h->vias_open;
             h->sips |= hop->sips;
             return;
         }

@@ -113,20 +113,32 @@ static void hop_facts(const struct phone_call *c, const struct cph_sip_hop *hop,
     }
 }
 
+/* One for all hops behind: they are as good as the worst of them, and nobody shows us more. */
+static void claimed_facts(const struct cph_sip_hop *hop, struct cph_hop_facts *out)
+{
+    *out = (struct cph_hop_facts){
+        .transport = hop->vias_open ? CPH_HOP_UNKNOWN : CPH_HOP_TLS12,
+        .auth = CPH_HOP_AUTH_UNKNOWN,
+        .whose = CPH_HOP_WHOSE_UNKNOWN,
+        .seen = CPH_HOP_SEEN_CLAIMED,
+    };
+}
+
 void phone_path(struct phone_call *c)
 {
-    struct cph_hop_facts facts[CPH_SIP_HOPS_MAX] = { 0 };
+    struct cph_hop_facts facts[2 * CPH_SIP_HOPS_MAX] = { 0 };
     struct cph_sip_call_info info;
     enum cph_peer_proof proof;
-    unsigned told = 0;
+    unsigned n = 0;
 
     if (cph_sip_call_info_get(c->phone->ua, c->sip, &info) != CPH_OK)
         return;
     for (unsigned i = 0; i < info.n_hops; i++) {
-        hop_facts(c, &info.hop[i], &facts[i]);
-        told += 1 + info.hop[i].vias;
+        hop_facts(c, &info.hop[i], &facts[n++]);
+        if (info.hop[i].vias > 0)
+            claimed_facts(&info.hop[i], &facts[n++]);
     }
-    cph_session_path(c->session, facts, info.n_hops, told);
+    cph_session_path(c->session, facts, n, n);
     proof = cph_manager_proof(c->phone->manager, info.call_id, NULL);
     cph_session_proof(c->session, proof);
 }

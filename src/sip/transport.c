@@ -446,6 +446,16 @@ static void receive_parsed(struct cph_sip_ua *ua, struct sip_in *in)
     free(retry);
 }
 
+/* What the neighbour says of the way the message took before. */
+static void hops_behind(const struct cph_sip_msg *msg, struct cph_sip_hop *hop)
+{
+    for (size_t i = 1; i < msg->n_via; i++) {
+        hop->vias++;
+        hop->vias_open += !cph_span_iis(msg->via[i].transport, "TLS") &&
+                          !cph_span_iis(msg->via[i].transport, "WSS");
+    }
+}
+
 void sip_receive(struct cph_sip_ua *ua, const struct sip_path *path, struct cph_span bytes,
                  enum cph_sip_transport_kind kind)
 {
@@ -480,7 +490,7 @@ void sip_receive(struct cph_sip_ua *ua, const struct sip_path *path, struct cph_
     } else {
         ua->count.received++;
         sip_hop_of(ua, path, true, &in->hop);
-        in->hop.vias = in->msg.n_via ? (unsigned)in->msg.n_via - 1 : 0;
+        hops_behind(&in->msg, &in->hop);
         in->hop.sips = in->msg.is_request && in->msg.uri.scheme == CPH_SIP_SCHEME_SIPS;
         receive_parsed(ua, in);
     }

@@ -59,6 +59,8 @@ static void a_call_is_keyed_by_a_handshake_with_and_without_rtcp_mux(void **stat
         assert_ok(cph_session_take(t.b.s, &got));
         assert_int_equal(got.component, CPH_KEYING_RTCP);
         assert_true(cph_session_counts(t.a.s).keying_out > 0);
+        assert_false(reason(&t.a, CPH_REASON_REKEYED)); /* not by the handshake for RTCP either */
+        assert_false(reason(&t.b, CPH_REASON_REKEYED));
         pair_close(&t);
     }
 }

@@ -641,7 +641,10 @@ static void the_printed_verdict_says_it_in_words(void **state)
     assert_true(says(&v, CPH_REASON_HOP_CLAIMED));
     for (unsigned i = 0; i < v.reasons_n; i++)
         if (v.reason[i].about == CPH_ABOUT_HOP)
-            assert_non_null(strstr(cph_verdict_reason_line(&v, i, line), "hop 1 (tls 1.2 far"));
+            assert_non_null(strstr(cph_verdict_reason_line(&v, i, line), "hop 1 (tls far"));
+    ev.hop[0].transport = CPH_HOP_UNKNOWN; /* what is claimed is shown as far as it goes */
+    cph_verdict_of(&ev, NULL, &v);
+    assert_non_null(strstr(cph_verdict_hop_line(&v, 0, line), "without tls"));
 }
 
 static void a_name_from_the_wire_is_cut_and_cannot_move_the_cursor(void **state)

@@ -152,6 +152,47 @@ static void a_hangup_before_the_ack_waits_for_it(void **state)
     finish();
 }
 
+/* ---- what is known of the way behind the neighbour ---- */
+
+static struct cph_sip_hop came_with_vias(const char *vias)
+{
+    struct cph_sip_call_info info;
+    uint32_t id;
+
+    begin();
+    w_say(&w, 1, 0,
+          "INVITE sip:alice@10.0.0.1 SIP/2.0\n"
+          "Via: SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bKv1;rport\n%s"
+          "Max-Forwards: 70\nFrom: <sip:bob@10.0.0.9>;tag=f\nTo: <sip:alice@10.0.0.1>\n"
+          "Call-ID: c1\nCSeq: 1 INVITE\n" CONTACT "Content-Type: application/sdp\n"
+          "Content-Length: *\n\noffer",
+          vias);
+    w_run(&w, CPH_MS(20));
+    id = w_want(&w, 0, CPH_SIP_EV_INCOMING)->e.call;
+    assert_ok(cph_sip_call_info_get(w.node[0].ua, id, &info));
+    assert_int_equal(info.n_hops, 1);
+    assert_ok(cph_sip_call_hangup(w.node[0].ua, id, NULL, w.now));
+    finish();
+    return info.hop[0];
+}
+
+static void hops_behind_the_neighbour_are_counted_with_what_they_claim(void **state)
+{
+    struct cph_sip_hop hop;
+
+    (void)state;
+    hop = came_with_vias("");
+    assert_int_equal(hop.vias, 0);
+    assert_int_equal(hop.vias_open, 0);
+    hop = came_with_vias("Via: SIP/2.0/TLS 10.0.0.8;branch=z9hG4bKv2\n");
+    assert_int_equal(hop.vias, 1);
+    assert_int_equal(hop.vias_open, 0);
+    hop = came_with_vias("Via: SIP/2.0/TLS 10.0.0.8;branch=z9hG4bKv2, SIP/2.0/TCP 10.0.0.7\n"
+                         "Via: SIP/2.0/TLS-SCTP 10.0.0.6\nVia: SIP/2.0/wss 10.0.0.5\n");
+    assert_int_equal(hop.vias, 4);
+    assert_int_equal(hop.vias_open, 2);
+}
+
 static void a_late_offer_is_answered_in_the_ack(void **state)
 {
     uint32_t id;
@@ -718,6 +759,7 @@ int main(void)
         cmocka_unit_test(the_2xx_is_repeated_until_the_ack),
         cmocka_unit_test(without_an_ack_the_call_is_ended),
         cmocka_unit_test(a_hangup_before_the_ack_waits_for_it),
+        cmocka_unit_test(hops_behind_the_neighbour_are_counted_with_what_they_claim),
         cmocka_unit_test(a_late_offer_is_answered_in_the_ack),
         cmocka_unit_test(a_refusal_is_repeated_until_the_ack),
         cmocka_unit_test(cancel_ends_a_ringing_call),
