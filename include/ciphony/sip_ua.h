@@ -127,6 +127,11 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_call_place(struct cph_sip_ua *ua,
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_set_cookie(struct cph_sip_ua *ua, uint32_t call,
                                                        void *cookie);
 
+/** Whose credentials the hook uses for our requests inside an INCOMING call
+ * (cph_sip_place.account). */
+CPH_API CPH_MUST_CHECK cph_err cph_sip_call_set_account(struct cph_sip_ua *ua, uint32_t call,
+                                                        const void *account);
+
 /** Answer an INCOMING call with 101 to 199. reliable: by 100rel (CPH_E_UNSUPPORTED if the peer
  * cannot, CPH_E_STATE while an earlier one waits for its PRACK). */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_progress(struct cph_sip_ua *ua, uint32_t call,

@@ -319,6 +319,16 @@ cph_err cph_sip_call_set_cookie(struct cph_sip_ua *ua, uint32_t call, void *cook
     return CPH_OK;
 }
 
+cph_err cph_sip_call_set_account(struct cph_sip_ua *ua, uint32_t call, const void *account)
+{
+    struct sip_call *c = sip_call_get(ua, call);
+
+    if (!c)
+        return CPH_E_NOTFOUND;
+    c->account = account;
+    return CPH_OK;
+}
+
 cph_err cph_sip_call_info_get(const struct cph_sip_ua *ua, uint32_t call,
                               struct cph_sip_call_info *out)
 {

@@ -753,6 +753,30 @@ static void hang_up_with_a_challenge_still_ends_at_the_peer(void **state)
     finish();
 }
 
+static void a_called_party_answers_challenges_with_the_account_it_names(void **state)
+{
+    const char *ok, *bye;
+    uint32_t id;
+
+    (void)state;
+    begin_with(hooked);
+    id = invited("", "offer");
+    assert_ok(cph_sip_call_set_account(w.node[0].ua, id, &watch));
+    assert_err(cph_sip_call_set_account(w.node[0].ua, id + 1, &watch), CPH_E_NOTFOUND);
+    assert_ok(accept_call(id, "answer"));
+    ok = hear("SIP/2.0 200");
+    ask("ACK", 1, tag_of(ok), 0, "", "");
+    assert_ok(cph_sip_call_hangup(w.node[0].ua, id, NULL, w.now));
+    w_run(&w, CPH_MS(20));
+    bye = hear("BYE");
+    w_answer(&w, 1, 0, bye, "401 Unauthorized", "f", "", NULL); /* the hook checks the account */
+    w_run(&w, CPH_MS(20));
+    bye = hear("BYE");
+    assert_string_equal(w_header(bye, "Authorization"), "Digest who");
+    w_answer(&w, 1, 0, bye, "200 OK", "f", "", NULL);
+    finish();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -782,6 +806,7 @@ int main(void)
         cmocka_unit_test(the_hook_sends_the_request_again_with_its_headers),
         cmocka_unit_test(the_hook_can_keep_a_message_from_leaving),
         cmocka_unit_test(hang_up_with_a_challenge_still_ends_at_the_peer),
+        cmocka_unit_test(a_called_party_answers_challenges_with_the_account_it_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
