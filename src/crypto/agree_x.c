@@ -1,0 +1,49 @@
+/* X25519 and X448. RFC 7748 */
+#include "agree_int.h"
+
+#include "crypto_int.h"
+
+static cph_err x_draw(const struct agree_row *r, const struct cph_env *env, size_t exponent_n,
+                      struct cph_secret *k)
+{
+    (void)exponent_n;
+    k->n = r->secret_n;
+    return cph_random(env, k->b, k->n);
+}
+
+static cph_err x_public(const struct agree_row *r, const struct cph_secret *k, uint8_t *out)
+{
+    EVP_PKEY *own = EVP_PKEY_new_raw_private_key(r->nid, NULL, k->b, k->n);
+    size_t n = r->public_n;
+    cph_err err = CPH_OK;
+
+    if (!own || !EVP_PKEY_get_raw_public_key(own, out, &n) || n != r->public_n)
+        err = crypto_refused();
+    EVP_PKEY_free(own);
+    return err;
+}
+
+static cph_err x_derive(const struct agree_row *r, const struct cph_secret *k, const uint8_t *peer,
+                        uint8_t *secret)
+{
+    EVP_PKEY *own = EVP_PKEY_new_raw_private_key(r->nid, NULL, k->b, k->n);
+    EVP_PKEY *theirs = EVP_PKEY_new_raw_public_key(r->nid, NULL, peer, r->public_n);
+    EVP_PKEY_CTX *ctx = own ? EVP_PKEY_CTX_new(own, NULL) : NULL;
+    size_t n = r->secret_n;
+    cph_err err = CPH_OK;
+
+    if (!theirs || !ctx || EVP_PKEY_derive_init(ctx) <= 0 ||
+        EVP_PKEY_derive_set_peer(ctx, theirs) <= 0) {
+        err = crypto_refused();
+    } else if (EVP_PKEY_derive(ctx, secret, &n) <= 0 || n != r->secret_n) {
+        /* RFC 7748 6.1, 6.2: a secret of zeros comes of a point of small order and is refused */
+        (void)crypto_refused();
+        err = CPH_E_MALFORMED;
+    }
+    EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY_free(theirs);
+    EVP_PKEY_free(own);
+    return err;
+}
+
+const struct agree_family agree_x = { x_draw, x_public, x_derive };
