@@ -84,7 +84,7 @@ void sip_log(struct cph_sip_ua *ua, enum cph_log_level level, const char *fmt, .
 cph_err sip_timer_set(struct cph_sip_ua *ua, struct cph_timer *t, enum sip_timer_kind kind,
                       void *owner, cph_time in_us)
 {
-    t->kind = kind;
+    t->kind = (int)kind;
     t->owner = owner;
     return cph_timers_set(&ua->timers, t, ua->now + in_us);
 }
