@@ -99,7 +99,14 @@ void sip_wr_contact(struct cph_sip_ua *ua, struct cph_wr *wr, struct cph_span us
                     enum cph_sip_proto proto, enum cph_family family, bool sips)
 {
     char host[CPH_SIP_NAME_MAX + 16];
+    unsigned at = 0;
+    const struct cph_sip_listener *l = listener_for(ua, proto, family, &at);
 
+    /* A large request leaves by TCP also where nobody listens for TCP: the peer's requests must
+     * come to where we do. But no message that went under TLS invites the next one to come without.
+     */
+    if (proto == CPH_SIP_TCP && l)
+        proto = l->proto;
     cph_wr_fmt(wr, "<%s:", sips ? "sips" : "sip");
     if (user.n) {
         cph_wr_span(wr, user);

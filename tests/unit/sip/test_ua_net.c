@@ -380,6 +380,38 @@ static void the_table_of_connections_is_bounded(void **state)
     finish();
 }
 
+static void a_large_request_invites_the_peer_only_to_where_we_listen(void **state)
+{
+    static const struct {
+        const char *listen, *contact;
+    } at[] = { { "udp", "Contact: <sip:a@10.0.0.1:5060>" },
+               { "udp,tcp", "Contact: <sip:a@10.0.0.1:5060;transport=tcp>" } };
+    static char big[1400];
+    struct cph_sip_place p = { .to = "sip:b@10.0.0.9", .from = "sip:a@10.0.0.1" };
+    struct cph_sip_action a;
+    const char *invite;
+    uint32_t id, flow;
+    bool closed;
+
+    (void)state;
+    memset(big, 'x', sizeof big - 1);
+    p.body = cph_span_of(big);
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        begin_full(at[i].listen, NULL);
+        assert_ok(cph_sip_call_place(w.node[0].ua, &p, w.now, &id));
+        assert_ok(cph_sip_ua_pull(w.node[0].ua, &a));
+        assert_int_equal(a.what, CPH_SIP_DO_OPEN);
+        flow = a.flow;
+        cph_sip_ua_opened(w.node[0].ua, flow, NULL, w.now);
+        invite = written(flow, &closed);
+        assert_non_null(strstr(invite, "Via: SIP/2.0/TCP 10.0.0.1:5060"));
+        if (!strstr(invite, at[i].contact))
+            fail_msg("no %s in %s", at[i].contact, invite);
+        assert_ok(cph_sip_call_hangup(w.node[0].ua, id, NULL, w.now));
+        finish();
+    }
+}
+
 static void a_silent_connection_of_ours_is_found_dead_by_pings(void **state)
 {
     struct cph_sip_place p = { .to = "sip:10.0.0.9;transport=tcp", .from = "sip:a@10.0.0.1" };
@@ -567,6 +599,7 @@ int main(void)
         cmocka_unit_test(an_unreachable_address_is_left_at_once),
         cmocka_unit_test(weights_decide_how_often_a_server_is_first),
         cmocka_unit_test(a_large_request_goes_by_tcp_and_by_udp_if_that_fails),
+        cmocka_unit_test(a_large_request_invites_the_peer_only_to_where_we_listen),
         cmocka_unit_test(messages_are_cut_out_of_a_stream_byte_by_byte),
         cmocka_unit_test(a_stream_that_cannot_be_framed_is_closed),
         cmocka_unit_test(a_connection_that_says_nothing_is_closed),
