@@ -177,6 +177,7 @@ struct cph_sip_call_info {
     struct cph_sip_hop
         hop[CPH_SIP_HOPS_MAX]; /* distinct neighbours its messages went to and came from */
     unsigned n_hops;
+    bool hops_lost; /* there were more than fit: what is told is not all */
     struct cph_span call_id, local_uri, remote_uri, remote_target; /* live as long as the call */
 };
 

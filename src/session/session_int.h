@@ -47,6 +47,7 @@ struct manager_call {
     cph_time used;        /* when a message of it passed last */
     uint64_t from_tag;    /* keyed hash of the caller's tag, 0 none yet */
     uint64_t good;        /* keyed hash of the last message that was proven: its repeats pass */
+    cph_time good_until;  /* ... while they can be repeats */
     uint64_t good_values; /* of its Authorization values: an ACK has to repeat them */
     bool outgoing;        /* we began the call */
     uint64_t good_method; /* of the same message */

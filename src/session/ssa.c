@@ -150,13 +150,14 @@ static cph_err authenticate(struct cph_manager *m, struct manager_call *c,
      * absorb it. */
     uint64_t hash = msg->raw.n ? manager_hash(m, msg->raw) : 0;
 
-    if (hash && c->good == hash) {
+    if (hash && c->good == hash && now < c->good_until) {
         *p = (struct cph_sma_proof){ .worth = c->proof };
         return CPH_OK;
     }
     CPH_TRY(verify(m, c, msg, now, p));
     CPH_TRY(accept_proof(c, p));
     c->good = hash;
+    c->good_until = now + m->cfg.wait;
     c->good_values = values_hash(m, msg);
     c->good_cseq = msg->cseq;
     c->good_method = manager_hash(m, msg->method);
@@ -400,7 +401,7 @@ static void receive_invite(struct cph_manager *m, struct manager_call *c,
     pass(m, out);
 }
 
-static void receive_ack(struct cph_manager *m, const struct manager_call *c,
+static void receive_ack(struct cph_manager *m, struct manager_call *c,
                         const struct cph_ssa_msg *msg, const struct cph_sst_capability *cap,
                         struct cph_ssa_out *out)
 {
@@ -415,6 +416,9 @@ static void receive_ack(struct cph_manager *m, const struct manager_call *c,
         drop(m, out, "an answer in an ACK without the proof of its INVITE");
         return;
     }
+    /* The proof is the INVITE's, over the INVITE's body: this one may be anybody's. */
+    if (c && msg->body.n > 0 && c->proof > CPH_PROOF_UNCOVERED)
+        c->proof = CPH_PROOF_UNCOVERED;
     pass(m, out);
 }
 
@@ -507,6 +511,22 @@ static void receive_error(struct cph_manager *m, struct manager_call *c,
     pass(m, out);
 }
 
+/* What a success to our offer is worth for the call. Without a body the keys came before it, in a
+ * provisional response that nobody proved. */
+static void take_answer_proof(struct manager_call *c, const struct cph_ssa_msg *msg,
+                              enum cph_peer_proof best)
+{
+    if (best == CPH_PROOF_COVERED && msg->body.n == 0)
+        best = CPH_PROOF_UNCOVERED;
+    if (c->outgoing && is_method(msg, "INVITE") && (!c->proven || best < c->proof)) {
+        c->proof = best;
+        c->proven = true;
+    } else if ((is_method(msg, "INVITE") || is_method(msg, "UPDATE")) && msg->body.n > 0 &&
+               (best < c->proof || c->proof == CPH_PROOF_UNKNOWN)) {
+        c->proof = best; /* the peer's call, or one forgotten: its new keys are as good as this */
+    }
+}
+
 static void receive_success(struct cph_manager *m, struct manager_call *c,
                             const struct cph_ssa_msg *msg, struct cph_ssa_out *out)
 {
@@ -532,10 +552,7 @@ static void receive_success(struct cph_manager *m, struct manager_call *c,
             best = worth;
     }
     c->answers = 0;
-    if (c->outgoing && is_method(msg, "INVITE") && (!c->proven || best < c->proof)) {
-        c->proof = best;
-        c->proven = true;
-    }
+    take_answer_proof(c, msg, best);
     pass(m, out);
 }
 

@@ -148,7 +148,9 @@ void cph_attach_hop_facts(const struct cph_sip_hop *hop, struct cph_span peer_ur
         out->auth = CPH_HOP_AUTH_AUTHORITY;
     else if (hop->proto == CPH_SIP_TLS && hop->check == CPH_SIP_PEER_PINNED)
         out->auth = CPH_HOP_AUTH_PINNED;
-    if (out->auth != CPH_HOP_AUTH_NONE && same_host(peer_uri, hop->name))
+    /* A pin is one device of the host it is kept for, not the domain: whoever is pinned there could
+     * else speak for everybody of it. */
+    if (out->auth == CPH_HOP_AUTH_AUTHORITY && same_host(peer_uri, hop->name))
         out->whose = CPH_HOP_WHOSE_DOMAIN;
     cph_fact_text(out->name,
                   cph_span_of(hop->name[0] ? hop->name : cph_addr_text(&hop->peer, addr)));

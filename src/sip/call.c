@@ -160,21 +160,37 @@ struct sip_event *sip_call_emit(struct sip_call *c, enum cph_sip_event_kind kind
     return ev;
 }
 
+/* The same for whoever judges: a connection made anew from another port is the hop it was. */
+static bool same_hop(const struct cph_sip_hop *a, const struct cph_sip_hop *b)
+{
+    return a->proto == b->proto && a->incoming == b->incoming && a->check == b->check &&
+           a->tls13 == b->tls13 && strcmp(a->name, b->name) == 0 &&
+           memcmp(a->cert_sha256, b->cert_sha256, sizeof a->cert_sha256) == 0 &&
+           cph_addr_ip_eq(&a->peer, &b->peer);
+}
+
 void sip_call_hop(struct sip_call *c, const struct cph_sip_hop *hop)
 {
     for (unsigned i = 0; i < c->n_hops; i++) {
         struct cph_sip_hop *h = &c->hop[i];
 
-        if (h->proto == hop->proto && h->incoming == hop->incoming && h->check == hop->check &&
-            strcmp(h->name, hop->name) == 0 && cph_addr_eq(&h->peer, &hop->peer)) {
+        if (same_hop(h, hop)) {
             h->vias = hop->vias > h->vias ? hop->vias : h->vias;
             h->vias_open = hop->vias_open > h->vias_open ? hop->vias_open : h->vias_open;
             h->sips |= hop->sips;
+            h->proxied |= hop->proxied;
             return;
         }
     }
     if (c->n_hops < CPH_SIP_HOPS_MAX)
         c->hop[c->n_hops++] = *hop;
+    else
+        c->hops_lost = true;
+}
+
+void sip_call_went(struct sip_req *q)
+{
+    sip_call_hop_out(q->owner, q);
 }
 
 /* The neighbour a request of ours went to. */
@@ -349,6 +365,7 @@ cph_err cph_sip_call_info_get(const struct cph_sip_ua *ua, uint32_t call,
     out->we_refresh = c->we_refresh;
     memcpy(out->hop, c->hop, sizeof out->hop);
     out->n_hops = c->n_hops;
+    out->hops_lost = c->hops_lost;
     out->call_id = cph_span_of(c->call_id);
     out->local_uri = cph_span_of(c->own_uri);
     out->remote_uri = cph_span_of(c->peer_uri);

@@ -386,6 +386,7 @@ cph_err sip_call_send_offer(struct sip_call *c, struct sip_dlg *d, bool update, 
     }
     q->owner = c;
     q->done = on_offer;
+    q->went = sip_call_went;
     CPH_TRY(sip_req_send(q));
     c->offer_req = q;
     c->offer_done = false;

@@ -73,6 +73,7 @@ static cph_err fill_invite(struct sip_call *c, struct sip_req *q, const char *ur
     q->account = c->account;
     q->owner = c;
     q->done = on_invite;
+    q->went = sip_call_went;
     return CPH_OK;
 }
 
@@ -330,6 +331,7 @@ static cph_err send_prack(struct sip_call *c, struct sip_dlg *d, const char *typ
     }
     q->owner = c;
     q->done = on_prack;
+    q->went = sip_call_went;
     return sip_req_send(q);
 }
 

@@ -175,9 +175,11 @@ static cph_err place(struct phone_call *c, const char *to, cph_time now)
     struct cph_phone *p = c->phone;
     char from[CPH_PHONE_URI];
     SDP_SCOPED sdp;
-    struct cph_sip_place how = { .to = to, .from = from, .account = c->account, .cookie = c };
+    struct cph_sip_place how = { .to = to, .from = from, .cookie = c };
     struct cph_addr near = near_of(p, cph_span_of(c->account->has_route ? c->account->route : to));
 
+    if (phone_at_server(c->account, cph_span_of(to)))
+        how.account = c->account;
     our_address(p, c->account, from);
     if (c->account->has_route)
         how.route[0] = c->account->route;
@@ -251,18 +253,6 @@ static void on_answered(struct phone_call *c, const struct cph_sip_event *ev, cp
  * --------------------------------------------------------------------------------------------------
  */
 
-static struct phone_account *account_called(struct cph_phone *p, struct cph_span uri)
-{
-    struct cph_sip_uri called, ours;
-
-    for (unsigned i = 0; i < p->n_accounts && cph_sip_uri_parse(uri, &called) == CPH_OK; i++)
-        if (p->account[i].has_aor &&
-            cph_sip_uri_parse(cph_span_of(p->account[i].aor), &ours) == CPH_OK &&
-            cph_span_eq(called.user, ours.user))
-            return &p->account[i];
-    return &p->account[0];
-}
-
 /* Our answer (or, to an INVITE without one, our offer) is made at once, so that an offer we must
  * refuse never rings. */
 static cph_err prepare(struct phone_call *c, struct cph_span offer, cph_time now)
@@ -288,7 +278,7 @@ static cph_err prepare(struct phone_call *c, struct cph_span offer, cph_time now
 
 static void on_incoming(struct cph_phone *p, const struct cph_sip_event *ev, cph_time now)
 {
-    struct phone_account *a = account_called(p, ev->request_uri);
+    struct phone_account *a = phone_account_called(p, ev->request_uri);
     struct cph_sip_call_info info;
     struct cph_addr near = p->listener[0].addr;
     struct phone_call *c;

@@ -123,6 +123,10 @@ unsigned phone_codecs(const char *const *names, struct cph_sdp_codec out[PHONE_C
 
 /* phone_trust.c */
 void phone_trust_init(struct cph_phone *p);
+/** Whose call it is, by the user in the address called; the first account's in doubt. */
+struct phone_account *phone_account_called(struct cph_phone *p, struct cph_span uri);
+bool phone_has_server(const struct phone_account *a);
+bool phone_at_server(const struct phone_account *a, struct cph_span to);
 /** What the call's signalling path was, into the session's evidence. */
 void phone_path(struct phone_call *c);
 cph_session_voucher_fn phone_voucher;

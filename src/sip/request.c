@@ -355,6 +355,11 @@ static bool failover(struct sip_req *q, cph_err why)
         return false;
     q->why = why;
     q->ua->count.transport_failed++;
+    /* In clear its body was there for all on the way to read. TLS that is gone gave it to nobody
+     * but the one whose certificate was good. */
+    if (q->went && q->owner &&
+        (q->path.proto != CPH_SIP_TLS || (why == CPH_E_TIMEOUT && sip_path_alive(q->ua, &q->path))))
+        q->went(q);
     leave_tx(q);
     err = advance(q);
     if (!err)

@@ -498,6 +498,7 @@ void sip_receive(struct cph_sip_ua *ua, const struct sip_path *path, struct cph_
         ua->count.received++;
         sip_hop_of(ua, path, true, &in->hop);
         hops_behind(&in->msg, &in->hop);
+        in->hop.proxied = cph_sip_find(&in->msg, CPH_SIP_H_RECORD_ROUTE) != NULL;
         in->hop.sips = in->msg.is_request && in->msg.uri.scheme == CPH_SIP_SCHEME_SIPS;
         receive_parsed(ua, in);
     }

@@ -291,7 +291,10 @@ struct sip_req {
     size_t ack_n;
     struct cph_timer linger; /* ACK: how long it is kept */
     void *owner;             /* NULL: nobody cares */
-    unsigned sub;            /* the owner's note */
+    /* It went to q->path in vain, and the next address is tried: what it said was said there. May
+     * be NULL; not called without an owner. */
+    void (*went)(struct sip_req *q);
+    unsigned sub; /* the owner's note */
     /* in: a response (INVITE: 100 and each 2xx too). in NULL: it failed with why, and q goes; with
      * why CPH_OK it ended quietly after its response, and q goes. */
     void (*done)(struct sip_req *q, struct sip_in *in, cph_err why);
@@ -436,6 +439,7 @@ struct sip_call {
     struct cph_timer refresh, expire;
     struct cph_sip_hop hop[CPH_SIP_HOPS_MAX];
     unsigned n_hops;
+    bool hops_lost;
     char *peer_uri, *own_uri;
 };
 
@@ -529,6 +533,7 @@ cph_err sip_call_new(struct cph_sip_ua *ua, struct sip_call **out);
 struct sip_event *sip_call_emit(struct sip_call *call, enum cph_sip_event_kind kind,
                                 struct sip_in *in, const struct sip_dlg *d);
 bool sip_call_uses_flow(const struct cph_sip_ua *ua, uint32_t flow);
+void sip_call_went(struct sip_req *q); /* for q->went of a call's request */
 void sip_call_hop(struct sip_call *call, const struct cph_sip_hop *hop);
 void sip_call_bye(struct sip_call *call, struct sip_dlg *d, const char *reason);
 void sip_call_up(struct sip_call *call);
