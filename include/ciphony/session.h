@@ -177,6 +177,19 @@ struct cph_session_event {
 CPH_API CPH_MUST_CHECK cph_err cph_session_event(struct cph_session *s,
                                                  struct cph_session_event *out);
 
+/* How a stream stands on the branch in use. */
+enum cph_session_line {
+    CPH_SESSION_LINE_NONE,   /* nothing agreed, refused or removed */
+    CPH_SESSION_LINE_WAITS,  /* keys are on their way */
+    CPH_SESSION_LINE_KEYED,  /* keys in both directions */
+    CPH_SESSION_LINE_CLEAR,  /* policy lets it go without */
+    CPH_SESSION_LINE_FAILED, /* it must not go on; *why says why */
+};
+
+/** why may be NULL; it is set to static words, or NULL. */
+CPH_API enum cph_session_line cph_session_line(const struct cph_session *s, unsigned stream,
+                                               const char **why);
+
 /* Counted over all streams. */
 struct cph_session_counts {
     uint64_t in, out; /* plain RTP packets given up and protected */

@@ -271,6 +271,24 @@ cph_err cph_session_agreed(const struct cph_session *s, unsigned stream, struct 
     return CPH_OK;
 }
 
+enum cph_session_line cph_session_line(const struct cph_session *s, unsigned stream,
+                                       const char **why)
+{
+    static const enum cph_session_line as[] = {
+        [LINE_NONE] = CPH_SESSION_LINE_NONE,     [LINE_KEYING] = CPH_SESSION_LINE_WAITS,
+        [LINE_SECURE] = CPH_SESSION_LINE_KEYED,  [LINE_PLAIN] = CPH_SESSION_LINE_CLEAR,
+        [LINE_FAILED] = CPH_SESSION_LINE_FAILED,
+    };
+    const struct engine_branch *b = engine_branch(s);
+    struct cph_nego_status st = { 0 };
+
+    if (b && stream < s->n && b->line[stream].nego)
+        cph_nego_status(b->line[stream].nego, &st);
+    if (why)
+        *why = st.why;
+    return b && stream < s->n ? as[b->line[stream].state] : CPH_SESSION_LINE_NONE;
+}
+
 const struct cph_ssm *cph_session_ssm(struct cph_session *s)
 {
     return &s->ssm;

@@ -12,17 +12,66 @@ static const char room[] = "phone";
 /* ---- events for the host
  * -------------------------------------------------------------------------------- */
 
+static struct cph_phone_event *event_at(struct cph_phone *p, unsigned i)
+{
+    return &p->event[(p->event_first + i) % PHONE_EVENTS];
+}
+
+/* How little it matters that an event is lost. Ends are never: the host would wait for ever. */
+static unsigned loss(enum cph_phone_event_kind kind)
+{
+    switch (kind) {
+    case CPH_PHONE_NOTICE:
+    case CPH_PHONE_DIGIT:
+        return 3;
+    case CPH_PHONE_RINGING:
+    case CPH_PHONE_EARLY:
+    case CPH_PHONE_CHANGED:
+    case CPH_PHONE_SOURCE_OVER:
+    case CPH_PHONE_REGISTERED:
+        return 2;
+    case CPH_PHONE_INCOMING:
+    case CPH_PHONE_ANSWERED:
+    case CPH_PHONE_SECURED:
+    case CPH_PHONE_PLAIN:
+    case CPH_PHONE_REGISTER_FAILED:
+    case CPH_PHONE_UNREGISTERED:
+        return 1;
+    case CPH_PHONE_ENDED:
+        break;
+    }
+    return 0;
+}
+
+/* Nobody listens: the oldest of those of least use goes. */
+static void make_room(struct cph_phone *p)
+{
+    unsigned worst = 0;
+
+    for (unsigned i = 1; i < p->event_n; i++)
+        if (loss(event_at(p, i)->kind) > loss(event_at(p, worst)->kind))
+            worst = i;
+    if (loss(event_at(p, worst)->kind) == 0)
+        return;
+    for (unsigned i = worst; i + 1 < p->event_n; i++)
+        *event_at(p, i) = *event_at(p, i + 1);
+    p->event_n--;
+}
+
 /* The caller may fill in more; a scratch event is given when there is no room. */
 struct cph_phone_event *phone_tell_more(struct cph_phone *p, enum cph_phone_event_kind kind,
                                         uint32_t call)
 {
     struct cph_phone_event *ev;
 
-    if (p->event_n == PHONE_EVENTS) { /* nobody listens: the oldest is of least use */
-        p->event_first = (p->event_first + 1) % PHONE_EVENTS;
-        p->event_n--;
+    if (p->event_n == PHONE_EVENTS)
+        make_room(p);
+    if (p->event_n ==
+        PHONE_EVENTS) { /* 256 ends that nobody takes; cannot be, see phone_call_new() */
+        p->scratch = (struct cph_phone_event){ .kind = kind, .call = call };
+        return &p->scratch;
     }
-    ev = &p->event[(p->event_first + p->event_n++) % PHONE_EVENTS];
+    ev = event_at(p, p->event_n++);
     *ev = (struct cph_phone_event){ .kind = kind, .call = call };
     return ev;
 }
@@ -104,8 +153,11 @@ cph_err phone_call_new(struct cph_phone *p, struct phone_account *a, struct cph_
 {
     struct phone_call *c;
 
-    if (p->n_calls >= p->max_calls)
+    /* Those that ended count until the host has heard of it, so that every end has its place. */
+    if (p->n_calls >= p->max_calls || p->n_calls >= PHONE_EVENTS)
         return CPH_E_LIMIT;
+    if (peer.n >= sizeof c->peer)
+        return CPH_E_MALFORMED; /* half an address is another one */
     c = calloc(1, sizeof *c);
     if (!c)
         return CPH_E_NOMEM;
@@ -116,7 +168,7 @@ cph_err phone_call_new(struct cph_phone *p, struct phone_account *a, struct cph_
     c->outgoing = outgoing;
     c->state = outgoing ? CPH_PHONE_ST_CALLING : CPH_PHONE_ST_INCOMING;
     c->retry_at = CPH_TIME_NEVER;
-    if (cph_span_cstr(cph_span_head(peer, sizeof c->peer - 1), c->peer, sizeof c->peer) != CPH_OK) {
+    if (cph_span_cstr(peer, c->peer, sizeof c->peer) != CPH_OK) {
         free(c);
         return CPH_E_MALFORMED;
     }

@@ -78,24 +78,45 @@ void phone_fail(struct phone_call *c, cph_err err, const char *why, cph_time now
 /* ---- the session speaks
  * ---------------------------------------------------------------------------------------- */
 
+/* What holds for the branch in use, whatever was said of others. */
+static void look(struct phone_call *c)
+{
+    enum cph_session_line line = cph_session_line(c->session, 0, NULL);
+
+    c->keyed = line == CPH_SESSION_LINE_KEYED;
+    c->plain = line == CPH_SESSION_LINE_CLEAR;
+}
+
+/* While several phones ring, what one of them cannot do is no reason to give up the others: if it
+ * is the one that answers, its answer is judged again. */
+static bool only_rings(const struct phone_call *c, uint32_t branch)
+{
+    return c->outgoing && !c->answered && branch != c->branch;
+}
+
 void phone_session_events(struct phone_call *c, cph_time now)
 {
     struct cph_session_event ev;
 
+    look(c);
     while (!c->ended && cph_session_event(c->session, &ev) == CPH_OK) {
         switch (ev.kind) {
         case CPH_SESSION_KEYED:
-            phone_tell(c->phone, c->keyed ? CPH_PHONE_CHANGED : CPH_PHONE_SECURED, c->id, ev.why);
-            c->keyed = true;
+            phone_tell(c->phone, c->told_keyed ? CPH_PHONE_CHANGED : CPH_PHONE_SECURED, c->id,
+                       ev.why);
+            c->told_keyed = true;
             phone_media_update(c, now);
             break;
         case CPH_SESSION_PLAIN:
-            c->plain = true;
+            c->told_keyed = false;
             phone_tell(c->phone, CPH_PHONE_PLAIN, c->id, ev.why);
             phone_media_update(c, now);
             break;
         case CPH_SESSION_FAILED:
-            phone_fail(c, ev.err, ev.why, now);
+            if (only_rings(c, ev.branch))
+                phone_tell(c->phone, CPH_PHONE_NOTICE, c->id, ev.why);
+            else
+                phone_fail(c, ev.err, ev.why, now);
             break;
         case CPH_SESSION_NOTICE:
             phone_tell(c->phone, CPH_PHONE_NOTICE, c->id, ev.why);
@@ -232,6 +253,7 @@ static void on_progress(struct phone_call *c, const struct cph_sip_event *ev, cp
 
 static void on_answered(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
 {
+    const char *why = NULL;
     cph_err err;
 
     c->branch = ev->branch;
@@ -246,6 +268,12 @@ static void on_answered(struct phone_call *c, const struct cph_sip_event *ev, cp
                    "the call was answered without an answer about its media", now);
         return;
     }
+    if (cph_session_line(c->session, 0, &why) == CPH_SESSION_LINE_FAILED) {
+        phone_fail(c, CPH_E_POLICY, why, now); /* it failed while it rang */
+        return;
+    }
+    look(c);
+    c->told_keyed = c->told_keyed && c->keyed;
     answered(c, now);
 }
 
@@ -285,7 +313,11 @@ static void on_incoming(struct cph_phone *p, const struct cph_sip_event *ev, cph
     cph_err err = phone_call_new(p, a, ev->from, false, &c);
 
     if (err != CPH_OK) {
-        err = cph_sip_call_reject(p->ua, ev->call, err == CPH_E_LIMIT ? 486 : 500, NULL, NULL, now);
+        err = cph_sip_call_reject(p->ua, ev->call,
+                                  err == CPH_E_LIMIT       ? 486
+                                  : err == CPH_E_MALFORMED ? 400
+                                                           : 500,
+                                  NULL, NULL, now);
         if (err != CPH_OK)
             cph_log(p->env, CPH_LOG_WARN, "phone", "cannot refuse a call: %s", cph_err_text(err));
         return;
@@ -365,8 +397,11 @@ static void on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_t
 
     phone_path(c);
     c->late_offer = ev->body.n == 0;
-    err = c->late_offer ? cph_session_offer(c->session, now, sdp_open(&sdp))
-                        : cph_session_answer(c->session, ev->body, now, sdp_open(&sdp));
+    if (!c->answered) /* of a phone that rings, which may not be the one that answers */
+        err = CPH_E_STATE;
+    else
+        err = c->late_offer ? cph_session_offer(c->session, now, sdp_open(&sdp))
+                            : cph_session_answer(c->session, ev->body, now, sdp_open(&sdp));
     if (err == CPH_OK)
         err = cph_wr_end(&sdp.wr);
     if (err != CPH_OK)

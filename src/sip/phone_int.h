@@ -41,6 +41,7 @@ struct phone_call {
     bool outgoing, muted, held_by_us, held_by_peer;
     bool ports_open, sounding;
     bool keyed, plain; /* media may flow: with keys, or policy lets it go without */
+    bool told_keyed;   /* SECURED was said */
     bool answered, late_offer;
     bool ended; /* ENDED was told; gone at the next turn */
     struct phone_account *account;
@@ -85,6 +86,7 @@ struct cph_phone {
     uint32_t next_id;
     struct cph_phone_event event[PHONE_EVENTS];
     unsigned event_first, event_n;
+    struct cph_phone_event scratch; /* what there was no room for */
 };
 
 /* phone.c */
@@ -92,7 +94,7 @@ struct phone_call *phone_call_of(struct cph_phone *p, uint32_t id);
 struct phone_call *phone_call_by_sip(struct cph_phone *p, uint32_t sip);
 CPH_MUST_CHECK cph_err phone_call_new(struct cph_phone *p, struct phone_account *a,
                                       struct cph_span peer, bool outgoing, struct phone_call **out);
-/** Queue an event; when the queue is full the newest NOTICE is lost first, and ENDED never. */
+/** Queue an event; when the queue is full the oldest notice is lost first, and ENDED never. */
 void phone_tell(struct cph_phone *p, enum cph_phone_event_kind kind, uint32_t call,
                 const char *why);
 struct cph_phone_event *phone_tell_more(struct cph_phone *p, enum cph_phone_event_kind kind,
