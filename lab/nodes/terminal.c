@@ -150,10 +150,12 @@ static void forget_flow(struct lab_terminal *t, struct flow *gone)
     free(gone);
 }
 
-static unsigned listener_at(const struct lab_terminal *t, const struct cph_addr *local)
+/* UDP and TCP may share a number. */
+static unsigned listener_at(const struct lab_terminal *t, const struct cph_addr *local, bool stream)
 {
     for (unsigned i = 0; i < t->sip.n_listeners; i++)
-        if (t->sip.listener[i].addr.port == local->port)
+        if (t->sip.listener[i].addr.port == local->port &&
+            (t->sip.listener[i].proto != CPH_SIP_UDP) == stream)
             return i;
     return t->sip.n_listeners;
 }
@@ -168,7 +170,9 @@ static void on_flow_open(void *ctx, uint32_t flow, bool incoming, const struct c
     if (!incoming && f) {
         cph_sip_ua_opened(t->ua, f->sip, local, now);
     } else if (incoming) {
-        if (cph_sip_ua_accepted(t->ua, listener_at(t, local), remote, now, &sip) != CPH_OK)
+        unsigned at = listener_at(t, local, true);
+
+        if (at == t->sip.n_listeners || cph_sip_ua_accepted(t->ua, at, remote, now, &sip) != CPH_OK)
             lab_flow_close(t->node, flow);
         else if (!add_flow(t, sip, flow))
             cph_sip_ua_closed(t->ua, sip, CPH_E_NOMEM, now);
@@ -217,8 +221,10 @@ static void on_datagram(void *ctx, const struct cph_addr *local, const struct cp
                 lab_terminal_pump(t);
                 return;
             }
-    if (listener_at(t, local) < t->sip.n_listeners)
-        cph_sip_ua_datagram(t->ua, listener_at(t, local), from, bytes, now);
+    unsigned at = listener_at(t, local, false);
+
+    if (at < t->sip.n_listeners)
+        cph_sip_ua_datagram(t->ua, at, from, bytes, now);
     lab_terminal_pump(t);
 }
 

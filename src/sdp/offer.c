@@ -368,7 +368,8 @@ cph_err cph_sdp_agree(const struct cph_sdp *local, const struct cph_sdp *remote,
     mine = cph_sdp_direction(local, l);
     theirs = cph_sdp_dir_mirror(cph_sdp_direction(remote, r));
     v.direction = (enum cph_sdp_dir)(mine & theirs);
-    v.remote_hold = (mine & CPH_SDP_SENDONLY) && !(theirs & CPH_SDP_SENDONLY);
+    /* our answer says no more than the offer allowed; what we would have liked is not in it */
+    v.remote_hold = (!local_offered || (mine & CPH_SDP_SENDONLY)) && !(theirs & CPH_SDP_SENDONLY);
     v.ptime = cph_sdp_ptime(r);
     v.maxptime = cph_sdp_maxptime(r);
     v.active = v.n_codecs > 0;

@@ -301,7 +301,40 @@ cph_err sip_dlg_request(struct sip_dlg *d, enum cph_sip_method method, uint32_t 
     return CPH_OK;
 }
 
-/* ---- a 2xx nobody wants: RFC 3261 13.2.2.4 ---- */
+/* ---- a 2xx nobody waits for: RFC 3261 13.2.2.4 ---- */
+
+static struct sip_dlg *dlg_of_response(struct cph_sip_ua *ua, const struct sip_in *in)
+{
+    for (struct sip_link *l = ua->calls.next; l != &ua->calls; l = l->next) {
+        struct sip_call *c = SIP_OF(struct sip_call, link, l);
+
+        if (!c->call_id || !cph_span_is(in->msg.call_id, c->call_id) ||
+            !cph_span_is(in->msg.from.tag, c->local_tag))
+            continue;
+        for (size_t i = 0; i < c->n_dlg; i++) {
+            if (cph_span_is(in->msg.to.tag, c->dlg[i]->remote_tag))
+                return c->dlg[i];
+        }
+    }
+    return NULL;
+}
+
+/* RFC 3261 13.2.2.4 MUST: each repeat of a 2xx is acknowledged, also when a later INVITE of the
+ * same dialog is under way already. False: there is no such dialog (any more). */
+bool sip_dlg_ack_repeat(struct cph_sip_ua *ua, const struct sip_in *in)
+{
+    struct sip_dlg *d = dlg_of_response(ua, in);
+    struct sip_req *q;
+
+    if (!d)
+        return false;
+    if (d->ack && d->ack->d.cseq == in->msg.cseq.number)
+        sip_req_ack_again(d->ack);
+    else if (sip_dlg_request(d, CPH_SIP_ACK, in->msg.cseq.number, &q) != CPH_OK ||
+             sip_req_send(q) != CPH_OK)
+        ua->count.transport_failed++;
+    return true;
+}
 
 void sip_dlg_refuse_2xx(struct sip_req *invite, struct sip_in *in)
 {

@@ -375,7 +375,8 @@ static void give(struct sip_req *q, struct sip_in *in)
 {
     if (q->done)
         q->done(q, in, CPH_OK);
-    else if (q->d.method == CPH_SIP_INVITE && in->msg.status / 100 == 2)
+    else if (q->d.method == CPH_SIP_INVITE && in->msg.status / 100 == 2 &&
+             !sip_dlg_ack_repeat(q->ua, in))
         sip_dlg_refuse_2xx(q, in); /* nobody wants this call any more */
 }
 

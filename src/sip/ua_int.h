@@ -360,6 +360,8 @@ cph_err sip_dlg_routes(struct sip_dlg *d, const struct sip_in *in, bool reverse)
 cph_err sip_dlg_request(struct sip_dlg *d, enum cph_sip_method method, uint32_t ack_cseq,
                         struct sip_req **out);
 struct sip_dlg *sip_dlg_find(struct cph_sip_ua *ua, const struct sip_in *in);
+/** ACK a 2xx to an INVITE nobody waits for, if its dialog stands. */
+bool sip_dlg_ack_repeat(struct cph_sip_ua *ua, const struct sip_in *in);
 /** ACK and BYE a 2xx nobody wants. */
 void sip_dlg_refuse_2xx(struct sip_req *q, struct sip_in *in);
 cph_err sip_route_lines(struct sip_req *q, char *const *route, size_t n, struct cph_span target);

@@ -240,7 +240,9 @@ static void both_ways_to_hold_are_understood(void **state)
     answer = answer_of(offer, stream(5000));
     assert_non_null(cph_sdp_attr(&answer->media[0]->part, "recvonly"));
     assert_ok(cph_sdp_agree(answer, offer, 0, false, &a));
-    assert_true(a.active && a.direction == CPH_SDP_RECVONLY);
+    assert_true(a.active && a.direction == CPH_SDP_RECVONLY && a.remote_hold);
+    assert_ok(cph_sdp_agree(offer, answer, 0, true, &a));
+    assert_true(a.active && a.direction == CPH_SDP_SENDONLY && !a.remote_hold);
 
     s.direction = CPH_SDP_SENDRECV;
     s.hold_by_address = true;

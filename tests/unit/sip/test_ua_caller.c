@@ -527,6 +527,33 @@ static void after_491_the_offer_goes_out_once_more(void **state)
     down(id);
 }
 
+static void a_2xx_repeated_after_the_next_reinvite_does_not_end_the_call(void **state)
+{
+    const char *first, *second;
+    uint32_t id;
+
+    (void)state;
+    begin();
+    id = up();
+    assert_ok(cph_sip_call_offer(w.node[0].ua, id, 0, false, NULL, cph_span_of("one"), w.now));
+    w_run(&w, CPH_MS(20));
+    first = hear("INVITE");
+    say(first, "200 OK", "", CONTACT, "fine");
+    assert_string_equal(w_header(hear("ACK"), "CSeq"), "2 ACK");
+    assert_ok(cph_sip_call_offer(w.node[0].ua, id, 0, false, NULL, cph_span_of("two"), w.now));
+    w_run(&w, CPH_MS(20));
+    second = hear("INVITE");
+    say(first, "200 OK", "", CONTACT, "fine"); /* the ACK was lost */
+    assert_string_equal(w_header(hear("ACK"), "CSeq"), "2 ACK");
+    say(second, "200 OK", "", CONTACT, "fine");
+    assert_string_equal(w_header(hear("ACK"), "CSeq"), "3 ACK");
+    say(first, "200 OK", "", CONTACT, "fine");
+    assert_string_equal(w_header(hear("ACK"), "CSeq"), "2 ACK");
+    assert_null(w_heard(&w, 1, "BYE"));
+    assert_false(w_has(&w, 0, CPH_SIP_EV_ENDED));
+    down(id);
+}
+
 static void a_reinvite_that_rings_after_its_call_is_gone_ends_by_itself(void **state)
 {
     const char *inv;
@@ -723,6 +750,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_does_not_refresh_loses_the_call),
         cmocka_unit_test(after_491_the_offer_goes_out_once_more),
         cmocka_unit_test(a_refused_offer_leaves_the_call_as_it_was),
+        cmocka_unit_test(a_2xx_repeated_after_the_next_reinvite_does_not_end_the_call),
         cmocka_unit_test(a_reinvite_that_rings_after_its_call_is_gone_ends_by_itself),
         cmocka_unit_test(glare_of_offers_is_491),
         cmocka_unit_test(a_second_offer_before_the_answer_is_500_with_retry_after),
