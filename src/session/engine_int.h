@@ -139,7 +139,9 @@ void engine_event(struct cph_session *s, enum cph_session_event_kind kind, unsig
     CPH_PRINTF(6, 7);
 cph_err engine_nego(const struct cph_session *s, struct cph_nego **out);
 void engine_branch_free(struct cph_session *s, struct engine_branch *b);
-struct engine_branch *engine_branch(const struct cph_session *s); /* the active one or NULL */
+/* The active one, or NULL. */
+struct engine_branch *engine_branch(struct cph_session *s);
+const struct engine_branch *engine_branch_const(const struct cph_session *s);
 
 /* keys.c: look at what negotiation has come to, and follow. */
 void engine_look(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now);

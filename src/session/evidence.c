@@ -84,16 +84,20 @@ static void merge_stream(struct cph_stream_facts *s, const struct cph_stream_fac
     memcpy(s->voucher, f->voucher, sizeof s->voucher);
 }
 
+static bool spoken_of(const struct cph_stream_facts *f)
+{
+    return f->keys || f->binding || f->validity || f->vouched_by || f->in || f->out || f->rtcp ||
+           f->counted || f->clear_in || f->clear_out;
+}
+
 void cph_evidence_stream(struct cph_evidence *ev, unsigned i, const struct cph_stream_facts *facts)
 {
-    static const struct cph_stream_facts nothing;
-
     if (i >= CPH_EVIDENCE_STREAMS) { /* no room: then the verdict must miss it */
         cph_evidence_streams_told(ev, CPH_EVIDENCE_STREAMS + 1);
         return;
     }
     /* Facts of line i before those of line i - 1: the gap is a stream nobody spoke about. */
-    if (i < ev->streams_n && memcmp(&ev->stream[i], &nothing, sizeof nothing) != 0) {
+    if (i < ev->streams_n && spoken_of(&ev->stream[i])) {
         merge_stream(&ev->stream[i], facts);
     } else {
         ev->stream[i] = *facts;

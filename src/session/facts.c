@@ -178,7 +178,7 @@ void cph_session_proof(struct cph_session *s, enum cph_peer_proof proof)
 
 void cph_session_evidence(const struct cph_session *s, struct cph_evidence *out)
 {
-    const struct engine_branch *b = engine_branch(s);
+    const struct engine_branch *b = engine_branch_const(s);
 
     *out = s->ev;
     for (unsigned i = 0; b && i < s->n; i++) {

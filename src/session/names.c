@@ -97,7 +97,7 @@ const char *cph_reason_name(enum cph_reason r)
 const char *cph_reason_text(enum cph_reason r)
 {
     static const char *const sentence[] = {
-#define REASON_TEXT(name, text) [CPH_REASON_##name] = text,
+#define REASON_TEXT(name, text) [CPH_REASON_##name] = (text),
         CPH_REASON_LIST(REASON_TEXT)
 #undef REASON_TEXT
     };

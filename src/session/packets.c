@@ -27,9 +27,10 @@ static struct engine_good *ring_next(struct cph_session *s)
 static cph_err unprotect_with(struct cph_srtp *ctx, enum cph_keying_component kind, uint8_t *p,
                               size_t *n)
 {
-    struct cph_srtp_pkt pkt = { p, *n, *n };
+    struct cph_srtp_pkt pkt = { .n = *n, .cap = *n };
     cph_err err;
 
+    pkt.p = p;
     if (!ctx)
         return CPH_E_NOKEY;
     err = kind == CPH_KEYING_RTP ? cph_srtp_unprotect(ctx, &pkt)
@@ -462,10 +463,11 @@ cph_err cph_session_protect(struct cph_session *s, unsigned stream,
                             enum cph_keying_component *port, struct cph_addr *to, cph_time now)
 {
     struct engine_branch *b = engine_branch(s);
-    struct cph_srtp_pkt pkt = { p, *n, cap };
+    struct cph_srtp_pkt pkt = { .n = *n, .cap = cap };
     const struct cph_addr *at;
     struct engine_line *l;
 
+    pkt.p = p;
     if (stream >= s->n || component > CPH_KEYING_RTCP)
         return CPH_E_ARGUMENT;
     if (!b)

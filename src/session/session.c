@@ -88,7 +88,7 @@ static cph_err media_set(struct engine_media *m, const struct cph_session_media 
         return CPH_E_LIMIT;
     memset(m, 0, sizeof *m);
     m->wish = *wish;
-    strcpy(m->kind, kind);
+    memcpy(m->kind, kind, strlen(kind) + 1);
     m->early_end = &m->early;
     m->fact = -1;
     return CPH_OK;
@@ -249,9 +249,14 @@ cph_err cph_session_rekey(struct cph_session *s)
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-struct engine_branch *engine_branch(const struct cph_session *s)
+struct engine_branch *engine_branch(struct cph_session *s)
 {
-    return s->active < 0 ? NULL : (struct engine_branch *)(uintptr_t)&s->branch[s->active];
+    return s->active < 0 ? NULL : &s->branch[s->active];
+}
+
+const struct engine_branch *engine_branch_const(const struct cph_session *s)
+{
+    return s->active < 0 ? NULL : &s->branch[s->active];
 }
 
 unsigned cph_session_streams(const struct cph_session *s)
@@ -261,7 +266,7 @@ unsigned cph_session_streams(const struct cph_session *s)
 
 cph_err cph_session_agreed(const struct cph_session *s, unsigned stream, struct cph_sdp_agreed *out)
 {
-    const struct engine_branch *b = engine_branch(s);
+    const struct engine_branch *b = engine_branch_const(s);
 
     if (stream >= s->n)
         return CPH_E_ARGUMENT;
@@ -279,7 +284,7 @@ enum cph_session_line cph_session_line(const struct cph_session *s, unsigned str
         [LINE_SECURE] = CPH_SESSION_LINE_KEYED,  [LINE_PLAIN] = CPH_SESSION_LINE_CLEAR,
         [LINE_FAILED] = CPH_SESSION_LINE_FAILED,
     };
-    const struct engine_branch *b = engine_branch(s);
+    const struct engine_branch *b = engine_branch_const(s);
     struct cph_nego_status st = { 0 };
 
     if (b && stream < s->n && b->line[stream].nego)

@@ -81,6 +81,19 @@ struct manager_call *manager_call_of(struct cph_manager *m, struct cph_span call
 /** A message passed: the call lives on, and wait is restarted in its state. */
 void manager_touch(struct cph_manager *m, struct manager_call *c, cph_time now);
 void manager_forget(struct cph_manager *m, struct manager_call *c);
+/* ---- messages (ssa.c) -- */
+
+bool manager_is_method(const struct cph_ssa_msg *msg, const char *method);
+/** Values of a header that begin with the scheme (NULL: all); how many. */
+unsigned manager_values(const struct cph_ssa_msg *msg, const char *header, const char *scheme,
+                        struct cph_span out[CPH_SMA_VALUES]);
+/** One number for what the message claims to prove; 0: nothing. */
+uint64_t manager_values_hash(const struct cph_manager *m, const struct cph_ssa_msg *msg);
+cph_err manager_talk(struct cph_manager *m, struct manager_call *c, unsigned i);
+/** CPH_OK: proven now, or the very message that was proven before. CPH_E_POLICY: this user may not.
+ */
+cph_err manager_authenticate(struct cph_manager *m, struct manager_call *c,
+                             const struct cph_ssa_msg *msg, cph_time now, struct cph_sma_proof *p);
 uint64_t manager_hash(const struct cph_manager *m, struct cph_span bytes);
 
 #endif
