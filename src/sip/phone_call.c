@@ -463,6 +463,21 @@ static void on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, 
                    "the peer refused the change; the call goes on as it was");
 }
 
+/* A refresh by re-INVITE repeated our last offer; what the peer answers this time holds (RFC
+ * 4028 7.4), and is read against that offer. */
+static void on_refreshed(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
+{
+    SDP_SCOPED again;
+
+    if (ev->by_peer || ev->body.n == 0 ||
+        cph_session_offer(c->session, now, sdp_open(&again)) != CPH_OK)
+        return;
+    if (take_answer(c, c->branch ? c->branch : OUR_BRANCH, ev->body, now))
+        phone_media_update(c, now);
+    else
+        cph_session_rollback(c->session);
+}
+
 void phone_call_retry(struct phone_call *c, cph_time now)
 {
     c->retry_at = CPH_TIME_NEVER;
@@ -528,13 +543,15 @@ void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_ti
     case CPH_SIP_EV_OFFER_DONE:
         on_offer_done(c, ev, now);
         break;
+    case CPH_SIP_EV_REFRESHED:
+        on_refreshed(c, ev, now);
+        break;
     case CPH_SIP_EV_ENDED:
         end(c, ev, now);
         break;
     case CPH_SIP_EV_PRACK:
     case CPH_SIP_EV_INFO:
     case CPH_SIP_EV_INFO_DONE:
-    case CPH_SIP_EV_REFRESHED:
     case CPH_SIP_EV_OPTIONS_DONE:
     case CPH_SIP_EV_INCOMING:
     case CPH_SIP_EV_REGISTERED:
