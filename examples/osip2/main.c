@@ -1,10 +1,11 @@
 /*
  * The security manager attached to a SIP stack that is not ours: GNU oSIP2.
  *
- * A stack needs three things to use the manager: show it each message through struct cph_ssa_msg before its own
- * transactions see it, do what it decides, and give it an application (SST) that knows policy and passwords. This
- * program does so with messages read from a script: an INVITE without proof is challenged, the same INVITE with a
- * right proof goes on to call control, one with a wrong proof does not.
+ * A stack needs three things to use the manager: show it each message through struct cph_ssa_msg
+ * before its own transactions see it, do what it decides, and give it an application (SST) that
+ * knows policy and passwords. This program does so with messages read from a script: an INVITE
+ * without proof is challenged, the same INVITE with a right proof goes on to call control, one with
+ * a wrong proof does not.
  *
  *   cc main.c $(pkg-config --cflags --libs ciphony libosip2)
  */
@@ -19,9 +20,11 @@
 #include "ciphony/identity_digest.h"
 #include "ciphony/session_manager.h"
 
-/* ---- oSIP's message through the manager's eyes ---------------------------------------------------------- */
+/* ---- oSIP's message through the manager's eyes
+ * ---------------------------------------------------------- */
 
-/* What oSIP took out of its headers must be printed again; each text lives in this pool while the manager looks. */
+/* What oSIP took out of its headers must be printed again; each text lives in this pool while the
+ * manager looks. */
 struct shown {
     const osip_message_t *sip;
     char *text[32];
@@ -116,7 +119,8 @@ static enum cph_ssa_do receive(struct cph_manager *m, const osip_message_t *sip,
     return out->what;
 }
 
-/* ---- the application (SST) ---------------------------------------------------------------------------------- */
+/* ---- the application (SST)
+ * ---------------------------------------------------------------------------------- */
 
 static cph_err capability(void *ctx, const struct cph_ssa_msg *msg, struct cph_sst_capability *out)
 {
@@ -125,7 +129,8 @@ static cph_err capability(void *ctx, const struct cph_ssa_msg *msg, struct cph_s
     return CPH_OK;
 }
 
-static cph_err secret(void *ctx, struct cph_span user, struct cph_span realm, struct cph_secret *out)
+static cph_err secret(void *ctx, struct cph_span user, struct cph_span realm,
+                      struct cph_secret *out)
 {
     (void)ctx, (void)realm;
     return cph_span_is(user, "alice") ? cph_secret_set(out, CPH_SPAN_LIT("open sesame"))
@@ -140,7 +145,9 @@ static cph_err credentials(void *ctx, const void *account, struct cph_span realm
     return cph_secret_set(&out->password, cph_span_of(ctx));
 }
 
-/* ---- the script ------------------------------------------------------------------------------------------------ */
+/* ---- the script
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static const char invite[] = "INVITE sip:bob@192.0.2.2 SIP/2.0\r\n"
                              "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK%u\r\n"
@@ -179,7 +186,8 @@ static bool prove(const struct cph_env *env, struct cph_span challenge_lines, co
     struct cph_span first;
     cph_err err;
 
-    if (!cph_span_line(&challenge_lines, &first) || cph_sma_digest_new(env, "caller", &sma) != CPH_OK)
+    if (!cph_span_line(&challenge_lines, &first) ||
+        cph_sma_digest_new(env, "caller", &sma) != CPH_OK)
         return false;
     (void)cph_span_cut(&first, ':');
     cph_wr_text(&wr, "Authorization: ");
@@ -194,8 +202,9 @@ static bool prove(const struct cph_env *env, struct cph_span challenge_lines, co
 
 static const char *word(enum cph_ssa_do what)
 {
-    return what == CPH_SSA_PASS ? "goes on to call control" : what == CPH_SSA_REPLY ? "is answered"
-                                                                                    : "is dropped";
+    return what == CPH_SSA_PASS    ? "goes on to call control"
+           : what == CPH_SSA_REPLY ? "is answered"
+                                   : "is dropped";
 }
 
 static int64_t wall(void *ctx)
