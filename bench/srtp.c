@@ -17,8 +17,7 @@
 
 #include "ciphony/srtp.h"
 
-/* ---- Ciphony
- * ------------------------------------------------------------------------------------- */
+/* ---- Ciphony --------------------------------------------------------------------------------- */
 
 struct ours {
     struct cph_srtp_engine *engine;
@@ -126,8 +125,7 @@ OURS(single, "Ciphony, single", CPH_SRTP_ACCEL_AUTO, ours_protect(b, &single),
 OURS(plain, "Ciphony, single, OpenSSL", CPH_SRTP_ACCEL_NONE, ours_protect(b, &plain),
      ours_unprotect(b, &plain));
 
-/* ---- the course
- * ---------------------------------------------------------------------------------- */
+/* ---- the course ------------------------------------------------------------------------------ */
 
 enum { ROWS_MAX = 8, TURN = 50 };
 

@@ -20,8 +20,7 @@
 #include "ciphony/identity_digest.h"
 #include "ciphony/session_manager.h"
 
-/* ---- oSIP's message through the manager's eyes
- * ---------------------------------------------------------- */
+/* ---- oSIP's message through the manager's eyes ----------------------------------------------- */
 
 /* What oSIP took out of its headers must be printed again; each text lives in this pool while the
  * manager looks. */
@@ -75,9 +74,11 @@ static struct cph_span uri_text(struct shown *s, const osip_uri_t *uri)
 static struct cph_span tag_of(osip_from_t *from)
 {
     osip_generic_param_t *tag = NULL;
+    char name[] = "tag"; /* oSIP asks for one it could write to */
 
-    return osip_from_get_tag(from, &tag) == 0 && tag ? cph_span_of(tag->gvalue)
-                                                     : (struct cph_span){ 0 };
+    return osip_generic_param_get_byname(&from->gen_params, name, &tag) == 0 && tag
+               ? cph_span_of(tag->gvalue)
+               : (struct cph_span){ 0 };
 }
 
 static void show(struct shown *s, const osip_message_t *sip, struct cph_ssa_msg *out)
@@ -119,8 +120,7 @@ static enum cph_ssa_do receive(struct cph_manager *m, const osip_message_t *sip,
     return out->what;
 }
 
-/* ---- the application (SST)
- * ---------------------------------------------------------------------------------- */
+/* ---- the application (SST) ------------------------------------------------------------------- */
 
 static cph_err capability(void *ctx, const struct cph_ssa_msg *msg, struct cph_sst_capability *out)
 {
@@ -179,25 +179,39 @@ static bool prove(const struct cph_env *env, struct cph_span challenge_lines, co
                   char *line, size_t cap)
 {
     struct cph_sst sst = { .ctx = (void *)(uintptr_t)password, .credentials = credentials };
-    struct cph_sma sma;
-    struct cph_sma_msg msg = { .method = CPH_SPAN_LIT("INVITE"),
-                               .uri = CPH_SPAN_LIT("sip:bob@192.0.2.2") };
+    struct cph_sma sma = { 0 };
+    struct cph_sma_msg request = { .method = CPH_SPAN_LIT("INVITE"),
+                                   .uri = CPH_SPAN_LIT("sip:bob@192.0.2.2") };
     struct cph_wr wr = cph_wr_open(line, cap - 1);
-    struct cph_span first;
+    struct cph_span values[CPH_SMA_VALUES], rest;
+    void *talk = NULL;
+    unsigned n = 0;
     cph_err err;
 
-    if (!cph_span_line(&challenge_lines, &first) ||
-        cph_sma_digest_new(env, "caller", &sma) != CPH_OK)
+    while (n < CPH_SMA_VALUES && cph_span_line(&challenge_lines, &rest)) {
+        (void)cph_span_cut(&rest, ':');
+        values[n++] = cph_span_trim(rest);
+    }
+    err = cph_sma_digest_new(env, "caller", &sma);
+    if (err)
         return false;
-    (void)cph_span_cut(&first, ':');
-    cph_wr_text(&wr, "Authorization: ");
-    err = sma.ops->sign(sma.ctx, &msg, cph_span_trim(first), &sst, 0, &wr);
-    cph_wr_text(&wr, "\r\n");
-    cph_sma_digest_free(&sma);
-    if (err != CPH_OK || cph_wr_end(&wr) != CPH_OK)
-        return false;
+    err = sma.ops->open(sma.ctx, &sst, &talk);
+    if (err)
+        goto out;
+    err = sma.ops->asked(sma.ctx, talk, NULL, false, values, n);
+    if (err)
+        goto out;
+    err = sma.ops->sign(sma.ctx, talk, &request, &wr);
+    if (err)
+        goto out;
+    err = cph_wr_end(&wr);
+    if (err)
+        goto out;
     line[wr.n] = '\0';
-    return true;
+out:
+    sma.ops->close(sma.ctx, talk);
+    cph_sma_digest_free(&sma);
+    return err == CPH_OK;
 }
 
 static const char *word(enum cph_ssa_do what)

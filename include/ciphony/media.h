@@ -14,8 +14,7 @@ enum {
     CPH_MEDIA_PAYLOADS = 8,      /* payload types one flow can receive */
 };
 
-/* ---- sources and sinks (media_io.h makes them)
- * ----------------------------------------------------- */
+/* ---- sources and sinks (media_io.h makes them) ----------------------------------------------- */
 
 /* PCM is mono, signed 16 bit, host byte order, everywhere. */
 struct cph_media_source;
@@ -46,8 +45,7 @@ struct cph_media_sink {
 CPH_API void cph_media_source_free(struct cph_media_source *s); /* NULL is fine */
 CPH_API void cph_media_sink_free(struct cph_media_sink *s);
 
-/* ---- codecs: one file and one row each
- * --------------------------------------------------------------- */
+/* ---- codecs: one file and one row each ------------------------------------------------------- */
 
 struct cph_media_encoder;
 struct cph_media_decoder;
@@ -94,8 +92,7 @@ CPH_API const struct cph_media_codec *cph_media_codec_static(uint8_t pt);
 CPH_API CPH_MUST_CHECK cph_err cph_media_fmtp_u32(struct cph_span fmtp, const char *name,
                                                   uint32_t *out);
 
-/* ---- the flow
- * ------------------------------------------------------------------------------------------ */
+/* ---- the flow -------------------------------------------------------------------------------- */
 
 /* One payload type the flow can receive: audio, or telephone-event when codec is NULL. */
 struct cph_media_payload {

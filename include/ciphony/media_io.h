@@ -35,8 +35,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_media_alsa_play(const char *device, uint32_t 
                                                    char why[CPH_MEDIA_WHY],
                                                    struct cph_media_sink **out);
 
-/* ---- PCM in memory, for tests and comparisons
- * ----------------------------------------------------- */
+/* ---- PCM in memory, for tests and comparisons ------------------------------------------------ */
 
 struct cph_media_pcm {
     uint32_t rate;
@@ -56,8 +55,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_media_memory_source(const struct cph_media_pc
 CPH_API CPH_MUST_CHECK cph_err cph_media_memory_sink(struct cph_media_pcm *into, uint32_t rate,
                                                      size_t limit, struct cph_media_sink **out);
 
-/* ---- how alike are two recordings?
- * ------------------------------------------------------------------ */
+/* ---- how alike are two recordings? ----------------------------------------------------------- */
 
 struct cph_media_likeness {
     double

@@ -29,8 +29,7 @@ enum cph_rtp_class {
 CPH_API enum cph_rtp_class cph_rtp_classify(struct cph_span datagram);
 CPH_API const char *cph_rtp_class_name(enum cph_rtp_class c);
 
-/* ---- RTP packets
- * --------------------------------------------------------------------------------- */
+/* ---- RTP packets ----------------------------------------------------------------------------- */
 
 /* A parsed packet: numbers by value, the rest views of the packet. */
 struct cph_rtp {
@@ -77,8 +76,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_rtp_ext_next(const struct cph_rtp *rtp, size_
 CPH_API CPH_MUST_CHECK cph_err cph_rtp_ext_build(const struct cph_rtp_ext *ext, size_t n,
                                                  struct cph_wr *wr, uint16_t *profile);
 
-/* ---- RTCP packets
- * -------------------------------------------------------------------------------- */
+/* ---- RTCP packets ---------------------------------------------------------------------------- */
 
 enum cph_rtcp_type {
     CPH_RTCP_SR = 200,
@@ -195,8 +193,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_rtcp_feedback_parse(const struct cph_rtcp *p,
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_feedback_build(const struct cph_rtcp_feedback *f,
                                                        struct cph_wr *wr);
 
-/* ---- following a source
- * ---------------------------------------------------------------------------- */
+/* ---- following a source ---------------------------------------------------------------------- */
 
 /* RFC 3550 A.1, A.3, A.8. Read the fields; let the functions below write them. */
 struct cph_rtp_source {
@@ -242,8 +239,7 @@ CPH_API uint64_t cph_rtp_ntp(int64_t wall, cph_time us_more);
 CPH_API CPH_MUST_CHECK cph_err cph_rtp_round_trip(const struct cph_rtcp_block *about_us,
                                                   uint64_t ntp, cph_time *out);
 
-/* ---- when to report: two parties
- * ------------------------------------------------------------------- */
+/* ---- when to report: two parties ------------------------------------------------------------- */
 
 /*
  * RFC 3550 6.2, 6.3 for a session of two: randomized, no reconsideration (6.3 allows to omit it).
@@ -277,8 +273,7 @@ CPH_API bool cph_rtcp_clock_peer_lost(const struct cph_rtcp_clock *c, cph_time n
 /** The deterministic interval Td, microseconds, as 6.3.1 counts it. */
 CPH_API cph_time cph_rtcp_clock_td(const struct cph_rtcp_clock *c);
 
-/* ---- our SSRC
- * --------------------------------------------------------------------------------------- */
+/* ---- our SSRC -------------------------------------------------------------------------------- */
 
 enum { CPH_RTP_COLLISIONS = 3 }; /* after so many new numbers it is our own packets coming back */
 

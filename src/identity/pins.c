@@ -8,8 +8,7 @@
 #include "ciphony/base_wire.h"
 #include "ciphony/store.h"
 
-/* ---- the one spelling of a peer
- * ------------------------------------------------------------------ */
+/* ---- the one spelling of a peer -------------------------------------------------------------- */
 
 /* RFC 3261 25.1: unreserved; an escape of one of these says the same as the character (19.1.4). */
 static bool unreserved(uint8_t c)
@@ -133,8 +132,7 @@ cph_err cph_peer_name(struct cph_span uri, char *out)
     return wr.failed ? CPH_E_LIMIT : CPH_OK;
 }
 
-/* ---- keeping
- * ------------------------------------------------------------------------------------- */
+/* ---- keeping --------------------------------------------------------------------------------- */
 
 _Static_assert((int)CPH_PIN_SEEN == (int)CPH_STORE_SEEN, "the store's words and ours agree");
 _Static_assert((int)CPH_PIN_PINNED == (int)CPH_STORE_PINNED, "the store's words and ours agree");
@@ -211,8 +209,7 @@ cph_err cph_pins_each(struct cph_store *store, struct cph_span peer, cph_pins_fn
     return cph_store_pin_each(store, name, pass_on, &w);
 }
 
-/* ---- checking
- * ------------------------------------------------------------------------------------ */
+/* ---- checking -------------------------------------------------------------------------------- */
 
 struct compare {
     const struct cph_cert *cert; /* one of these two */

@@ -30,8 +30,7 @@ char media_event_digit(uint8_t code)
     return code < 16 ? keys[code] : '\0';
 }
 
-/* ---- sending
- * ------------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static void say(struct event_tx *e, bool marker, bool end, struct event_out *out)
 {
@@ -99,8 +98,7 @@ bool media_event_tx(struct event_tx *e, uint32_t ts, uint32_t rate, struct event
     return false;
 }
 
-/* ---- receiving
- * ------------------------------------------------------------------------------------------ */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static struct event_digit finish(struct event_rx *e)
 {

@@ -20,8 +20,7 @@ void cph_media_sink_free(struct cph_media_sink *s)
         s->ops->free(s);
 }
 
-/* ---- queues
- * -------------------------------------------------------------------------------------------- */
+/* ---- queues ---------------------------------------------------------------------------------- */
 
 struct flow_packet *flow_queue_add(struct flow_queue *q)
 {
@@ -66,8 +65,7 @@ bool cph_media_flow_event(struct cph_media_flow *f, struct cph_media_event *out)
     return true;
 }
 
-/* ---- new and free
- * ----------------------------------------------------------------------------------------- */
+/* ---- new and free ---------------------------------------------------------------------------- */
 
 static void recv_free(struct flow_recv *r, size_t n)
 {
@@ -173,8 +171,7 @@ cph_err cph_media_flow_new(const struct cph_media_flow_config *config, cph_time 
     return CPH_OK;
 }
 
-/* ---- what was settled
- * ----------------------------------------------------------------------------------------- */
+/* ---- what was settled ------------------------------------------------------------------------ */
 
 static cph_err check(const struct cph_media_params *p)
 {

@@ -23,8 +23,7 @@ void flow_forget_playout(struct cph_media_flow *f)
     f->heard_any = false;
 }
 
-/* ---- who is it?
- * ---------------------------------------------------------------------------------------- */
+/* ---- who is it? ------------------------------------------------------------------------------ */
 
 static struct flow_source *find_source(struct cph_media_flow *f, uint32_t ssrc)
 {
@@ -78,8 +77,7 @@ static bool is_current(struct cph_media_flow *f, struct flow_source *s, cph_time
     return true;
 }
 
-/* ---- a packet comes
- * ---------------------------------------------------------------------------------------- */
+/* ---- a packet comes -------------------------------------------------------------------------- */
 
 static void digits(struct cph_media_flow *f, const struct event_digit *d, size_t n)
 {
@@ -198,8 +196,7 @@ cph_err cph_media_flow_feed(struct cph_media_flow *f, struct cph_span bytes, cph
     return CPH_OK;
 }
 
-/* ---- 20 ms are played
- * --------------------------------------------------------------------------------------- */
+/* ---- 20 ms are played ------------------------------------------------------------------------ */
 
 static size_t frame_of(const struct cph_media_flow *f)
 {

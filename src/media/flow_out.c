@@ -20,8 +20,7 @@ cph_err flow_source_resampler(const struct cph_media_flow *f, const struct cph_m
     return media_resampler_new(s->rate, codec->pcm_rate, out);
 }
 
-/* ---- reading the source
- * -------------------------------------------------------------------------------- */
+/* ---- reading the source ---------------------------------------------------------------------- */
 
 static void source_failed(struct cph_media_flow *f, cph_err err)
 {
@@ -71,8 +70,7 @@ static void read_frame(struct cph_media_flow *f, int16_t *pcm, size_t n)
     (void)media_resampler_pull(r, pcm, n);
 }
 
-/* ---- packets
- * ---------------------------------------------------------------------------------------------- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 static void send_packet(struct cph_media_flow *f, uint8_t pt, bool marker, uint32_t ts,
                         struct cph_span payload, cph_time now)

@@ -9,8 +9,7 @@ static uint64_t ntp_at(const struct cph_media_flow *f, cph_time now)
     return cph_rtp_ntp(f->wall, now - f->started);
 }
 
-/* ---- ours
- * ---------------------------------------------------------------------------------------------- */
+/* ---- ours ------------------------------------------------------------------------------------ */
 
 /* The timestamp that a sample taken now would have. */
 static uint32_t ts_at(const struct cph_media_flow *f, cph_time now)
@@ -103,8 +102,7 @@ void flow_moved(struct cph_media_flow *f, cph_time now)
                &(struct cph_media_event){ .kind = CPH_MEDIA_EVENT_COLLISION, .ssrc = f->id.ssrc });
 }
 
-/* ---- the peer's
- * ------------------------------------------------------------------------------------------ */
+/* ---- the peer's ------------------------------------------------------------------------------ */
 
 static void on_block(struct cph_media_flow *f, const struct cph_rtcp_block *b, cph_time now)
 {

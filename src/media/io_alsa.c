@@ -61,8 +61,7 @@ static cph_err open_device(const char *device, snd_pcm_stream_t way, uint32_t ra
     return CPH_OK;
 }
 
-/* ---- capture
- * ---------------------------------------------------------------------------------------------- */
+/* ---- capture --------------------------------------------------------------------------------- */
 
 static void drop_lag(const struct alsa_source *a)
 {

@@ -63,8 +63,7 @@ cph_err cph_media_tone(uint32_t rate, double hz, double dbfs, struct cph_media_s
     return CPH_OK;
 }
 
-/* ---- nothing
- * ---------------------------------------------------------------------------------------------- */
+/* ---- nothing --------------------------------------------------------------------------------- */
 
 static cph_err null_read(struct cph_media_source *s, int16_t *pcm, size_t n)
 {

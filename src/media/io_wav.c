@@ -65,14 +65,13 @@ static size_t read_mono(SNDFILE *file, int channels, int16_t *pcm, size_t n)
         if (got <= 0)
             break;
         for (size_t i = 0; i < (size_t)got; i++)
-            pcm[done + i] = channels == 2 ? (int16_t)((two[2 * i] + two[2 * i + 1]) / 2) : two[i];
+            pcm[done + i] = (int16_t)(channels == 2 ? (two[2 * i] + two[2 * i + 1]) / 2 : two[i]);
         done += (size_t)got;
     }
     return done;
 }
 
-/* ---- playing
- * ------------------------------------------------------------------------------------------- */
+/* ---- playing --------------------------------------------------------------------------------- */
 
 static cph_err wav_read(struct cph_media_source *s, int16_t *pcm, size_t n)
 {
@@ -125,8 +124,7 @@ cph_err cph_media_wav_play(const char *path, bool loop, char why[CPH_MEDIA_WHY],
     return CPH_OK;
 }
 
-/* ---- recording
- * ------------------------------------------------------------------------------------------ */
+/* ---- recording ------------------------------------------------------------------------------- */
 
 static cph_err wav_write(struct cph_media_sink *s, const int16_t *pcm, size_t n)
 {
@@ -177,8 +175,7 @@ cph_err cph_media_wav_record(const char *path, uint32_t rate, char why[CPH_MEDIA
     return CPH_OK;
 }
 
-/* ---- whole files
- * ------------------------------------------------------------------------------------------ */
+/* ---- whole files ----------------------------------------------------------------------------- */
 
 void cph_media_pcm_free(struct cph_media_pcm *pcm)
 {

@@ -106,8 +106,7 @@ static cph_time sound_us(int64_t ts, uint32_t rate)
     return ts / rate * 1000000 + ts % rate * 1000000 / rate;
 }
 
-/* ---- measuring
- * ----------------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 static void measure(struct media_jitter *j, cph_time transit, cph_time now)
 {
@@ -164,8 +163,7 @@ static cph_time target_at(const struct media_jitter *j, cph_time now)
     return want > j->delay_max ? j->delay_max : want;
 }
 
-/* ---- putting in
- * ------------------------------------------------------------------------------------------- */
+/* ---- putting in ------------------------------------------------------------------------------ */
 
 static void new_line(struct media_jitter *j, cph_time now)
 {
@@ -299,8 +297,7 @@ enum jitter_put media_jitter_put(struct media_jitter *j, const struct jitter_pac
     return JITTER_KEPT;
 }
 
-/* ---- taking out
- * ------------------------------------------------------------------------------------------- */
+/* ---- taking out ------------------------------------------------------------------------------ */
 
 static void step_over(struct media_jitter *j, bool was_here)
 {

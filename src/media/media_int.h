@@ -14,13 +14,11 @@ enum {
 
 int16_t media_clip(double v);
 
-/* ---- the rows (codecs.c lists them)
- * ------------------------------------------------------------------ */
+/* ---- the rows (codecs.c lists them) ---------------------------------------------------------- */
 
 extern const struct cph_media_codec media_codec_opus, media_codec_pcmu, media_codec_pcma;
 
-/* ---- resampler: windowed sinc, any rates from 8 to 192 kHz
- * ---------------------------------------------- */
+/* ---- resampler: windowed sinc, any rates from 8 to 192 kHz ----------------------------------- */
 
 struct media_resampler;
 
@@ -32,8 +30,7 @@ size_t media_resampler_need(const struct media_resampler *r, size_t n);
 void media_resampler_push(struct media_resampler *r, const int16_t *in, size_t n);
 size_t media_resampler_pull(struct media_resampler *r, int16_t *out, size_t n);
 
-/* ---- packet loss concealment for codecs without their own
- * ------------------------------------------------ */
+/* ---- packet loss concealment for codecs without their own ------------------------------------ */
 
 enum { PLC_HISTORY = 2880, PLC_CYCLE = 960 }; /* 60 ms and 20 ms at 48 kHz */
 
@@ -51,8 +48,7 @@ void media_plc_conceal(struct media_plc *p, int16_t *out, size_t n);
 /* Remember good samples; after a loss their beginning is blended with the substitute. */
 void media_plc_good(struct media_plc *p, int16_t *pcm, size_t n);
 
-/* ---- jitter buffer
- * ------------------------------------------------------------------------------------------ */
+/* ---- jitter buffer --------------------------------------------------------------------------- */
 
 enum jitter_put { JITTER_KEPT, JITTER_LATE, JITTER_EARLY, JITTER_DUPLICATE, JITTER_TOO_LONG };
 
@@ -96,8 +92,7 @@ size_t media_jitter_count(const struct media_jitter *j);
 uint64_t
 media_jitter_removed(const struct media_jitter *j); /* packets dropped to cut a long delay */
 
-/* ---- telephone events, RFC 4733
- * -------------------------------------------------------------------------------- */
+/* ---- telephone events, RFC 4733 -------------------------------------------------------------- */
 
 struct event_out { /* one packet to send */
     bool send, marker;

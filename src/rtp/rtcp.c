@@ -79,8 +79,7 @@ static void pad_to_word(struct cph_wr *wr, size_t start)
     cph_wr_zero(wr, (4 - (cph_wr_mark(wr) - start) % 4) % 4);
 }
 
-/* ---- SR and RR
- * ------------------------------------------------------------------------------------- */
+/* ---- SR and RR ------------------------------------------------------------------------------- */
 
 static int32_t signed24(uint32_t v)
 {
@@ -158,8 +157,7 @@ cph_err cph_rtcp_report_build(const struct cph_rtcp_report *r, struct cph_wr *wr
     return close_packet(wr, start);
 }
 
-/* ---- SDES
- * -------------------------------------------------------------------------------------------- */
+/* ---- SDES ------------------------------------------------------------------------------------ */
 
 /*
  * RFC 3550 6.5: a chunk is an SSRC and items (type, length, text), ended by one zero byte or more,
@@ -226,8 +224,7 @@ cph_err cph_rtcp_sdes_build(const struct cph_rtcp_sdes_item *items, size_t n, st
     return close_packet(wr, start);
 }
 
-/* ---- BYE, APP, feedback
- * ------------------------------------------------------------------------------ */
+/* ---- BYE, APP, feedback ---------------------------------------------------------------------- */
 
 cph_err cph_rtcp_bye_parse(const struct cph_rtcp *p, struct cph_rtcp_bye *out)
 {

@@ -91,8 +91,7 @@ cph_err cph_rtp_build(const struct cph_rtp *rtp, struct cph_wr *wr)
     return cph_wr_end(wr);
 }
 
-/* ---- header extension elements
- * --------------------------------------------------------------------- */
+/* ---- header extension elements --------------------------------------------------------------- */
 
 static cph_err next_one_byte(struct cph_rd *rd, struct cph_rtp_ext *v)
 {

@@ -18,7 +18,7 @@ bool sip_lines_ok(const char *lines)
 
     if (!lines || !*lines)
         return true;
-    if (rest.n < 2 || memcmp(rest.p + rest.n - 2, "\r\n", 2) != 0)
+    if (!cph_span_is(cph_span_from(rest, rest.n < 2 ? 0 : rest.n - 2), "\r\n"))
         return false;
     while (cph_span_line(&rest, &line)) {
         size_t colon = cph_span_find(line, ':');

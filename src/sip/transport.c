@@ -254,7 +254,8 @@ static cph_err with_headers(struct cph_sip_ua *ua, const struct cph_sip_msg *msg
     struct cph_wr wr = cph_wr_open(ua->scratch2, ua->scratch_n);
     struct cph_span body = cph_span_from(msg->bytes, msg->head.n);
 
-    if (lines.n < 2 || memcmp(lines.p + lines.n - 2, "\r\n", 2) != 0) /* whole lines only */
+    if (!cph_span_is(cph_span_from(lines, lines.n < 2 ? 0 : lines.n - 2),
+                     "\r\n")) /* whole lines only */
         return CPH_E_ARGUMENT;
     cph_wr_span(&wr, cph_span_head(msg->head, msg->head.n - 2));
     cph_wr_span(&wr, lines);

@@ -6,8 +6,7 @@
 
 #include "ciphony/crypto_cipher.h"
 
-/* ---- managers
- * ------------------------------------------------------------------------------------ */
+/* ---- managers -------------------------------------------------------------------------------- */
 
 static void job_defaults(IMB_JOB *job, uint8_t *iv, uint8_t *mac)
 {
@@ -83,8 +82,7 @@ const char *srtp_mb_name(const struct srtp_mb *mb)
     return mb->wide->used_arch == IMB_ARCH_AVX512 ? "libipsec-mb AVX-512" : "libipsec-mb AVX2";
 }
 
-/* ---- keys
- * ----------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static cph_err mb_open(const struct cph_srtp_suite *suite, enum cph_srtp_dir dir,
                        struct srtp_session *ss)
@@ -146,8 +144,7 @@ static cph_err mb_key(struct cph_srtp_engine *e, struct srtp_session *ss, struct
     return CPH_OK;
 }
 
-/* ---- one packet
- * ----------------------------------------------------------------------------------- */
+/* ---- one packet ------------------------------------------------------------------------------ */
 
 static cph_err mb_ctr(struct cph_srtp_engine *e, struct srtp_session *ss, size_t key_n,
                       const uint8_t iv[16], uint8_t *p, size_t n)
@@ -224,8 +221,7 @@ const struct srtp_ops srtp_ops_mb = {
     .unseal = mb_unseal,
 };
 
-/* ---- the short way of AES-GCM
- * --------------------------------------------------------------------- */
+/* ---- the short way of AES-GCM ---------------------------------------------------------------- */
 
 /* The library fills what it uses; clearing it first would cost a tenth of a packet. */
 #define UNSET __attribute__((uninitialized))

@@ -12,8 +12,7 @@
 #include "mb_int.h"
 #include "steps.h"
 
-/* ---- running a group
- * ------------------------------------------------------------------------------ */
+/* ---- running a group ------------------------------------------------------------------------- */
 
 static bool cipher(struct srtp_mb *mb, struct mb_group *g, size_t from, size_t n, size_t kind)
 {
@@ -107,8 +106,7 @@ static void run(struct cph_srtp_engine *e, enum cph_srtp_dir dir, size_t kind)
     g->epoch = ++e->epoch;
 }
 
-/* ---- staging
- * -------------------------------------------------------------------------------------- */
+/* ---- staging --------------------------------------------------------------------------------- */
 
 static size_t kind_of(const struct cph_srtp *s)
 {

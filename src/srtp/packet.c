@@ -4,8 +4,7 @@
  */
 #include "steps.h"
 
-/* ---- SRTP
- * ----------------------------------------------------------------------------------------- */
+/* ---- SRTP ------------------------------------------------------------------------------------ */
 
 /* The way of every suite; AES-GCM on libipsec-mb has a shorter one. */
 cph_err srtp_protect_any(struct cph_srtp *s, struct cph_srtp_pkt *pkt)
@@ -41,8 +40,7 @@ cph_err cph_srtp_unprotect(struct cph_srtp *s, struct cph_srtp_pkt *pkt)
     return s->unprotect(s, pkt);
 }
 
-/* ---- SRTCP
- * ---------------------------------------------------------------------------------------- */
+/* ---- SRTCP ----------------------------------------------------------------------------------- */
 
 static cph_err rtcp_header(const uint8_t *p, size_t n)
 {

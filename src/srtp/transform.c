@@ -3,8 +3,7 @@
 
 #include "ciphony/crypto_cipher.h"
 
-/* ---- AES-CM, or no cipher, with HMAC-SHA1
- * -------------------------------------------------------- */
+/* ---- AES-CM, or no cipher, with HMAC-SHA1 ---------------------------------------------------- */
 
 /*
  *   | header | payload (encrypted) | MKI | tag |
@@ -90,8 +89,7 @@ const struct cph_srtp_transform srtp_transform_cm = {
     .rtcp_open = cm_rtcp_open,
 };
 
-/* ---- AES-GCM
- * ------------------------------------------------------------------------------------- */
+/* ---- AES-GCM --------------------------------------------------------------------------------- */
 
 /*
  *   | header | payload (encrypted) | tag | MKI |      associated data: the header;

@@ -61,8 +61,7 @@ const char *cph_store_path(const struct cph_store *s)
     return s->path;
 }
 
-/* ---- statements
- * ----------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------------ */
 
 struct store_stmt store_prepare(struct cph_store *s, const char *sql, const char *what)
 {
@@ -143,8 +142,7 @@ cph_err store_exec(struct cph_store *s, const char *sql, const char *what)
                                                                    : store_sql_fail(s, what);
 }
 
-/* ---- transactions
- * ---------------------------------------------------------------------------------- */
+/* ---- transactions ---------------------------------------------------------------------------- */
 
 cph_err cph_store_begin(struct cph_store *s)
 {
@@ -171,8 +169,7 @@ void cph_store_rollback(struct cph_store *s)
     s->in_tx = false;
 }
 
-/* ---- opening
- * ---------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* secure_delete: what is removed is overwritten. synchronous FULL: what was answered is on the
  * disk. A schema that somebody tampered with must not run functions of its own. */

@@ -18,8 +18,7 @@ static cph_err check_name(struct cph_store *s, const char *name, const char *wha
     return CPH_OK;
 }
 
-/* ---- own devices
- * -------------------------------------------------------------------------------------- */
+/* ---- own devices ----------------------------------------------------------------------------- */
 
 void cph_store_device_wipe(struct cph_store_device *d)
 {
@@ -101,8 +100,7 @@ cph_err cph_store_device_remove(struct cph_store *s, const char *name)
     return remove_rows(&st, NULL);
 }
 
-/* ---- peers' certificates
- * -------------------------------------------------------------------------------- */
+/* ---- peers' certificates --------------------------------------------------------------------- */
 
 cph_err cph_store_pin_put(struct cph_store *s, const struct cph_store_pin *p)
 {
@@ -183,8 +181,7 @@ cph_err cph_store_pin_each(struct cph_store *s, const char *peer, cph_store_pin_
     return store_done(&st);
 }
 
-/* ---- small things by key
- * ----------------------------------------------------------------------------------- */
+/* ---- small things by key --------------------------------------------------------------------- */
 
 static cph_err check_item(struct cph_store *s, const char *space, struct cph_span key)
 {

@@ -49,8 +49,7 @@ void test_alloc_fails(cph_err (*fn)(void *arg), void *arg);
 /** Allocations (malloc, calloc, realloc, strdup) made by the rooms since the program began. */
 size_t test_alloc_count(void);
 
-/* ---- golden messages
- * ------------------------------------------------------------------------------ */
+/* ---- golden messages ------------------------------------------------------------------------- */
 
 enum { FRAGILE_TRUNCATION = 1, FRAGILE_BIT_FLIP = 2 };
 
@@ -62,8 +61,7 @@ enum { FRAGILE_TRUNCATION = 1, FRAGILE_BIT_FLIP = 2 };
 void expect_fragile(struct cph_span golden, int must,
                     cph_err (*check)(void *arg, struct cph_span bytes), void *arg);
 
-/* ---- vectors
- * -------------------------------------------------------------------------------------- */
+/* ---- vectors --------------------------------------------------------------------------------- */
 
 /* A file of "name: value" lines; # begins a comment line; a blank line ends a record; a value may
  * go on in lines that begin with a space. The first record must carry "source:". */

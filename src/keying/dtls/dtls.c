@@ -349,6 +349,7 @@ static bool feed_won(struct dtls *d, enum cph_keying_component c, const struct c
     if (!won || !cph_addr_eq(&won->from, from))
         return false;
     if (dtls_is_client_hello(packet, random))
+        /* public: the random of a ClientHello, and of the one before */
         return won->role == CPH_STREAM_SERVER && memcmp(won->random, random, DTLS_RANDOM) == 0;
     return cph_stream_feed(won->s, packet, now) == CPH_OK;
 }

@@ -99,8 +99,7 @@ static void without_randomness_no_device_is_kept(void **state)
     assert_err(cph_store_device_get(store, "main", &row), CPH_E_NOTFOUND);
 }
 
-/* ---- names
- * ---------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void a_peer_has_one_spelling(void **state)
 {
@@ -166,8 +165,7 @@ static void a_peer_has_one_spelling(void **state)
                CPH_E_LIMIT);
 }
 
-/* ---- pins
- * ----------------------------------------------------------------------------------------- */
+/* ---- pins ------------------------------------------------------------------------------------ */
 
 static const struct cph_span bob = CPH_SPAN_LIT("sip:bob@example.org");
 

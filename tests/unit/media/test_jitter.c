@@ -258,8 +258,7 @@ static void an_hour_of_a_fast_or_slow_sender_makes_no_drift(void **state)
     }
 }
 
-/* ---- by hand
- * ---------------------------------------------------------------------------------------------- */
+/* ---- by hand --------------------------------------------------------------------------------- */
 
 static enum jitter_put put(struct media_jitter *j, uint16_t seq, uint32_t ts, cph_time now)
 {

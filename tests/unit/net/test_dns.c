@@ -61,8 +61,7 @@ static struct cph_addr ip(const char *text)
     return a;
 }
 
-/* ---- without a server
- * ------------------------------------------------------------------------------ */
+/* ---- without a server ------------------------------------------------------------------------ */
 
 static void a_literal_is_answered_without_asking(void **state)
 {
@@ -125,8 +124,7 @@ static void a_name_that_is_none_is_refused(void **state)
     cph_net_free(net);
 }
 
-/* ---- a server that says what it is told to
- * ----------------------------------------------------------- */
+/* ---- a server that says what it is told to --------------------------------------------------- */
 
 struct server {
     struct cph_net_udp *udp;

@@ -220,8 +220,7 @@ static void a_pair_that_is_taken_is_refused_in_the_end(void **state)
     cph_net_free(net);
 }
 
-/* ---- TCP
- * ------------------------------------------------------------------------------------------ */
+/* ---- TCP ------------------------------------------------------------------------------------- */
 
 struct end {
     struct cph_net_conn *c;
@@ -496,8 +495,7 @@ static void the_number_of_connections_is_bounded(void **state)
     cph_net_free(w.net);
 }
 
-/* ---- which address
- * ---------------------------------------------------------------------------------- */
+/* ---- which address --------------------------------------------------------------------------- */
 
 static void the_local_address_is_the_one_that_reaches_the_peer(void **state)
 {

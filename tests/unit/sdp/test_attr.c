@@ -111,7 +111,7 @@ static void fingerprints_are_decoded_and_checked(void **state)
         assert_err(cph_sdp_fingerprint_parse(cph_span_of(bad[i]), &again), CPH_E_MALFORMED);
     assert_ok(cph_sdp_fingerprint_parse(cph_span_of("md5 00:11"), &again));
     assert_true(again.hash == CPH_SDP_HASH_OTHER && again.n == 0);
-    /* RFC 5763 7.1.1's own example has a blank and capitals */
+    /* RFC 5763 7.1's own example has a blank and capitals */
     assert_ok(cph_sdp_fingerprint_parse(
         cph_span_of(" SHA-1 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB"), &again));
     assert_int_equal(again.hash, CPH_SDP_HASH_SHA1);

@@ -34,8 +34,7 @@ static uint32_t roc_of(const struct cph_srtp *s)
     return roc;
 }
 
-/* ---- every check with a wrong value
- * -------------------------------------------------------------- */
+/* ---- every check with a wrong value ---------------------------------------------------------- */
 
 struct golden {
     struct cph_srtp_engine *e;
@@ -263,8 +262,7 @@ static void policies_outside_the_rfcs_are_refused(void **state)
     cph_srtp_engine_free(e);
 }
 
-/* ---- index, window, roll-over
- * -------------------------------------------------------------------- */
+/* ---- index, window, roll-over ---------------------------------------------------------------- */
 
 static void the_window_ends_at_its_numbered_edges(void **state)
 {
@@ -504,8 +502,7 @@ static void rtcp_replay_is_refused_and_the_index_counts_from_0(void **state)
     pair_close(&x);
 }
 
-/* ---- streams
- * ------------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 static void streams_bind_late_and_the_table_is_bounded(void **state)
 {
@@ -577,8 +574,7 @@ static void one_key_both_ways_refuses_a_shared_ssrc(void **state)
     pair_close(&x);
 }
 
-/* ---- keys
- * ---------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static void keys_are_told_apart_by_their_mki(void **state)
 {
@@ -719,8 +715,7 @@ static void keys_are_derived_anew_at_the_rate_agreed(void **state)
     }
 }
 
-/* ---- moving, peers.md 2 #1 and #5
- * ------------------------------------------------------------------ */
+/* ---- moving, peers.md 2 #1 and #5 ------------------------------------------------------------ */
 
 static void a_reoffer_that_keeps_the_key_keeps_roc_and_window(void **state)
 {

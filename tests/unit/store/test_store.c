@@ -273,8 +273,7 @@ static void a_removed_key_leaves_no_bytes_behind(void **state)
     cph_store_close(s);
 }
 
-/* ---- pins
- * ----------------------------------------------------------------------------------------- */
+/* ---- pins ------------------------------------------------------------------------------------ */
 
 struct seen {
     size_t n;
@@ -381,8 +380,7 @@ static void an_entry_we_did_not_write_is_an_error(void **state)
     cph_store_close(s);
 }
 
-/* ---- items and transactions
- * ---------------------------------------------------------------------------- */
+/* ---- items and transactions ------------------------------------------------------------------ */
 
 static cph_err join(void *arg, struct cph_span key, struct cph_span value)
 {
