@@ -76,32 +76,33 @@ static enum cph_sip_verdict decision(const struct cph_ssa_out *out, struct cph_s
     return CPH_SIP_DROP;
 }
 
-static enum cph_sip_verdict on_receive(void *ctx, const struct cph_sip_passing *in, cph_time now,
-                                       struct cph_sip_reply *reply)
+typedef void ssa_fn(struct cph_manager *m, const struct cph_ssa_msg *msg, cph_time now,
+                    struct cph_ssa_out *out);
+
+static enum cph_sip_verdict show(const struct cph_attach *a, ssa_fn *fn,
+                                 const struct cph_sip_passing *p, cph_time now,
+                                 struct cph_sip_reply *reply)
 {
-    struct cph_attach *a = ctx;
     struct cph_hop_facts hop = { 0 };
     char peer[CPH_ADDR_TEXT];
     struct cph_ssa_msg msg;
     struct cph_ssa_out out = { 0 };
 
-    view(in, &hop, peer, &msg);
-    cph_ssa_receive(a->manager, &msg, now, &out);
+    view(p, &hop, peer, &msg);
+    fn(a->manager, &msg, now, &out);
     return decision(&out, reply);
 }
 
-static enum cph_sip_verdict on_send(void *ctx, const struct cph_sip_passing *out_msg, cph_time now,
+static enum cph_sip_verdict on_receive(void *ctx, const struct cph_sip_passing *in, cph_time now,
+                                       struct cph_sip_reply *reply)
+{
+    return show(ctx, cph_ssa_receive, in, now, reply);
+}
+
+static enum cph_sip_verdict on_send(void *ctx, const struct cph_sip_passing *out, cph_time now,
                                     struct cph_sip_reply *reply)
 {
-    struct cph_attach *a = ctx;
-    struct cph_hop_facts hop = { 0 };
-    char peer[CPH_ADDR_TEXT];
-    struct cph_ssa_msg msg;
-    struct cph_ssa_out out = { 0 };
-
-    view(out_msg, &hop, peer, &msg);
-    cph_ssa_send(a->manager, &msg, now, &out);
-    return decision(&out, reply);
+    return show(ctx, cph_ssa_send, out, now, reply);
 }
 
 void cph_attach_init(struct cph_attach *a, struct cph_manager *manager)
