@@ -55,6 +55,7 @@ struct media_jitter {
     cph_time measured_from;
 
     bool playing;
+    bool behind; /* what is played was here before playing began: it is caught up with, not cut */
     int64_t next, next_ts; /* what is to be played, and when its sound begins */
     unsigned next_line;
     uint32_t units;  /* duration of the last packet */
@@ -179,6 +180,7 @@ static void start(struct media_jitter *j, const struct jitter_packet *p, cph_tim
     j->top_ts = (int64_t)p->ts + ((int64_t)1 << 32);
     j->rate = p->rate;
     j->next = j->top;
+    j->behind = true;
     j->units = p->units ? p->units : p->rate / 50;
     new_line(j, now);
 }
@@ -395,7 +397,8 @@ static enum jitter_get get_present(struct media_jitter *j, struct slot *s, cph_t
     }
     if (!old_line) {
         j->delay = waited(j, s->ts, now);
-        if (j->delay > j->delay_max + CPH_MS(CUT_MS)) {
+        j->behind &= j->delay > j->delay_max;
+        if (!j->behind && j->delay > j->delay_max + CPH_MS(CUT_MS)) {
             cut(j, target, now);
             s = slot_of(j, j->next);
             if (!s->used)

@@ -6,7 +6,7 @@
 #include "ciphony/media_io.h"
 
 enum {
-    MEDIA_SLOTS = 64,           /* packets in the jitter buffer: 1.28 s of 20 ms */
+    MEDIA_SLOTS = 128, /* packets in the jitter buffer: early media (1.28 s), and as much again */
     MEDIA_PAYLOAD_MAX = 1280,   /* longest payload kept; Opus at its best has 1275 */
     MEDIA_PCM_MAX = 5760 + 960, /* 120 ms at 48 kHz, the longest Opus packet, and a frame */
     MEDIA_DIGITS = 32,          /* keys waiting to be sent */

@@ -87,8 +87,9 @@ cph_err phone_session_new(struct phone_call *c, const struct cph_addr *near, cph
     CPH_TRY(p->host->media_open(p->host->ctx, c->id, near, c->local));
     c->ports_open = true;
     memcpy(media.local, c->local, sizeof media.local);
-    CPH_TRY(cph_session_new(&cfg, &media, 1, now, &c->session));
-    return cph_media_flow_new(&flow, now, &c->flow);
+    CPH_TRY(
+        cph_media_flow_new(&flow, now, &c->flow)); /* first: where there is a session is a flow */
+    return cph_session_new(&cfg, &media, 1, now, &c->session);
 }
 
 /* The first audio codec of the peer's list that we have is the one to send with. */

@@ -375,6 +375,32 @@ static void a_time_line_that_jumps_is_followed(void **state)
     }
 }
 
+/* Media that came before its keys is here, all of it, when playing begins: nothing is thrown away.
+ */
+static void what_was_here_before_playing_began_is_caught_up_with(void **state)
+{
+    struct media_jitter *j = fresh();
+    struct jitter_out o;
+    cph_time now = CPH_SEC(1);
+    unsigned n = 0;
+
+    (void)state;
+    for (; n < 64; n++, now += CPH_MS(20))
+        assert_int_equal(put(j, (uint16_t)n, 160 * n, now), JITTER_KEPT);
+    for (uint16_t want = 0; want < 300; want++, n++, now += CPH_MS(20)) {
+        assert_int_equal(media_jitter_get(j, now, false, &o), JITTER_PACKET);
+        assert_int_equal(o.packet.seq, want);
+        if (o.shrink) {
+            assert_int_equal(media_jitter_get(j, now, false, &o), JITTER_PACKET);
+            assert_int_equal(o.packet.seq, ++want);
+        }
+        assert_int_equal(put(j, (uint16_t)n, 160 * n, now), JITTER_KEPT);
+    }
+    assert_int_equal(media_jitter_removed(j), 0);
+    assert_true(media_jitter_delay(j) < CPH_MS(700));
+    media_jitter_free(j);
+}
+
 static void after_a_stall_old_packets_go(void **state)
 {
     struct media_jitter *j = fresh();
@@ -455,6 +481,7 @@ int main(void)
         cmocka_unit_test(a_payload_over_the_limit_is_refused),
         cmocka_unit_test(silence_not_sent_is_no_loss),
         cmocka_unit_test(a_time_line_that_jumps_is_followed),
+        cmocka_unit_test(what_was_here_before_playing_began_is_caught_up_with),
         cmocka_unit_test(after_a_stall_old_packets_go),
         cmocka_unit_test(place_holders_are_not_played_and_not_lost),
         cmocka_unit_test(construction_survives_want_of_memory),
