@@ -15,8 +15,8 @@ struct bench {
     size_t payload; /* bytes */
     uint8_t key[STREAMS_MAX][KEY], salt[STREAMS_MAX][14];
     uint8_t buf[BATCH][BUFFER] __attribute__((aligned(64)));
-    size_t len[BATCH];
-    uint64_t seq; /* of the next round; 48 bits */
+    size_t len[BATCH], stream[BATCH]; /* of each packet */
+    uint64_t seq;                     /* of the next round; 48 bits */
 };
 
 /* One way to do it. open and close per setting; protect and unprotect all 64, in place: these are

@@ -33,6 +33,7 @@ static void groups_init(struct srtp_mb *mb)
         for (size_t i = 0; i < SRTP_BATCH; i++) {
             job_defaults(&group->job[i], group->iv[i], group->mac[i]);
             group->job[i].key_len_in_bytes = key_n[g % MB_KEYS_KINDS];
+            group->job[i].auth_tag_output_len_in_bytes = 12; /* all it knows but a whole HMAC */
         }
     }
     job_defaults(&mb->cipher, NULL, NULL);
@@ -223,49 +224,81 @@ const struct srtp_ops srtp_ops_mb = {
 
 /* ---- the short way of AES-GCM ---------------------------------------------------------------- */
 
-/* The library fills what it uses; clearing it first would cost a tenth of a packet. */
-#define UNSET __attribute__((uninitialized))
+INTO static inline void gcm_seal(struct cph_srtp *s, struct cph_srtp_pkt *pkt,
+                                 const struct srtp_pass *pass)
+{
+    const IMB_MGR *mgr = s->engine->mb->wide;
+    size_t aad = pass->clear ? pass->n : pass->header;
+    UNSET struct gcm_context_data ctx;
+    UNSET uint8_t iv[16];
+    uint8_t *p = pkt->p;
+
+    srtp_iv_gcm(pass->ss, pass->ssrc, pass->index, iv);
+    (s->key_n == 16 ? mgr->gcm128_enc : mgr->gcm256_enc)(&mb_keys(pass->ss)->gcm, &ctx, p + aad,
+                                                         p + aad, pass->n - aad, iv, p, aad,
+                                                         p + pass->n, CPH_GCM_TAG);
+    srtp_send_end(s, pkt, pass->key);
+}
+
+APART static cph_err gcm_protect_any(struct cph_srtp *s, struct cph_srtp_pkt *pkt)
+{
+    UNSET struct srtp_pass pass;
+
+    CPH_TRY(srtp_send_begin(s, pkt, &pass));
+    gcm_seal(s, pkt, &pass);
+    return CPH_OK;
+}
 
 cph_err srtp_mb_gcm_protect(struct cph_srtp *s, struct cph_srtp_pkt *pkt)
 {
-    const IMB_MGR *mgr = s->engine->mb->wide;
-    UNSET struct gcm_context_data ctx;
     UNSET struct srtp_pass pass;
-    UNSET uint8_t iv[16];
-    uint8_t *p = pkt->p;
-    size_t aad;
 
-    CPH_TRY(srtp_send_begin(s, pkt, &pass));
-    aad = pass.clear ? pass.n : pass.header;
-    srtp_iv_gcm(pass.ss, pass.ssrc, pass.index, iv);
-    (s->key_n == 16 ? mgr->gcm128_enc : mgr->gcm256_enc)(&mb_keys(pass.ss)->gcm, &ctx, p + aad,
-                                                         p + aad, pass.n - aad, iv, p, aad,
-                                                         p + pass.n, CPH_GCM_TAG);
-    srtp_send_end(s, pkt, &pass);
+    if (!srtp_send_next(s, pkt, &pass))
+        return gcm_protect_any(s, pkt);
+    gcm_seal(s, pkt, &pass);
+    return CPH_OK;
+}
+
+/* Nothing moves; on CPH_E_AUTH p holds the ciphertext again. */
+INTO static inline cph_err gcm_open(struct cph_srtp *s, uint8_t *p, const struct srtp_pass *pass)
+{
+    const IMB_MGR *mgr = s->engine->mb->wide;
+    size_t aad = pass->clear ? pass->n : pass->header;
+    UNSET struct gcm_context_data ctx;
+    UNSET uint8_t iv[16], tag[CPH_GCM_TAG];
+
+    srtp_iv_gcm(pass->ss, pass->ssrc, pass->index, iv);
+    (s->key_n == 16 ? mgr->gcm128_dec : mgr->gcm256_dec)(&mb_keys(pass->ss)->gcm, &ctx, p + aad,
+                                                         p + aad, pass->n - aad, iv, p, aad, tag,
+                                                         CPH_GCM_TAG);
+    if (srtp_tag_eq(tag, p + pass->n, CPH_GCM_TAG))
+        return CPH_OK;
+    (void)mb_seal(s->engine, pass->ss, s->key_n, iv, (struct cph_span){ p, aad }, p + aad,
+                  pass->n - aad, tag); /* nobody sees what did not verify */
+    return CPH_E_AUTH;
+}
+
+APART static cph_err gcm_unprotect_any(struct cph_srtp *s, struct cph_srtp_pkt *pkt)
+{
+    UNSET struct srtp_pass pass;
+    struct srtp_stream *st;
+
+    CPH_TRY(srtp_recv_begin(s, pkt, &pass, &st));
+    CPH_TRY(gcm_open(s, pkt->p, &pass));
+    CPH_TRY(srtp_recv_commit(s, &pass, st));
+    pkt->n = pass.n;
     return CPH_OK;
 }
 
 cph_err srtp_mb_gcm_unprotect(struct cph_srtp *s, struct cph_srtp_pkt *pkt)
 {
-    const IMB_MGR *mgr = s->engine->mb->wide;
-    UNSET struct gcm_context_data ctx;
     UNSET struct srtp_pass pass;
-    UNSET uint8_t iv[16], tag[CPH_GCM_TAG];
-    struct srtp_stream *st;
-    uint8_t *p = pkt->p;
-    size_t aad;
 
-    CPH_TRY(srtp_recv_begin(s, pkt, &pass, &st));
-    aad = pass.clear ? pass.n : pass.header;
-    srtp_iv_gcm(pass.ss, pass.ssrc, pass.index, iv);
-    (s->key_n == 16 ? mgr->gcm128_dec : mgr->gcm256_dec)(
-        &mb_keys(pass.ss)->gcm, &ctx, p + aad, p + aad, pass.n - aad, iv, p, aad, tag, CPH_GCM_TAG);
-    if (!srtp_tag_eq(tag, p + pass.n, CPH_GCM_TAG)) {
-        (void)mb_seal(s->engine, pass.ss, s->key_n, iv, (struct cph_span){ p, aad }, p + aad,
-                      pass.n - aad, tag); /* nobody sees what did not verify */
-        return CPH_E_AUTH;
-    }
-    CPH_TRY(srtp_recv_commit(s, &pass, st));
+    if (!srtp_recv_next(s, pkt, SRTP_NO_EPOCH, &pass))
+        return gcm_unprotect_any(s, pkt);
+    CPH_TRY(gcm_open(s, pkt->p, &pass));
+    srtp_window_next(s, &s->last->rtp, pass.index); /* none waits, so it is the next */
+    pass.key->rtp_used++;
     pkt->n = pass.n;
     return CPH_OK;
 }

@@ -7,7 +7,8 @@
  * moves, in order, once the tags are known; where an earlier packet that waits could change the
  * guess, the group is run first. So the result is that of the single calls.
  *
- * AES-GCM gains nothing from company and goes packet by packet.
+ * AES-GCM gains nothing from company and goes packet by packet: passes over the whole batch were
+ * tried and cost more than they saved.
  */
 #include "mb_int.h"
 #include "steps.h"
@@ -49,24 +50,24 @@ static void run_send(struct srtp_mb *mb, struct mb_group *g, size_t kind)
         sg->op->err = good ? CPH_OK : CPH_E_CRYPTO;
         if (!good)
             continue;
-        srtp_tag_copy(sg->op->pkt.p + sg->pass.n + s->mki_n, g->mac[i], s->tag_n);
-        srtp_send_end(s, &sg->op->pkt, &sg->pass);
+        srtp_tag_copy(sg->op->pkt.p + sg->n + s->mki_n, g->mac[i], s->tag_n);
+        srtp_send_end(s, &sg->op->pkt, sg->key);
     }
 }
 
 /* What the single call finds between guessing the index and decrypting, in its order. */
-static cph_err settle(struct mb_staged *sg, const uint8_t *mac)
+INTO static inline cph_err settle(const struct mb_staged *sg, const uint8_t *mac)
 {
     struct cph_srtp *s = sg->op->ctx;
-    const struct srtp_pass *pass = &sg->pass;
 
-    if (pass->key->rtp_used >= pass->key->rtp_max)
+    if (sg->key->rtp_used >= sg->key->rtp_max)
         return CPH_E_EXPIRED;
-    if (srtp_window_refuses(s, &sg->stream->rtp, pass->index))
+    if (srtp_window_refuses(s, &sg->stream->rtp, sg->index))
         return CPH_E_REPLAY;
     if (!srtp_tag_eq(mac, sg->tag, s->tag_n))
         return CPH_E_AUTH;
-    return srtp_recv_commit(s, pass, sg->stream);
+    srtp_recv_mark(s, sg->key, sg->stream, sg->index);
+    return CPH_OK;
 }
 
 static void run_recv(struct srtp_mb *mb, struct mb_group *g, size_t kind)
@@ -77,10 +78,10 @@ static void run_recv(struct srtp_mb *mb, struct mb_group *g, size_t kind)
     for (size_t i = 0; i < g->n; i++) {
         struct mb_staged *sg = &g->staged[i];
 
-        memcpy(sg->op->pkt.p + sg->pass.n, sg->under, sizeof sg->under);
+        memcpy(sg->op->pkt.p + sg->n, sg->under, sizeof sg->under);
         sg->op->err = good ? settle(sg, g->mac[i]) : CPH_E_CRYPTO;
         if (sg->op->err == CPH_OK) {
-            sg->op->pkt.n = sg->pass.n;
+            sg->op->pkt.n = sg->n;
             continue;
         }
         good = cipher(mb, g, from, i - from, kind) && good; /* the accepted ones before it */
@@ -108,14 +109,14 @@ static void run(struct cph_srtp_engine *e, enum cph_srtp_dir dir, size_t kind)
 
 /* ---- staging --------------------------------------------------------------------------------- */
 
-static size_t kind_of(const struct cph_srtp *s)
+uint8_t srtp_mb_kind(const struct cph_srtp *s)
 {
-    if (s->clear_rtp)
+    if (s->clear_rtp || s->aead) /* AEAD never waits */
         return MB_KEYS_NONE;
-    return s->key_n / 8U - 2; /* 16, 24, 32 */
+    return (uint8_t)(s->key_n / 8U - 2); /* 16, 24, 32 */
 }
 
-static void fill(struct mb_group *g, const struct srtp_pass *pass, uint8_t *p)
+INTO static inline void fill(struct mb_group *g, const struct srtp_pass *pass, uint8_t *p)
 {
     union mb_keys *k = mb_keys(pass->ss);
     IMB_JOB *job = &g->job[g->n];
@@ -143,102 +144,125 @@ static bool unsure(const struct mb_group *g, const struct srtp_stream *st,
 
 /* The first packet of a stream (its SRTCP may have come before), or one without payload, takes the
  * single call. */
-static bool lonely(const struct mb_staged *sg)
+static bool lonely(const struct srtp_pass *pass, const struct srtp_stream *st)
 {
-    return !sg->stream || !sg->stream->rtp.started || sg->pass.n == sg->pass.header;
+    return !st || !st->rtp.started || pass->n == pass->header;
 }
 
-static void stage_recv(struct cph_srtp_engine *e, struct mb_group *g, size_t kind,
-                       struct cph_srtp_op *op)
+/* Must those that wait be decided before this one? */
+static bool after(const struct mb_group *g, cph_err err, const struct srtp_pass *pass,
+                  const struct srtp_stream *st, const uint8_t *p)
+{
+    return g->n > 0 && (err == CPH_E_EXPIRED || (err == CPH_OK && lonely(pass, st)) ||
+                        (st && unsure(g, st, pass, p)));
+}
+
+INTO static inline void wait_recv(struct mb_group *g, struct cph_srtp_op *op,
+                                  const struct srtp_pass *pass, struct srtp_stream *st)
 {
     struct mb_staged *sg = &g->staged[g->n];
-    struct cph_srtp *s = op->ctx;
+    const struct cph_srtp *s = op->ctx;
 
-    op->err = srtp_recv_begin(s, &op->pkt, &sg->pass, &sg->stream);
-    if (op->err == CPH_E_EXPIRED || (op->err == CPH_OK && lonely(sg)) ||
-        (sg->stream && unsure(g, sg->stream, &sg->pass, op->pkt.p))) {
-        run(e, CPH_SRTP_RECV, kind);
-        sg = &g->staged[0];
-        op->err = srtp_recv_begin(s, &op->pkt, &sg->pass, &sg->stream);
+    if (st->pend_epoch != g->epoch) {
+        st->pend_epoch = g->epoch;
+        st->pend_top = st->rtp.top;
+    }
+    if (pass->index > st->pend_top)
+        st->pend_top = pass->index;
+    sg->op = op;
+    sg->key = pass->key;
+    sg->n = (uint32_t)pass->n;
+    sg->stream = st;
+    sg->index = pass->index;
+    srtp_tag_copy(sg->tag, op->pkt.p + pass->n + s->mki_n, s->tag_n);
+    memcpy(sg->under, op->pkt.p + pass->n, sizeof sg->under);
+    fill(g, pass, op->pkt.p);
+}
+
+APART static void stage_recv(struct cph_srtp_engine *e, struct mb_group *g, struct cph_srtp_op *op)
+{
+    struct cph_srtp *s = op->ctx;
+    struct srtp_pass pass = { 0 };
+    struct srtp_stream *st;
+
+    op->err = srtp_recv_begin(s, &op->pkt, &pass, &st);
+    if (after(g, op->err, &pass, st, op->pkt.p)) {
+        run(e, CPH_SRTP_RECV, s->kind);
+        stage_recv(e, g, op); /* nobody waits now */
+        return;
     }
     if (op->err != CPH_OK)
         return;
-    if (lonely(sg)) {
+    if (lonely(&pass, st))
         op->err = srtp_single(op);
-        return;
-    }
-    if (sg->stream->pend_epoch != g->epoch || sg->pass.index > sg->stream->pend_top) {
-        bool first = sg->stream->pend_epoch != g->epoch;
-        uint64_t top = sg->stream->rtp.top;
-
-        sg->stream->pend_top = !first || sg->pass.index > top ? sg->pass.index : top;
-        sg->stream->pend_epoch = g->epoch;
-    }
-    sg->op = op;
-    srtp_tag_copy(sg->tag, op->pkt.p + sg->pass.n + s->mki_n, s->tag_n);
-    memcpy(sg->under, op->pkt.p + sg->pass.n, sizeof sg->under);
-    fill(g, &sg->pass, op->pkt.p);
+    else
+        wait_recv(g, op, &pass, st);
 }
 
-static void stage_send(struct mb_group *g, struct cph_srtp_op *op)
+INTO static inline void wait_send(struct mb_group *g, struct cph_srtp_op *op,
+                                  const struct srtp_pass *pass)
 {
     struct mb_staged *sg = &g->staged[g->n];
 
-    op->err = srtp_send_begin(op->ctx, &op->pkt, &sg->pass);
-    if (op->err != CPH_OK)
-        return;
-    if (sg->pass.n == sg->pass.header) { /* no payload: no work for the cipher */
-        op->err = op->ctx->suite->transform->rtp_seal(op->ctx, &sg->pass, op->pkt.p);
-        if (op->err == CPH_OK)
-            srtp_send_end(op->ctx, &op->pkt, &sg->pass);
-        return;
-    }
     sg->op = op;
-    fill(g, &sg->pass, op->pkt.p);
+    sg->key = pass->key;
+    sg->n = (uint32_t)pass->n;
+    fill(g, pass, op->pkt.p);
 }
 
-static void stage(struct cph_srtp_engine *e, struct cph_srtp_op *op)
+APART static void stage_send(struct mb_group *g, struct cph_srtp_op *op)
+{
+    UNSET struct srtp_pass pass;
+
+    op->err = srtp_send_begin(op->ctx, &op->pkt, &pass);
+    if (op->err != CPH_OK)
+        return;
+    if (pass.n > pass.header) {
+        wait_send(g, op, &pass);
+        return;
+    }
+    op->err = op->ctx->suite->transform->rtp_seal(op->ctx, &pass, op->pkt.p); /* only a tag */
+    if (op->err == CPH_OK)
+        srtp_send_end(op->ctx, &op->pkt, pass.key);
+}
+
+INTO static inline void stage(struct cph_srtp_engine *e, struct cph_srtp_op *op)
 {
     struct cph_srtp *s = op->ctx;
-    size_t kind = kind_of(s);
-    struct mb_group *g = &e->mb->group[s->dir][kind];
+    struct mb_group *g = &e->mb->group[s->dir][s->kind];
+    UNSET struct srtp_pass pass;
 
-    if (s->dir == CPH_SRTP_SEND)
-        stage_send(g, op);
-    else
-        stage_recv(e, g, kind, op);
+    if (s->dir == CPH_SRTP_SEND) {
+        if (srtp_send_next(s, &op->pkt, &pass))
+            wait_send(g, op, &pass);
+        else
+            stage_send(g, op);
+    } else {
+        if (srtp_recv_next(s, &op->pkt, g->epoch, &pass))
+            wait_recv(g, op, &pass, s->last);
+        else
+            stage_recv(e, g, op);
+    }
     if (g->n == SRTP_BATCH)
-        run(e, s->dir, kind);
+        run(e, (enum cph_srtp_dir)s->dir, s->kind);
 }
 
 /* With many contexts little of a packet's state is near: ask for it some packets ahead, link by
- * link. */
-static inline void ahead(const struct cph_srtp_op *op, size_t left)
+ * link. The keys are left to the library's loads, which wait for nothing. Not INTO, a compiler
+ * would take the whole call for one without effect. */
+INTO static inline void ahead(const struct cph_srtp_op *op, size_t left)
 {
-    if (left > 8) {
+    if (left > 8)
         __builtin_prefetch(op[8].ctx);
-        __builtin_prefetch((const char *)op[8].ctx + 64);
-    }
-    if (left > 5) {
-        const struct cph_srtp *s = op[5].ctx;
+    if (left > 4) {
+        const struct cph_srtp *s = op[4].ctx;
 
         __builtin_prefetch(s->last);
-        __builtin_prefetch(s->key[s->in_use]);
-        __builtin_prefetch(op[5].pkt.p);
+        __builtin_prefetch(s->use);
+        __builtin_prefetch(op[4].pkt.p);
     }
-    if (left > 3) {
-        const struct cph_srtp *s = op[3].ctx;
-        const struct srtp_session *ss = s->key[s->in_use]->rtp;
-
-        __builtin_prefetch(&ss->salt_hi);
-        for (size_t line = 0; line < 192; line += 64) /* round keys */
-            __builtin_prefetch(ss->mb + line);
-        /* the low powers of the hash key lie at the end; HMAC's states behind the round keys */
-        for (size_t line = s->aead ? 768 : 192; line < (s->aead ? 1024 : 320); line += 64)
-            __builtin_prefetch(ss->mb + line);
-        if (s->last)
-            __builtin_prefetch(s->last->rtp.seen);
-    }
+    if (left > 2)
+        __builtin_prefetch(&op[2].ctx->use->rtp->salt_hi);
 }
 
 void srtp_mb_batch(struct cph_srtp_engine *e, struct cph_srtp_op *ops, size_t n)
@@ -254,7 +278,8 @@ void srtp_mb_batch(struct cph_srtp_engine *e, struct cph_srtp_op *ops, size_t n)
         if (s->engine != e)
             ops[i].err = CPH_E_ARGUMENT;
         else if (s->aead && !ops[i].rtcp)
-            ops[i].err = (s->dir == CPH_SRTP_SEND ? s->protect : s->unprotect)(s, &ops[i].pkt);
+            ops[i].err = s->dir == CPH_SRTP_SEND ? srtp_mb_gcm_protect(s, &ops[i].pkt)
+                                                 : srtp_mb_gcm_unprotect(s, &ops[i].pkt);
         else if (ops[i].rtcp || s->tag_n == 0 || s->derives)
             ops[i].err = srtp_single(&ops[i]);
         else

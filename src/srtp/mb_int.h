@@ -7,23 +7,35 @@
 
 #include "srtp_int.h"
 
-/* The expanded keys in a session's mb bytes. */
+/* The library, or the step before, fills what is used; clearing it first would cost a tenth of a
+ * packet. */
+#define UNSET __attribute__((uninitialized))
+/* The unusual packets have functions of their own, so that what the usual ones need stays in
+ * registers. */
+#define APART __attribute__((noinline))
+
+/* The expanded keys in a session's mb bytes. Those of AES-CM lie at the end, beside the salt. */
 union mb_keys {
     struct gcm_key_data gcm;
     struct {
-        uint8_t enc[240] __attribute__((aligned(64)));
+        uint8_t unused[11 * SRTP_LINE];
+        uint8_t enc[240], to_next_line[16];
         uint8_t ipad[SRTP_HMAC], opad[SRTP_HMAC]; /* SHA-1 after the key's block */
     } cm;
 };
 
 _Static_assert(sizeof(union mb_keys) <= SRTP_MB_KEYS, "a session has room for the expanded keys");
+_Static_assert(offsetof(union mb_keys, cm.ipad) == 15 * SRTP_LINE, "HMAC's states in one line");
 
 /* A packet that waits for its group to be full. */
 struct mb_staged {
     struct cph_srtp_op *op;
-    struct srtp_stream *stream; /* receiver */
-    struct srtp_pass pass;
-    uint8_t tag[16], under[4]; /* receiver: the tag, and what the ROC was written over */
+    struct srtp_key *key;
+    uint32_t n; /* header and payload */
+    /* receiver: */
+    uint8_t under[4], tag[16]; /* what the ROC was written over, and the tag */
+    struct srtp_stream *stream;
+    uint64_t index;
 };
 
 /* Packets of one direction and key size: one cipher burst, one hash burst. */

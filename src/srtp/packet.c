@@ -13,7 +13,7 @@ cph_err srtp_protect_any(struct cph_srtp *s, struct cph_srtp_pkt *pkt)
 
     CPH_TRY(srtp_send_begin(s, pkt, &pass));
     CPH_TRY(s->suite->transform->rtp_seal(s, &pass, pkt->p));
-    srtp_send_end(s, pkt, &pass);
+    srtp_send_end(s, pkt, pass.key);
     return CPH_OK;
 }
 
@@ -62,7 +62,7 @@ cph_err cph_srtp_protect_rtcp(struct cph_srtp *s, struct cph_srtp_pkt *pkt)
     CPH_TRY(rtcp_header(pkt->p, pkt->n));
     if (pkt->cap < pkt->n + over)
         return CPH_E_NOSPACE;
-    pass.key = s->key[s->in_use];
+    pass.key = s->use;
     if (pass.key->rtcp_used >= pass.key->rtcp_max)
         return CPH_E_EXPIRED;
     pass.ssrc = srtp_be32(pkt->p + 4);

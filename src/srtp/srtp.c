@@ -12,6 +12,16 @@ void cph_srtp_policy_wipe(struct cph_srtp_policy *p)
 /* ---- session keys ------------------------------------------------------------------------------
  */
 
+void *srtp_lines_new(size_t n, void **block)
+{
+    uint8_t *b = calloc(1, n + SRTP_LINE);
+
+    if (!b)
+        return NULL;
+    *block = b;
+    return b + (SRTP_LINE - (uintptr_t)b % SRTP_LINE) % SRTP_LINE;
+}
+
 static void session_free(const struct srtp_ops *ops, struct srtp_session *ss)
 {
     void *block;
@@ -26,16 +36,14 @@ static void session_free(const struct srtp_ops *ops, struct srtp_session *ss)
 
 static cph_err session_new(const struct cph_srtp *s, struct srtp_session **out)
 {
-    size_t align = __alignof__(struct srtp_session);
-    uint8_t *block = calloc(1, sizeof **out + align);
-    struct srtp_session *ss;
+    void *block;
+    struct srtp_session *ss = srtp_lines_new(sizeof *ss, &block);
     cph_err err;
 
-    if (!block)
+    if (!ss)
         return CPH_E_NOMEM;
-    ss = (void *)(block + (align - (uintptr_t)block % align) % align);
     ss->block = block;
-    err = s->engine->ops->open(s->suite, s->dir, ss);
+    err = s->engine->ops->open(s->suite, (enum cph_srtp_dir)s->dir, ss);
     if (err != CPH_OK) {
         session_free(s->engine->ops, ss);
         return err;
@@ -96,6 +104,8 @@ cph_err srtp_session_for(struct cph_srtp *s, struct srtp_key *key, bool rtcp, ui
 
 static void key_free(const struct cph_srtp *s, struct srtp_key *k)
 {
+    void *block;
+
     if (!k)
         return;
     session_free(s->engine->ops, k->rtp);
@@ -103,7 +113,9 @@ static void key_free(const struct cph_srtp *s, struct srtp_key *k)
     session_free(s->engine->ops, k->rtcp);
     session_free(s->engine->ops, k->rtcp_other);
     cph_aes_free(k->prf);
-    cph_free_secret(k, sizeof *k);
+    block = k->block;
+    cph_wipe(k, sizeof *k);
+    free(block);
 }
 
 static cph_err key_sessions(struct cph_srtp *s, struct srtp_key *k)
@@ -122,11 +134,13 @@ static cph_err key_sessions(struct cph_srtp *s, struct srtp_key *k)
 
 static cph_err key_new(struct cph_srtp *s, const struct cph_srtp_key *master, struct srtp_key **out)
 {
-    struct srtp_key *k = calloc(1, sizeof *k);
+    void *block;
+    struct srtp_key *k = srtp_lines_new(sizeof *k, &block);
     cph_err err;
 
     if (!k)
         return CPH_E_NOMEM;
+    k->block = block;
     k->master = *master;
     k->rtp_max = master->lifetime_rtp ? master->lifetime_rtp : SRTP_INDEX_END;
     k->rtcp_max = master->lifetime_rtcp ? master->lifetime_rtcp : SRTP_RTCP_INDEX_END;
@@ -191,6 +205,7 @@ cph_err cph_srtp_key_use(struct cph_srtp *s, struct cph_span mki)
     if (i == s->n_keys)
         return CPH_E_NOTFOUND;
     s->in_use = i;
+    s->use = s->key[i];
     return CPH_OK;
 }
 
@@ -208,6 +223,7 @@ cph_err cph_srtp_key_drop(struct cph_srtp *s, struct cph_span mki)
     s->key[s->n_keys] = NULL;
     if (s->in_use > i || s->in_use == s->n_keys)
         s->in_use--;
+    s->use = s->key[s->in_use];
     return CPH_OK;
 }
 
@@ -242,15 +258,15 @@ void cph_srtp_free(struct cph_srtp *s)
         s->pair->pair = NULL;
     for (size_t i = 0; i < s->n_keys; i++)
         key_free(s, s->key[i]);
-    free(s->stream);
+    free(s->stream_block);
     free(s->slot);
-    free(s);
+    free(s->block);
 }
 
-/* The table and, behind it, two rings for each stream. */
+/* The table and, behind it, two rings for each stream, if they are longer than a stream holds. */
 static cph_err table_new(struct cph_srtp *s)
 {
-    size_t words = (size_t)(s->ring_mask + 1) / 64;
+    size_t words = s->ring_mask < SRTP_NEAR ? 0 : ((size_t)s->ring_mask + 1) / 64;
     uint64_t *ring;
     uint32_t slots = 2;
 
@@ -258,13 +274,14 @@ static cph_err table_new(struct cph_srtp *s)
         slots *= 2;
     s->slot_mask = slots - 1;
     s->slot = calloc(slots, sizeof *s->slot);
-    s->stream = calloc(s->cap_streams, sizeof *s->stream + 2 * words * sizeof *ring);
+    s->stream = srtp_lines_new(s->cap_streams * (sizeof *s->stream + 2 * words * sizeof *ring),
+                               &s->stream_block);
     if (!s->slot || !s->stream)
         return CPH_E_NOMEM;
     ring = (void *)(s->stream + s->cap_streams);
     for (size_t i = 0; i < s->cap_streams; i++, ring += 2 * words) {
-        s->stream[i].rtp.seen = ring;
-        s->stream[i].rtcp.seen = ring + words;
+        s->stream[i].rtp.seen = words ? ring : s->stream[i].rtp_near;
+        s->stream[i].rtcp.seen = words ? ring + words : s->stream[i].rtcp_near;
     }
     return CPH_OK;
 }
@@ -290,19 +307,21 @@ cph_err cph_srtp_new(struct cph_srtp_engine *e, const struct cph_srtp_policy *p,
                      enum cph_srtp_dir dir, struct cph_srtp **out)
 {
     struct cph_srtp *s;
-    uint64_t ring = 64;
+    uint32_t ring = 64;
+    void *block;
     cph_err err;
 
     if (!p->suite || !policy_fits(p))
         return CPH_E_ARGUMENT;
     if (!cph_srtp_engine_has(e, p->suite))
         return CPH_E_CRYPTO;
-    s = calloc(1, sizeof *s);
+    s = srtp_lines_new(sizeof *s, &block);
     if (!s)
         return CPH_E_NOMEM;
+    s->block = block;
     s->engine = e;
     s->suite = p->suite;
-    s->dir = dir;
+    s->dir = (uint8_t)dir;
     s->aead = p->suite->transform->aead;
     s->protect = s->aead && e->mb ? srtp_mb_gcm_protect : srtp_protect_any;
     s->unprotect = s->aead && e->mb ? srtp_mb_gcm_unprotect : srtp_unprotect_any;
@@ -313,8 +332,10 @@ cph_err cph_srtp_new(struct cph_srtp_engine *e, const struct cph_srtp_policy *p,
     s->clear_rtp = p->unencrypted_rtp || !p->suite->encrypts;
     s->clear_rtcp = p->unencrypted_rtcp || !p->suite->encrypts;
     s->derives = p->kdr != 0;
+    s->plain = s->tag_n > 0 && s->mki_n == 0 && !s->derives;
+    s->kind = srtp_mb_kind(s);
     s->kdr_shift = p->kdr ? (unsigned)__builtin_ctzll(p->kdr) : 0;
-    s->window = p->window ? p->window : CPH_SRTP_WINDOW;
+    s->window = (uint16_t)(p->window ? p->window : CPH_SRTP_WINDOW);
     while (ring < s->window)
         ring *= 2;
     s->ring_mask = ring - 1;
@@ -323,6 +344,7 @@ cph_err cph_srtp_new(struct cph_srtp_engine *e, const struct cph_srtp_policy *p,
     if (err == CPH_OK)
         err = key_new(s, &p->master, &s->key[0]);
     if (err == CPH_OK) {
+        s->use = s->key[0];
         s->n_keys = 1;
         *out = s;
         s = NULL;

@@ -9,6 +9,8 @@
 struct cph_aes;
 struct cph_hmac_ctx;
 
+#define INTO __attribute__((always_inline)) /* the few steps every packet takes */
+
 enum {
     SRTP_AUTH_KEY = 20,   /* RFC 3711 5.2: n_a is 160 bits */
     SRTP_HMAC = 20,       /* bytes of a whole HMAC-SHA1 */
@@ -16,10 +18,13 @@ enum {
     SRTP_RTP_HEADER = 12, /* RFC 3550 5.1 */
     SRTP_RTCP_HEADER = 8, /* RFC 3711 3.4: what stays in clear */
     SRTP_RTCP_WORD = 4,   /* E and SRTCP index */
-    SRTP_MB_KEYS = 1024,  /* bytes libipsec-mb wants for one expanded key */
+    SRTP_LINE = 64,       /* bytes the caches move at once */
+    SRTP_MB_KEYS = 1008,  /* bytes libipsec-mb wants for one expanded key */
+    SRTP_NEAR = 128,      /* bits of a replay ring that lies in the stream itself */
 };
 
 #define SRTP_INDEX_END      (1ULL << 48) /* RFC 3711 3.3.1 */
+#define SRTP_NO_EPOCH       UINT64_MAX   /* of no batch's group */
 #define SRTP_RTCP_INDEX_END (1ULL << 31) /* RFC 3711 3.4 */
 
 /* ---- session keys ------------------------------------------------------------------------------
@@ -27,13 +32,19 @@ enum {
 
 /* RFC 3711 4.3: the session keys of SRTP, or of SRTCP, that one master key gives for one r. */
 struct srtp_session {
-    uint8_t mb[SRTP_MB_KEYS] __attribute__((aligned(64))); /* expanded, libipsec-mb only */
-    uint64_t salt_hi, salt_lo; /* session salt as big-endian numbers, zeros to the right */
+    uint8_t mb[SRTP_MB_KEYS] __attribute__((aligned(SRTP_LINE))); /* libipsec-mb: expanded */
+    /* session salt as big-endian numbers, zeros to the right; in one line with keys used anyway */
+    uint64_t salt_hi, salt_lo;
     uint64_t r;                /* index DIV key derivation rate */
     struct cph_aes *enc, *dec; /* OpenSSL only; AES-CM has only enc */
     struct cph_hmac_ctx *mac;  /* OpenSSL only */
     void *block;               /* what calloc gave */
 };
+
+_Static_assert(offsetof(struct srtp_session, r) % SRTP_LINE == 0, "keys and salt fill their lines");
+
+/** Zeroed memory at the beginning of a cache line; *block is what to free. NULL: no memory. */
+void *srtp_lines_new(size_t n, void **block);
 
 enum srtp_label { SRTP_LABEL_RTP = 0, SRTP_LABEL_RTCP = 3 }; /* RFC 3711 4.3.1, 4.3.2 */
 
@@ -79,6 +90,8 @@ struct cph_srtp_engine {
 cph_err srtp_mb_new(struct srtp_mb **out);
 void srtp_mb_free(struct srtp_mb *mb);
 const char *srtp_mb_name(const struct srtp_mb *mb);
+/** Packets of contexts of one kind and direction can go through a batch's lanes together. */
+uint8_t srtp_mb_kind(const struct cph_srtp *s);
 /** The op alone, by the single call for it. */
 cph_err srtp_single(struct cph_srtp_op *op);
 /** Run all of the batch; see cph_srtp_batch. */
@@ -130,46 +143,63 @@ struct srtp_window {
     bool started;
 };
 
+/* One line of cache for SRTP, one for SRTCP. */
 struct srtp_stream {
-    uint32_t ssrc;
     struct srtp_window rtp;
+    uint32_t ssrc;
     uint64_t pend_epoch, pend_top; /* batch: highest index if all staged packets are good */
-    uint64_t rtcp_next;            /* sender: the next SRTCP index */
+    uint64_t rtp_near[SRTP_NEAR / 64];
     struct srtp_window rtcp;
+    uint64_t rtcp_next; /* sender: the next SRTCP index */
+    uint64_t rtcp_near[SRTP_NEAR / 64];
+    uint64_t spare[2]; /* up to the line's end */
 };
 
+_Static_assert(offsetof(struct srtp_stream, rtcp) == SRTP_LINE, "SRTP's state is one line");
+_Static_assert(sizeof(struct srtp_stream) == 2 * SRTP_LINE, "SRTCP's state is one line");
+
+/* The first line is what packets need. */
 struct srtp_key {
     /* In use, and the last other r asked for; the second only with a key derivation rate. */
     struct srtp_session *rtp, *rtcp, *rtp_other, *rtcp_other;
     uint64_t rtp_used, rtcp_used; /* packets */
     uint64_t rtp_max, rtcp_max;   /* lifetimes */
     struct cph_aes *prf;          /* only with a key derivation rate */
+    void *block;                  /* what calloc gave */
     struct cph_srtp_key master;
 };
 
-/* What every packet needs comes first. */
+/* What every SRTP packet needs is the first line. */
 struct cph_srtp {
     cph_err (*protect)(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
     cph_err (*unprotect)(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
     struct cph_srtp_engine *engine;
     struct srtp_stream *last; /* found last; never NULL once a stream exists */
     struct cph_srtp *pair;    /* holds the same key for the other direction */
-    enum cph_srtp_dir dir;
-    uint8_t key_n, tag_n, rtcp_tag_n, mki_n; /* tag_n 0: SRTP is not authenticated */
-    bool aead, clear_rtp, clear_rtcp;
-    bool derives;       /* there is a key derivation rate: 2^kdr_shift */
-    uint64_t ring_mask; /* bits of a window's ring, less one */
-    unsigned window;    /* packets */
+    struct srtp_key *use;     /* key[in_use]: what a sender sends under; the only one without MKI */
+    uint8_t dir;              /* enum cph_srtp_dir */
+    uint8_t key_n, tag_n, mki_n; /* tag_n 0: SRTP is not authenticated */
+    uint8_t kind;                /* which packets its own share a batch's lanes with */
+    bool aead, clear_rtp;
+    bool derives; /* there is a key derivation rate: 2^kdr_shift */
+    bool plain;   /* authenticated, one key, no MKI, no rate: what most are */
+    uint8_t spare;
+    uint16_t window;    /* packets */
+    uint32_t ring_mask; /* bits of a window's ring, less one */
+    uint8_t rtcp_tag_n;
+    bool clear_rtcp;
     unsigned kdr_shift;
-    size_t in_use; /* what a sender sends under */
+    size_t in_use, n_keys;
     struct srtp_key *key[CPH_SRTP_KEYS_MAX];
-    size_t n_keys;
     const struct cph_srtp_suite *suite;
     struct srtp_stream *stream;
     size_t n_streams, cap_streams;
     uint32_t *slot; /* hash of SSRC to 1 + place in stream */
     uint32_t slot_mask;
+    void *block, *stream_block; /* what calloc gave */
 };
+
+_Static_assert(offsetof(struct cph_srtp, rtcp_tag_n) == SRTP_LINE, "SRTP needs one line");
 
 struct srtp_stream *srtp_stream_find(const struct cph_srtp *s, uint32_t ssrc); /* NULL if unknown */
 /** Bind an SSRC that is not known yet. CPH_E_LIMIT; CPH_E_POLICY if the paired context has it. */
@@ -209,16 +239,25 @@ static inline bool srtp_window_refuses(const struct cph_srtp *s, const struct sr
 /** Forget the bits of the indices above the top, up to index. */
 void srtp_window_slide(const struct cph_srtp *s, struct srtp_window *w, uint64_t index);
 
+/* The index after the top. */
+static inline void srtp_window_next(const struct cph_srtp *s, struct srtp_window *w, uint64_t index)
+{
+    uint64_t at = index & s->ring_mask;
+
+    w->top = index;
+    w->seen[at >> 6] |= 1ULL << (at & 63);
+}
+
 static inline void srtp_window_mark(const struct cph_srtp *s, struct srtp_window *w, uint64_t index)
 {
     uint64_t at = index & s->ring_mask;
 
-    if (!w->started || index > w->top + 1) {
-        srtp_window_slide(s, w, index);
-    } else if (index == w->top + 1) {
-        w->seen[at >> 6] &= ~(1ULL << (at & 63));
-        w->top = index;
+    if (w->started && index == w->top + 1) {
+        srtp_window_next(s, w, index);
+        return;
     }
+    if (!w->started || index > w->top)
+        srtp_window_slide(s, w, index);
     w->seen[at >> 6] |= 1ULL << (at & 63);
 }
 

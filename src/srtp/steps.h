@@ -11,9 +11,11 @@
 static inline cph_err srtp_rtp_session(struct cph_srtp *s, struct srtp_key *key, uint64_t index,
                                        struct srtp_session **out)
 {
+    struct srtp_session *ss = key->rtp;
+
     if (s->derives)
-        return srtp_session_for(s, key, false, index, out);
-    *out = key->rtp;
+        CPH_TRY(srtp_session_for(s, key, false, index, &ss));
+    *out = ss;
     return CPH_OK;
 }
 
@@ -33,12 +35,79 @@ static inline void srtp_tag_copy(uint8_t *to, const uint8_t *from, size_t n)
         memcpy(to, from, 4);
 }
 
+/*
+ * The usual packet comes next after the highest index of the stream met last, has no CSRCs and no
+ * header extension, and its context no MKI, rate or pair. The two functions below do for it in few
+ * steps what the long ones do; they say false, with nothing moved, if it is another.
+ */
+INTO static inline bool srtp_usual(const struct cph_srtp *s, enum cph_srtp_dir dir,
+                                   const uint8_t *p, size_t n)
+{
+    const struct srtp_stream *st = s->last;
+    const struct srtp_key *key = s->use;
+
+    return s->dir == dir && s->plain && !s->pair && st && st->rtp.started &&
+           n - (SRTP_RTP_HEADER + 1) <= CPH_SRTP_PACKET_MAX - (SRTP_RTP_HEADER + 1) &&
+           (p[0] & 0xdf) == 0x80 && srtp_be32(p + 8) == st->ssrc && key->rtp_used < key->rtp_max;
+}
+
+INTO static inline void srtp_usual_pass(const struct cph_srtp *s, uint64_t index, size_t n,
+                                        struct srtp_pass *pass)
+{
+    struct srtp_key *key = s->use;
+
+    pass->key = key;
+    pass->ss = key->rtp;
+    pass->index = index;
+    pass->ssrc = s->last->ssrc;
+    pass->header = SRTP_RTP_HEADER;
+    pass->n = n;
+    pass->clear = s->clear_rtp;
+}
+
+INTO static inline bool srtp_send_next(struct cph_srtp *s, const struct cph_srtp_pkt *pkt,
+                                       struct srtp_pass *pass)
+{
+    struct srtp_stream *st = s->last;
+    uint64_t index;
+
+    if (!srtp_usual(s, CPH_SRTP_SEND, pkt->p, pkt->n) || pkt->cap < pkt->n + s->tag_n)
+        return false;
+    index = st->rtp.top + 1;
+    if (srtp_rtp_seq(pkt->p) != (uint16_t)index || index >= SRTP_INDEX_END)
+        return false;
+    srtp_usual_pass(s, index, pkt->n, pass);
+    srtp_window_next(s, &st->rtp, index);
+    pass->key->rtp_used++;
+    return true;
+}
+
+/* epoch: of the batch's group; packets of this stream that wait there count as received. */
+INTO static inline bool srtp_recv_next(struct cph_srtp *s, const struct cph_srtp_pkt *pkt,
+                                       uint64_t epoch, struct srtp_pass *pass)
+{
+    struct srtp_stream *st = s->last;
+    size_t n = pkt->n - s->tag_n;
+    uint64_t top, index;
+
+    if (pkt->n < s->tag_n || !srtp_usual(s, CPH_SRTP_RECV, pkt->p, n))
+        return false;
+    top = st->pend_epoch == epoch ? st->pend_top : st->rtp.top;
+    index = top + 1;
+    /* so near to the top that the guess is the same whether or not those before it are good */
+    if (srtp_rtp_seq(pkt->p) != (uint16_t)index || index >= SRTP_INDEX_END ||
+        top - st->rtp.top > 0x4000)
+        return false;
+    srtp_usual_pass(s, index, n, pass);
+    return true;
+}
+
 /* Parse, find or bind the stream, take the index: all a sender does before the cipher. */
 static inline cph_err srtp_send_begin(struct cph_srtp *s, const struct cph_srtp_pkt *pkt,
                                       struct srtp_pass *pass)
 {
     struct srtp_stream *st;
-    struct srtp_key *key = s->key[s->in_use];
+    struct srtp_key *key = s->use;
     uint16_t seq;
     size_t header;
 
@@ -76,10 +145,10 @@ static inline cph_err srtp_send_begin(struct cph_srtp *s, const struct cph_srtp_
 }
 
 static inline void srtp_send_end(struct cph_srtp *s, struct cph_srtp_pkt *pkt,
-                                 const struct srtp_pass *pass)
+                                 const struct srtp_key *key)
 {
     if (s->mki_n > 0) /* RFC 7714 8.4: behind the AEAD's tag; RFC 3711 3.1: before the tag */
-        memcpy(pkt->p + pkt->n + (s->aead ? s->tag_n : 0), pass->key->master.mki, s->mki_n);
+        memcpy(pkt->p + pkt->n + (s->aead ? s->tag_n : 0), key->master.mki, s->mki_n);
     pkt->n += (size_t)s->mki_n + s->tag_n;
 }
 
@@ -100,10 +169,13 @@ static inline cph_err srtp_recv_begin(struct cph_srtp *s, const struct cph_srtp_
         return CPH_E_TRUNCATED;
     pass->n = pkt->n - trailer;
     CPH_TRY(srtp_rtp_header(pkt->p, pass->n, &pass->header));
-    pass->key = s->key[0];
+    pass->key = s->use;
     if (s->mki_n > 0) {
+        struct srtp_key *named;
+
         mki = pass->n + (s->aead ? s->tag_n : 0);
-        CPH_TRY(srtp_key_of(s, pkt->p + mki, &pass->key));
+        CPH_TRY(srtp_key_of(s, pkt->p + mki, &named));
+        pass->key = named;
     }
     if (pass->key->rtp_used >= pass->key->rtp_max)
         return CPH_E_EXPIRED;
@@ -125,15 +197,22 @@ static inline cph_err srtp_recv_begin(struct cph_srtp *s, const struct cph_srtp_
     return CPH_OK;
 }
 
+/* What moves with a packet whose tag was good. */
+static inline void srtp_recv_mark(struct cph_srtp *s, struct srtp_key *key, struct srtp_stream *st,
+                                  uint64_t index)
+{
+    s->last = st;
+    srtp_window_mark(s, &st->rtp, index);
+    key->rtp_used++;
+}
+
 /* The tag was good: only now anything moves. */
 static inline cph_err srtp_recv_commit(struct cph_srtp *s, const struct srtp_pass *pass,
                                        struct srtp_stream *st)
 {
     if (!st)
         CPH_TRY(srtp_stream_bind(s, pass->ssrc, &st));
-    s->last = st;
-    srtp_window_mark(s, &st->rtp, pass->index);
-    pass->key->rtp_used++;
+    srtp_recv_mark(s, pass->key, st, pass->index);
     return CPH_OK;
 }
 

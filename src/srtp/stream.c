@@ -39,7 +39,7 @@ static void link_slot(struct cph_srtp *s, size_t place)
 static void stream_clear(struct cph_srtp *s, struct srtp_stream *st)
 {
     uint64_t *rtp = st->rtp.seen, *rtcp = st->rtcp.seen;
-    size_t ring = (size_t)(s->ring_mask + 1) / 8;
+    size_t ring = ((size_t)s->ring_mask + 1) / 8;
 
     memset(rtp, 0, ring);
     memset(rtcp, 0, ring);
@@ -63,7 +63,7 @@ cph_err srtp_stream_bind(struct cph_srtp *s, uint32_t ssrc, struct srtp_stream *
 void srtp_window_slide(const struct cph_srtp *s, struct srtp_window *w, uint64_t index)
 {
     if (!w->started || index - w->top > s->ring_mask) {
-        memset(w->seen, 0, (size_t)(s->ring_mask + 1) / 8);
+        memset(w->seen, 0, ((size_t)s->ring_mask + 1) / 8);
     } else {
         for (uint64_t i = w->top + 1; i <= index; i++)
             w->seen[(i & s->ring_mask) >> 6] &= ~(1ULL << (i & 63));
@@ -127,6 +127,15 @@ cph_err cph_srtp_stream_at(const struct cph_srtp *s, size_t i, struct cph_srtp_s
     return CPH_OK;
 }
 
+/* A ring in the stream moves along with it. */
+static void ring_home(const struct cph_srtp *s, struct srtp_stream *st)
+{
+    if (s->ring_mask < SRTP_NEAR) {
+        st->rtp.seen = st->rtp_near;
+        st->rtcp.seen = st->rtcp_near;
+    }
+}
+
 cph_err cph_srtp_stream_drop(struct cph_srtp *s, uint32_t ssrc)
 {
     struct srtp_stream *st = srtp_stream_find(s, ssrc), *end, gone;
@@ -139,6 +148,8 @@ cph_err cph_srtp_stream_drop(struct cph_srtp *s, uint32_t ssrc)
     gone = *st;
     *st = *end; /* rings change places with the structs */
     *end = gone;
+    ring_home(s, st);
+    ring_home(s, end);
     s->last = s->n_streams > 0 ? s->stream : NULL;
     memset(s->slot, 0, ((size_t)s->slot_mask + 1) * sizeof *s->slot);
     for (size_t i = 0; i < s->n_streams; i++)

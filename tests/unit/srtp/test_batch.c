@@ -21,7 +21,7 @@ static struct cph_srtp_policy mixed_policy(size_t i)
 {
     struct cph_srtp_policy p = policy_of(cph_srtp_suites[i % 10], (uint8_t)(i + 1));
 
-    p.window = 64;
+    p.window = i % 3 == 1 ? 512 : 64; /* the rings lie in the stream, or apart */
     p.streams = 3;
     if (i % 7 == 3)
         p.kdr = 16;
@@ -259,6 +259,47 @@ static void a_stream_met_by_its_srtcp_first_starts_in_the_batch(void **state)
     cph_srtp_engine_free(e);
 }
 
+/* What comes next on its stream goes a short way; it must see the same. */
+static void the_next_packet_is_checked_like_any_other(void **state)
+{
+    static const char *const names[] = { "AES_CM_128_HMAC_SHA1_80", "AEAD_AES_128_GCM" };
+    struct cph_srtp_engine *e = engine_new(CPH_SRTP_ACCEL_AUTO);
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct cph_srtp_policy p = policy_of(suite_of(names[i]), 1);
+        struct cph_srtp *out = ctx_new(e, &p, CPH_SRTP_SEND), *in = ctx_new(e, &p, CPH_SRTP_RECV);
+        struct packet first, next, twin, bad, after;
+        struct cph_srtp_op op[4];
+
+        sealed(out, &first, 1, 7);
+        assert_ok(opened(in, &first));
+        rtp_make(&next, 1, 8, 40);
+        assert_err(cph_srtp_protect(in, &next.pkt), CPH_E_ARGUMENT); /* the wrong direction */
+        assert_err(cph_srtp_unprotect(out, &next.pkt), CPH_E_ARGUMENT);
+        next.pkt.cap = next.pkt.n + p.suite->tag_n - 1U;
+        assert_err(cph_srtp_protect(out, &next.pkt), CPH_E_NOSPACE);
+        sealed(out, &next, 1, 8);
+        sealed(out, &after, 1, 9);
+        copy(&twin, &next);
+        copy(&bad, &next);
+        bad.b[20] ^= 1;
+        op[0] = (struct cph_srtp_op){ .ctx = in, .pkt = bad.pkt };
+        op[1] = (struct cph_srtp_op){ .ctx = in, .pkt = next.pkt };
+        op[2] = (struct cph_srtp_op){ .ctx = in, .pkt = after.pkt };
+        op[3] = (struct cph_srtp_op){ .ctx = in, .pkt = twin.pkt };
+        cph_srtp_batch(e, op, 4);
+        assert_err(op[0].err, CPH_E_AUTH);
+        assert_ok(op[1].err);
+        assert_ok(op[2].err);
+        assert_err(op[3].err, CPH_E_REPLAY);
+        assert_int_equal(in->stream[0].rtp.top, 9);
+        cph_srtp_free(out);
+        cph_srtp_free(in);
+    }
+    cph_srtp_engine_free(e);
+}
+
 static void a_context_of_another_engine_is_refused(void **state)
 {
     struct cph_srtp_engine *fast = engine_new(CPH_SRTP_ACCEL_AUTO);
@@ -285,6 +326,7 @@ int main(void)
         cmocka_unit_test(a_batch_ends_as_single_calls_do_on_either_engine),
         cmocka_unit_test(sending_in_a_batch_gives_the_bytes_of_single_calls),
         cmocka_unit_test(a_stream_met_by_its_srtcp_first_starts_in_the_batch),
+        cmocka_unit_test(the_next_packet_is_checked_like_any_other),
         cmocka_unit_test(a_context_of_another_engine_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

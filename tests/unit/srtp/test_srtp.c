@@ -504,14 +504,14 @@ static void rtcp_replay_is_refused_and_the_index_counts_from_0(void **state)
 
 /* ---- streams --------------------------------------------------------------------------------- */
 
-static void streams_bind_late_and_the_table_is_bounded(void **state)
+static void fill_and_drop(unsigned window)
 {
     struct cph_srtp_policy p = policy_of(suite_of("AEAD_AES_128_GCM"), 3);
     struct cph_srtp_stream_info info;
     struct packet k, bad;
     struct pair x;
 
-    (void)state;
+    p.window = window;
     x = pair_open(CPH_SRTP_ACCEL_AUTO, &p); /* 16 streams */
     for (uint32_t ssrc = 0; ssrc < 16; ssrc++) {
         sealed(x.out, &k, ssrc * 0x10001, 7);
@@ -522,6 +522,7 @@ static void streams_bind_late_and_the_table_is_bounded(void **state)
         assert_ok(opened(x.in, &k));
         assert_int_equal(cph_srtp_stream_count(x.in), ssrc + 1);
     }
+    bad.b[20] ^= 1; /* the last one's packet again */
     rtp_make(&k, 99, 1, 20);
     assert_err(cph_srtp_protect(x.out, &k.pkt), CPH_E_LIMIT);
     assert_err(cph_srtp_unprotect(x.in, &k.pkt), CPH_E_LIMIT);
@@ -536,12 +537,20 @@ static void streams_bind_late_and_the_table_is_bounded(void **state)
         assert_ok(opened(x.in, &k));
         assert_err(opened(x.in, &k), CPH_E_REPLAY);
     }
+    assert_err(opened(x.in, &bad), CPH_E_REPLAY); /* it took the place of the one dropped */
     assert_ok(cph_srtp_stream_at(x.in, 15, &info));
     assert_int_equal(info.ssrc, 3 * 0x10001);
     assert_int_equal(info.s_l, 8);
     assert_true(info.started && !info.rtcp_started);
     assert_err(cph_srtp_stream_at(x.in, 16, &info), CPH_E_NOTFOUND);
     pair_close(&x);
+}
+
+static void streams_bind_late_and_the_table_is_bounded(void **state)
+{
+    (void)state;
+    fill_and_drop(128); /* the rings lie in the streams */
+    fill_and_drop(129); /* or apart */
 }
 
 static void one_key_both_ways_refuses_a_shared_ssrc(void **state)
