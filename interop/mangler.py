@@ -13,13 +13,18 @@ def other_fingerprint(sdp):
     return re.sub(r"(a=fingerprint:\S+ )([0-9A-Fa-f:]+)", flip, sdp)
 
 
-def stripped(sdp):
+def without_keys(sdp):
+    """The a=crypto lines are gone; the profile still promises SRTP."""
+    return re.sub(r"a=crypto:[^\r\n]*\r?\n", "", sdp)
+
+
+def as_rtp(sdp):
     """No keys, and as if RTP had been asked for."""
-    sdp = re.sub(r"a=crypto:[^\r\n]*\r?\n", "", sdp)
+    sdp = without_keys(sdp)
     return re.sub(r"(m=\S+ \d+ )(UDP/TLS/)?RTP/SAVPF?", r"\1RTP/AVP", sdp)
 
 
-MANGLES = {"fingerprint": other_fingerprint, "strip": stripped}
+MANGLES = {"wrong-fingerprint": other_fingerprint, "stripped-crypto": without_keys, "stripped-to-rtp": as_rtp}
 
 
 class Mangler:

@@ -101,13 +101,19 @@ class Ciphony:
         self.recording = folder / f"{name}-heard.wav"
         self.process = Process(name, [binary, verb, *map(str, args), "--json"], folder, env)
 
-    def event(self, kind, seconds):
-        def is_kind(line):
+    def seen(self):
+        """How many lines there are so far, for event()."""
+        return len(self.process.lines)
+
+    def event(self, kind, seconds, start=0, **fields):
+        """The first such event from line start on that has these fields, or None when the time is over."""
+        def is_it(line):
             try:
-                return json.loads(line).get("event") == kind
+                said = json.loads(line)
+                return said.get("event") == kind and all(said.get(k) == v for k, v in fields.items())
             except (ValueError, AttributeError):
                 return False
-        line = self.process.wait_line(is_kind, seconds)
+        line = self.process.wait_line(is_it, seconds, start)
         return json.loads(line) if line else None
 
     def key(self, keys):
@@ -129,7 +135,7 @@ class Ciphony:
 class Linphonec:
     """Debian's linphonec, driven by its prompt. Takes calls with -a, plays and records WAV files."""
 
-    def __init__(self, folder, sip_port, rtp_port, keying, mandatory=True, play=None, auto=True, tls_ca=None,
+    def __init__(self, folder, sip_port, rtp_port, keying, play=None, auto=True, tls_ca=None,
                  register=None):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.port = folder, sip_port
@@ -139,7 +145,7 @@ sip_port={sip_port}
 sip_tcp_port={sip_port}
 sip_tls_port={sip_port + 1}
 media_encryption={keying}
-media_encryption_mandatory={int(mandatory)}
+media_encryption_mandatory={int(keying != "none")}
 use_ipv6=0
 verify_server_certs={int(tls_ca is not None)}
 verify_server_cn=0
@@ -171,12 +177,17 @@ automatically_accept=0
     def call(self, uri):
         self.process.say(f"call {uri}\n")
 
-    def command(self, text):
-        self.process.say(text + "\n")
+    def hold(self):
+        self.process.say("pause\n")
 
-    def debug(self):
-        path = self.folder / "linphonec.debug"
-        return path.read_text(errors="replace") if path.exists() else ""
+    def resume(self):
+        self.process.say("resume 1\n")
+
+    def press(self, digit):
+        self.process.say(f"{digit}\n")
+
+    def heard_digit(self, digit, seconds):
+        return self.process.wait_line(lambda line: f"Receiving tone {digit} " in line, seconds)
 
     def stop(self):
         self.process.say("terminate all\nquit\n")
@@ -193,7 +204,8 @@ automatically_accept=0
 class Baresip:
     """Debian's baresip with G.711 alone, playing a file and recording what it hears with its sndfile module."""
 
-    def __init__(self, folder, sip_port, rtp_port, keying, play, transport="udp", cert=None, ca=None, register=None):
+    def __init__(self, folder, sip_port, rtp_port, keying, play, transport="udp", cert=None, ca=None, register=None,
+                 rtcp_mux=False):
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.port = folder, sip_port
         config = f"""sip_listen {HOST}:{sip_port}
@@ -205,7 +217,7 @@ auplay_srate 8000
 ausrc_channels 1
 auplay_channels 1
 rtp_ports {rtp_port}-{rtp_port + 40}
-rtcp_mux no
+rtcp_mux {"yes" if rtcp_mux else "no"}
 net_interface {HOST}
 snd_path {folder}
 module_path {module_path()}
@@ -242,6 +254,18 @@ cons_listen {HOST}:{sip_port + 500}
 
     def call(self, uri):
         self.command(f"/dial {uri}")
+
+    def hold(self):
+        self.command("/hold")
+
+    def resume(self):
+        self.command("/resume")
+
+    def press(self, digit):
+        self.command(digit + "\x04")  # its code for a key let go: the event ends there
+
+    def heard_digit(self, digit, seconds):
+        return self.process.wait_line(lambda line: f"received event: '{digit}' (end=1)" in line, seconds)
 
     def stop(self):
         self.process.stop()
@@ -280,9 +304,10 @@ listen=tls:{HOST}:{tls}
 {chr(10).join(f'loadmodule "{m}.so"' for m in modules)}
 modparam("tls", "config", "{folder}/tls.cfg")
 modparam("usrloc", "db_mode", 0)
+modparam("registrar", "gruu_enabled", 0)
 request_route {{
     if (!mf_process_maxfwd_header("10")) {{ sl_send_reply("483", "Too Many Hops"); exit; }}
-    if (is_method("REGISTER")) {{ save("location"); exit; }}
+    if (is_method("REGISTER")) {{ save("location"); xlog("L_NOTICE", "registered $tu\n"); exit; }}
     if (has_totag()) {{
         if (loose_route() || is_method("ACK")) {{ t_relay(); }} else {{ sl_send_reply("404", "Not here"); }}
         exit;
@@ -296,6 +321,9 @@ request_route {{
         self.process = Process("kamailio", ["kamailio", "-f", str(folder / "kamailio.cfg"), "-DD", "-E", "-m", "32", "-M", "8",
                                             "-Y", str(folder), "-P", str(folder / "pid")], folder)
         wait_port(tls, "tcp")
+
+    def registered(self, uri, seconds=10):
+        return self.process.wait_line(lambda line: f"registered {uri}" in line, seconds)
 
     def stop(self):
         self.process.stop()

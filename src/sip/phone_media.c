@@ -152,7 +152,9 @@ void phone_media_update(struct phone_call *c, cph_time now)
     (void)now;
     if (cph_session_agreed(c->session, 0, &agreed) != CPH_OK)
         return;
-    c->held_by_peer = agreed.remote_hold;
+    /* An answer of ours already bows to the peer's wish, so what we may do tells more than who
+     * wished it: we always want to be heard, also when we hold. */
+    c->held_by_peer = agreed.active && !(agreed.direction & CPH_SDP_SENDONLY);
     if (c->answered && c->state != CPH_PHONE_ST_ENDED)
         c->state = c->held_by_us || c->held_by_peer ? CPH_PHONE_ST_HELD : CPH_PHONE_ST_TALKING;
     if (!c->keyed && !c->plain)

@@ -102,11 +102,12 @@ static bool moved(const struct cph_addr a[2], const struct cph_addr b[2])
 
 /* Does our re-offer need a new association? RFC 8842 4: between peers that speak tls-id the
  * association goes with us to a new address; one that does not takes the new address for a wish to
- * begin anew. */
+ * begin anew, and nothing else: to ask it for new keys would leave us alone in a handshake. */
 static bool offer_is_new(const struct dtls *d, const struct dtls_side *side)
 {
-    return !d->agreed || d->renew || d->state == CPH_KEYING_FAILED ||
-           (d->peer.tls_id[0] == '\0' && moved(d->own.at, side->at));
+    if (!d->agreed || d->state == CPH_KEYING_FAILED)
+        return true;
+    return d->peer.tls_id[0] == '\0' ? moved(d->own.at, side->at) : d->renew;
 }
 
 static bool says_mux(const struct cph_keying_local *local)
@@ -237,6 +238,19 @@ static bool peer_is_new(const struct dtls *d, const struct dtls_side *peer)
     return peer->tls_id[0] == '\0' && moved(d->peer.at, peer->at);
 }
 
+/* RFC 8842 5.3 EXCEPTION: an answer says active or passive; baresip says actpass again when it
+ * answers a later offer. If nothing else is new, the association it repeats itself about is the one
+ * we have. */
+static cph_err role_by_answer(const struct dtls *d, const struct dtls_side *peer,
+                              enum cph_stream_role *out)
+{
+    if (peer->setup == CPH_SDP_SETUP_ACTPASS && !d->early && !peer_is_new(d, peer)) {
+        *out = d->role;
+        return CPH_OK;
+    }
+    return role_by(peer->setup, false, out);
+}
+
 /* RFC 8842 3.1: a change of roles is a new association. */
 static bool role_changes(const struct dtls *d, enum cph_sdp_setup theirs)
 {
@@ -316,7 +330,7 @@ static cph_err dtls_finish(struct cph_keying *k, const struct cph_keying_remote 
     if (!d->offered && !d->agreed)
         return CPH_E_STATE;
     CPH_TRY(read_peer(d, answer, &peer));
-    CPH_TRY(role_by(peer.setup, false, &role));
+    CPH_TRY(role_by_answer(d, &peer, &role));
     fresh = d->early || peer_is_new(d, &peer) || role != d->role;
     if (fresh)
         CPH_TRY(pool_for_answer(d, &pool));

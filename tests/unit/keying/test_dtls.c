@@ -687,6 +687,31 @@ static void a_re_offer_keeps_the_association(void **state)
     assert_int_equal(status(&who[1]).dir[0].generation, 1);
 }
 
+static void an_answer_that_repeats_actpass_keeps_what_stands(void **state)
+{
+    struct cph_keying_remote first, offer, answer, bad;
+
+    (void)state;
+    first = offer_by(&who[0]);
+    answer = answer_by(&who[1], &first);
+    bad = with(&answer, "setup", "actpass");
+    assert_err(cph_keying_dtls.finish(who[0].k, &bad), CPH_E_MALFORMED); /* nothing stands yet */
+    assert_ok(cph_keying_dtls.finish(who[0].k, &answer));
+    run(&who[0], &who[1], now + CPH_SEC(5));
+    for (int by = 0; by < 2; by++) { /* whichever role it has */
+        offer = offer_by(&who[by]);
+        answer = answer_by(&who[1 - by], &offer);
+        bad = with(&answer, "tls-id", "0123456789abcdefghij");
+        bad = with(&bad, "setup", "actpass");
+        assert_err(cph_keying_dtls.finish(who[by].k, &bad), CPH_E_MALFORMED); /* a new one */
+        bad = with(&answer, "setup", "actpass");
+        assert_ok(cph_keying_dtls.finish(who[by].k, &bad));
+        run(&who[0], &who[1], now + CPH_SEC(5));
+        assert_int_equal(status(&who[by]).dir[0].generation, 1);
+        assert_keyed(&who[0], &who[1]);
+    }
+}
+
 static void a_new_tls_id_makes_a_new_association(void **state)
 {
     CPH_SRTP_POLICY_SCOPED before = { 0 };
@@ -747,6 +772,24 @@ static void a_peer_without_tls_id_gets_none_and_a_move_begins_anew(void **state)
     run(&who[0], &who[1], now + CPH_SEC(5));
     assert_keyed(&who[0], &who[1]);
     assert_int_equal(status(&who[1]).dir[0].generation, 2);
+}
+
+static void a_peer_without_tls_id_is_not_asked_for_new_keys(void **state)
+{
+    struct cph_keying_remote offer, answer;
+
+    (void)state;
+    offer = offer_by(&who[0]);
+    answer = answer_by(&who[1], &offer);
+    answer = with(&answer, "tls-id", NULL);
+    assert_ok(cph_keying_dtls.finish(who[0].k, &answer));
+    run(&who[0], &who[1], now + CPH_SEC(5));
+    cph_keying_dtls.renew(who[0].k);
+    (void)offer_by(&who[0]);
+    assert_ok(cph_keying_dtls.finish(who[0].k, &answer)); /* as it was */
+    run(&who[0], &who[1], now + CPH_SEC(120));            /* longer than any handshake may take */
+    assert_int_equal(status(&who[0]).state, CPH_KEYING_KEYED);
+    assert_int_equal(status(&who[0]).dir[0].generation, 1);
 }
 
 static void a_refused_re_offer_leaves_the_keys_alone(void **state)
@@ -925,8 +968,10 @@ int main(void)
         T(a_false_answer_to_our_hello_makes_us_begin_anew),
         T(nobody_there_fails_in_time),
         T(a_re_offer_keeps_the_association),
+        T(an_answer_that_repeats_actpass_keeps_what_stands),
         T(a_new_tls_id_makes_a_new_association),
         T(a_peer_without_tls_id_gets_none_and_a_move_begins_anew),
+        T(a_peer_without_tls_id_is_not_asked_for_new_keys),
         T(a_refused_re_offer_leaves_the_keys_alone),
         T(a_later_answer_with_another_certificate_holds),
         T(forked_answers_get_keys_of_their_own),

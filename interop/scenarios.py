@@ -1,0 +1,278 @@
+"""What is called, and what must come of it. interop/run runs these, each in a namespace of its own."""
+import os
+import pathlib
+import subprocess
+import time
+
+from mangler import Mangler
+from peers import HOST, Baresip, Ciphony, Kamailio, Linphonec
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get("CPH_BUILD", TOP / "build"))
+OURS = str(BUILD / "ciphony")
+SPEECH = TOP / "share/demo/speech.wav"
+US, PEER, RELAY = 5060 + 10, 5060 + 12, 5060 + 30
+LEAST = 0.75  # G.711 over loopback gives 0.9 and more; silence or noise stays below 0.4
+
+
+class Failed(Exception):
+    pass
+
+
+def need(what, condition):
+    if not condition:
+        raise Failed(what)
+
+
+def compare(said, heard, what, least=LEAST):
+    need(f"{what}: nothing was recorded", heard and pathlib.Path(heard).exists())
+    done = subprocess.run([BUILD / "tools/wav-compare", said, heard, str(least)], capture_output=True, text=True)
+    need(f"{what}: what was heard is not what was said: {done.stdout.strip()} {done.stderr.strip()}", done.returncode == 0)
+    return done.stdout.strip()
+
+
+def media(keying, peer):
+    return {"linphonec": {"sdes": "srtp", "dtls": "dtls", "none": "none"},
+            "baresip": {"sdes": "srtp-mand", "dtls": "dtls_srtp", "none": None}}[peer][keying]
+
+
+def sounds(folder):
+    """The sentence at the peers' rate, once and long enough that no source runs dry in a call."""
+    once, long = folder / "said.wav", folder / "said-long.wav"
+    subprocess.run(["sox", SPEECH, "-r", "8000", "-c", "1", once], check=True)
+    subprocess.run(["sox", *[once] * 8, long], check=True)
+    return once, long
+
+
+def certificate(folder):
+    key, cert, both = folder / "key.pem", folder / "cert.pem", folder / "both.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-keyout", key, "-out", cert, "-subj", f"/CN={HOST}", "-addext", f"subjectAltName=IP:{HOST},URI:sip:{HOST}"],
+                   check=True, capture_output=True)
+    both.write_text(key.read_text() + cert.read_text())
+    return key, cert, both
+
+
+class Stage:
+    """One scenario's programs, all stopped at its end."""
+
+    def __init__(self, folder):
+        self.folder, self.running = folder, []
+        folder.mkdir(parents=True, exist_ok=True)
+        self.said, self.long = sounds(folder)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for one in reversed(self.running):
+            one.stop()
+
+    def add(self, one):
+        self.running.append(one)
+        return one
+
+    def ours(self, verb, *args, keying, policy="required", seconds=14, listen=f"udp:{HOST}:{US}"):
+        heard = self.folder / "ciphony-heard.wav"
+        ours = self.add(Ciphony(OURS, self.folder / "ciphony", verb, *args, "--listen", listen, "--play", self.long, "--record", heard,
+                                "--keying", keying, "--policy", policy, "--for", seconds))
+        ours.recording = heard
+        return ours
+
+    def peer(self, kind, keying, auto=True, register=None, ca=None, both=None, rtcp_mux=False):
+        if kind == "linphonec":
+            return self.add(Linphonec(self.folder / kind, PEER, 21200, media(keying, kind), play=self.long, auto=auto,
+                                      tls_ca=ca, register=register))
+        return self.add(Baresip(self.folder / kind, PEER, 21000, media(keying, kind), self.long,
+                                transport="tls" if register else "udp", cert=both, ca=ca, register=register,
+                                rtcp_mux=rtcp_mux))
+
+
+def settle(ours, keying, level, least_packets):
+    """What our end says of the call once it is over."""
+    last, status = ours.ended()
+    need("ciphony did not say that the call ended", last)
+    verdict = last["verdict"]
+    need(f"exit status {status} instead of 0: {last.get('why')}", status == 0)
+    need(f"level {verdict['level']} instead of {level}: {verdict['reasons']}", verdict["level"] == level)
+    stream = verdict["streams"][0]
+    need(f"keying {stream['keying']} instead of {keying}", stream["keying"] == keying)
+    need(f"too few packets: {stream}", stream["packets_in"] >= least_packets and stream["packets_out"] >= least_packets)
+    return last
+
+# The first word is what the media is worth; docs/verdict.md says why. A call to the peer through Kamailio comes by our
+# own connection into the domain of the peer's address, chain and name checked: that domain vouches for a fingerprint.
+# A call from the peer comes by a connection of Kamailio that shows no certificate, and its Via lines are only a claim:
+# nobody vouches, and neither does anybody once the peer has changed the call that way.
+def level_of(keying, transport, we_call, they_change=False):
+    if keying == "none" or (keying, transport) == ("sdes", "udp"):
+        return "open"
+    if keying == "sdes":
+        return "hop"
+    return "identified" if transport == "tls" and we_call and not they_change else "private"
+
+
+class Call:
+    """A call that stands, with our end, the peer and what they said to each other."""
+
+    def __init__(self, stage, kind, keying, transport, we_call, seconds=8, policy="required", peer_keying=None, **peer_how):
+        self.stage, self.kind, self.keying = stage, kind, keying
+        ours_how = {"keying": "sdes,dtls" if keying == "none" else keying, "seconds": seconds, "policy": policy}
+        if transport == "tls":
+            self._through_proxy(ours_how, we_call)
+        elif we_call:
+            self.peer = stage.peer(kind, peer_keying or keying, **peer_how)
+            self.ours = stage.ours("call", f"sip:peer@{HOST}:{PEER}", **ours_how)
+        else:
+            self.ours = stage.ours("answer", **ours_how)
+            self.peer = stage.peer(kind, peer_keying or keying, auto=False, **peer_how)
+            self.peer.call(f"sip:us@{HOST}:{US}")
+
+    def _through_proxy(self, ours_how, we_call):
+        stage, kind = self.stage, self.kind
+        key, cert, both = certificate(stage.folder)
+        proxy_runs = stage.add(Kamailio(stage.folder / "kamailio", cert, key))
+        proxy = f"sip:{HOST}:5061;transport=tls"
+        config = stage.folder / "ciphony/home/.config/ciphony"
+        config.mkdir(parents=True, exist_ok=True)
+        (config / "config").write_text(f"[account kamailio]\nuri = sip:us@{HOST}\nregistrar = {proxy}\nproxy = {proxy};lr\n")
+        tls = ["--account", "kamailio", "--ca", cert]
+        listen = f"tls:{HOST}:{US + 1}"
+        if not we_call:
+            self.ours = stage.ours("answer", *tls, listen=listen, **ours_how)
+        self.peer = stage.peer(kind, self.keying, auto=we_call, ca=cert, both=both,
+                               register={"identity": f"sip:peer@{HOST}", "proxy": f"<{proxy}>" if kind == "linphonec" else proxy})
+        need(f"{kind} did not register", proxy_runs.registered(f"sip:peer@{HOST}"))
+        if we_call:
+            self.ours = stage.ours("call", f"sip:peer@{HOST}", *tls, listen=listen, **ours_how)
+        else:
+            need("ciphony did not register", self.ours.event("registered", 10))
+            self.peer.call(f"sip:us@{HOST}")
+
+    def stands(self, kind="secured"):
+        need("the call was not answered", self.ours.event("answered", 12))
+        need(f"no event: {kind}", self.ours.event(kind, 10))
+
+    def over(self, level, least_packets=150, least=LEAST):
+        """Both ends are done; what each heard is what the other said."""
+        last = settle(self.ours, self.keying, level, least_packets)
+        time.sleep(0.5)
+        self.stage.running.remove(self.peer)
+        self.peer.stop()
+        heard = compare(self.stage.said, self.ours.recording, "heard by ciphony", least)
+        compare(self.stage.said, self.peer.heard(), f"heard by {self.kind}", least)
+        return last, f"{last['verdict']['level']}, {heard}"
+
+
+def talk(folder, kind, keying, transport, we_call, **how):
+    """One call, nothing else."""
+    with Stage(folder) as stage:
+        call = Call(stage, kind, keying, transport, we_call, **how)
+        call.stands()
+        return call.over(level_of(keying, transport, we_call))[1]
+
+
+def changes(folder, kind, keying, transport, we_call):
+    """We hold, resume and change the keys; then the peer holds and resumes; then it goes on."""
+    with Stage(folder) as stage:
+        call = Call(stage, kind, keying, transport, we_call, seconds=14)
+        call.stands()
+        ours = call.ours
+        time.sleep(2.5)  # the sentence once, undisturbed: it is what is compared
+        for who, act, state in (("we", lambda: ours.key("h"), "held"), ("we", lambda: ours.key("h"), "talking"),
+                                ("we", lambda: ours.key("k"), "talking"), ("they", call.peer.hold, "held"),
+                                ("they", call.peer.resume, "talking")):
+            seen = ours.seen()
+            act()
+            need(f"{who} wanted '{state}', and it did not come", ours.event("changed", 6, state=state, start=seen))
+            time.sleep(0.8)
+        last, text = call.over(level_of(keying, transport, we_call, they_change=True), 300, 0.6)
+        # DTLS keys change with a new tls-id (RFC 8842), which neither peer knows: theirs stay, and we must not say otherwise.
+        changed = "the keys changed during the call" in last["verdict"]["reasons"]
+        need(f"the keys changed: {changed}", changed == (keying == "sdes"))
+        return text
+
+
+def digits(folder, kind, keying):
+    """Keys pressed at each end are heard at the other (RFC 4733)."""
+    with Stage(folder) as stage:
+        call = Call(stage, kind, keying, "udp", True, seconds=7)
+        call.stands()
+        time.sleep(1)
+        for digit in "5#":
+            call.ours.key(digit)
+            need(f"{kind} did not hear our {digit}", call.peer.heard_digit(digit, 4))
+            call.peer.press(digit)
+            need(f"we did not hear {kind}'s {digit}", call.ours.event("digit", 4, digit=digit))
+        last, status = call.ours.ended()
+        need(f"exit status {status} instead of 0: {last}", last and status == 0)
+        return "both ways"
+
+
+def unprotected(folder, kind, we_call, policy):
+    """A peer that knows no encryption: `prefer` talks in clear and says so, `required` does not talk."""
+    with Stage(folder) as stage:
+        call = Call(stage, kind, "none", "udp", we_call, policy=policy, seconds=8)
+        if policy == "prefer":
+            call.stands("plain")
+            return call.over("open")[1]
+        last, status = call.ours.ended(25)
+        need("ciphony did not say that the call ended", last)
+        need(f"exit status {status} instead of 3: {last}", status == 3)
+        need("no reason was given", last.get("why"))
+        silent(last)
+        return last["why"]
+
+
+def silent(last):
+    streams = last["verdict"]["streams"]
+    need(f"media was accepted or sent: {streams}", all(s["packets_in"] == 0 and s["packets_out"] == 0 for s in streams))
+
+
+def attacked(folder, kind, keying, mangle, we_call):
+    """Somebody on the signalling path alters the description; `required` must end the call with status 3."""
+    with Stage(folder) as stage:
+        if we_call:
+            stage.peer(kind, keying)
+            relay = stage.add(Mangler(RELAY, PEER, mangle, answers=True))
+            ours = stage.ours("call", f"sip:peer@{HOST}:{RELAY}", keying=keying, seconds=10)
+        else:
+            ours = stage.ours("answer", keying=keying, seconds=12)
+            relay = stage.add(Mangler(RELAY, US, mangle, answers=False))
+            peer = stage.peer(kind, keying, auto=False)
+            peer.call(f"sip:us@{HOST}:{RELAY}")
+        last, status = ours.ended(25)
+        need("the relay altered nothing", relay.altered > 0)
+        need("ciphony did not say that the call ended", last)
+        need(f"exit status {status} instead of 3: {last}", status == 3)
+        silent(last)
+        return last.get("why", "")
+
+
+def scenarios():
+    """Names and what to run, the longest first."""
+    kinds, ways = ("linphonec", "baresip"), ((True, "we-call"), (False, "they-call"))
+    for kind in kinds:
+        for keying in ("sdes", "dtls"):
+            for transport in ("tls", "udp"):
+                for we_call, who in ways:
+                    yield (f"{kind} {keying} {transport} hold-resume-rekey {who}",
+                           lambda f, a=(kind, keying, transport, we_call): changes(f, *a))
+    for kind in kinds:
+        for keying in ("sdes", "dtls"):
+            for transport in ("tls", "udp"):
+                for we_call, who in ways:
+                    yield (f"{kind} {keying} {transport} {who}",
+                           lambda f, a=(kind, keying, transport, we_call): talk(f, *a))
+    for we_call, who in ways:
+        yield (f"baresip dtls rtcp-mux {who}",
+               lambda f, w=we_call: talk(f, "baresip", "dtls", "udp", w, rtcp_mux=True))
+    for kind in kinds:
+        yield f"{kind} sdes digits", lambda f, k=kind: digits(f, k, "sdes")
+        for we_call, who in ways:
+            for policy in ("prefer", "required"):
+                yield (f"{kind} plain-rtp {policy} {who}",
+                       lambda f, a=(kind, we_call, policy): unprotected(f, *a))
+            for keying, mangle in (("dtls", "wrong-fingerprint"), ("sdes", "stripped-crypto"), ("sdes", "stripped-to-rtp")):
+                yield (f"{kind} {keying} {mangle} {who}",
+                       lambda f, a=(kind, keying, mangle, we_call): attacked(f, *a))
