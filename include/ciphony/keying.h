@@ -11,6 +11,7 @@
 struct cph_srtp_policy; /* srtp.h */
 struct cph_key;         /* crypto_key.h */
 struct cph_cert;        /* crypto_key.h */
+struct cph_mikey;       /* keying_mikey.h */
 
 enum {
     CPH_KEYING_MAX_METHODS = 8, /* rows of the table, and mechanisms in one offer */
@@ -28,8 +29,9 @@ enum cph_keying_where {
 /* What a mechanism cannot work without; bits. */
 enum cph_keying_needs {
     CPH_KEYING_NEEDS_NOTHING = 0,
-    CPH_KEYING_NEEDS_CERT = 1, /* cfg.key and cfg.cert */
-    CPH_KEYING_NEEDS_PSK = 2,  /* cfg.psk */
+    CPH_KEYING_NEEDS_CERT = 1,  /* cfg.key and cfg.cert */
+    CPH_KEYING_NEEDS_PSK = 2,   /* cfg.psk */
+    CPH_KEYING_NEEDS_MIKEY = 8, /* cfg.mikey */
 };
 
 enum cph_keying_component { CPH_KEYING_RTP, CPH_KEYING_RTCP }; /* with rtcp-mux only RTP is used */
@@ -110,6 +112,8 @@ enum cph_keying_note {
         1 << 15, /* forked: other answerers of our offer know our sending key */
     CPH_KEYING_NOTE_LOWER_METHOD = 1 << 16, /* a later exchange moved to a method we like less */
     CPH_KEYING_NOTE_DOWNGRADE_REFUSED = 1 << 14, /* a re-offer wanted less and was turned down */
+    CPH_KEYING_NOTE_WEAK_GROUP = 1 << 20,        /* Diffie-Hellman over less than 2048 bits */
+    CPH_KEYING_NOTE_WEAK_SIGNATURE = 1 << 21,    /* the peer signed over SHA-1 */
 };
 
 enum { CPH_KEYING_FINGERPRINT = 64 };
@@ -142,6 +146,7 @@ struct cph_keying_cfg {
     const struct cph_key *key;   /* our device key, NULL if there is none */
     const struct cph_cert *cert; /* and its certificate */
     const struct cph_secret *psk;
+    struct cph_mikey *mikey;    /* NULL: MIKEY is neither offered nor answered */
     const char *const *suites;  /* SDES names, best first, NULL-ended; NULL: cph_keying_suites */
     bool rtcp_mux;              /* we wish it; what was agreed is read from the descriptions */
     bool allow_unencrypted;     /* take the UNENCRYPTED_* of a peer. Default no */

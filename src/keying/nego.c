@@ -40,6 +40,8 @@ static bool needs_met(const struct cph_keying_method *m, const struct cph_keying
 {
     if ((m->needs & CPH_KEYING_NEEDS_CERT) && (!cfg->key || !cfg->cert))
         return false;
+    if ((m->needs & CPH_KEYING_NEEDS_MIKEY) && !cfg->mikey)
+        return false;
     return !(m->needs & CPH_KEYING_NEEDS_PSK) || cfg->psk;
 }
 
