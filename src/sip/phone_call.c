@@ -413,6 +413,7 @@ static void on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_t
     phone_session_events(c, now);
     if (err != CPH_OK || status != 200 || c->ended)
         return;
+    c->held_agreed = c->held_by_us;
     phone_media_update(c, now);
     phone_tell(p, CPH_PHONE_CHANGED, c->id, NULL);
 }
@@ -444,13 +445,43 @@ static cph_time glare_wait(const struct phone_call *c)
     return c->outgoing ? CPH_MS(2100 + 10 * (r % 191)) : CPH_MS(10 * (r % 201));
 }
 
+/* RFC 3261 14.2: a 500 with Retry-After says that the peer is in the middle of an earlier change.
+ */
+static bool peer_was_busy(const struct cph_sip_event *ev, cph_time *wait)
+{
+    uint32_t seconds;
+
+    if (ev->status != 500 || !ev->msg ||
+        cph_sip_number(ev->msg, CPH_SIP_H_RETRY_AFTER, &seconds) != CPH_OK || seconds > 10)
+        return false;
+    *wait = CPH_SEC(seconds);
+    return true;
+}
+
+/* The change is off: what we want is again what both sides agreed on last. */
+static void offer_refused(struct phone_call *c)
+{
+    cph_err err = cph_session_direction(c->session, 0,
+                                        c->held_agreed ? CPH_SDP_SENDONLY : CPH_SDP_SENDRECV);
+
+    if (err == CPH_OK)
+        c->held_by_us = c->held_agreed;
+    c->tries = 0;
+    phone_tell(c->phone, CPH_PHONE_NOTICE, c->id,
+               "the peer refused the change; the call goes on as it was");
+}
+
 static void on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
 {
+    cph_time wait;
+
     if (ev->status >= 200 && ev->status < 300 && ev->body.n > 0) {
         uint32_t branch = c->branch ? c->branch : OUR_BRANCH;
 
         if (!take_answer(c, branch, ev->body, now) || c->ended)
             return;
+        c->held_agreed = c->held_by_us;
+        c->tries = 0;
         phone_media_update(c, now);
         phone_tell(c->phone, CPH_PHONE_CHANGED, c->id, NULL);
         return;
@@ -458,9 +489,10 @@ static void on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, 
     cph_session_rollback(c->session);
     if (ev->status == 491)
         c->retry_at = now + glare_wait(c);
+    else if (peer_was_busy(ev, &wait) && c->tries++ < PHONE_TRIES)
+        c->retry_at = now + wait;
     else
-        phone_tell(c->phone, CPH_PHONE_NOTICE, c->id,
-                   "the peer refused the change; the call goes on as it was");
+        offer_refused(c);
 }
 
 /* A refresh by re-INVITE repeated our last offer; what the peer answers this time holds (RFC

@@ -17,6 +17,7 @@ enum {
     PHONE_PACKET = CPH_MEDIA_PACKET_MAX + 256, /* with room for SRTP's trailer */
     PHONE_CALLERS = 64,
     PHONE_TAKE = 64, /* packets moved per stream and turn */
+    PHONE_TRIES = 5, /* of a change at a peer that says it is busy with another */
 };
 
 struct phone_account {
@@ -39,6 +40,8 @@ struct phone_call {
     uint32_t sip; /* the SIP engine's, 0 when it has none (any more) */
     enum cph_phone_state state;
     bool outgoing, muted, held_by_us, held_by_peer;
+    bool held_agreed; /* held_by_us as the peer knows it */
+    unsigned tries;   /* of an offer that met a peer in the middle of something */
     bool ports_open, sounding;
     bool keyed, plain; /* media may flow: with keys, or policy lets it go without */
     bool told_keyed;   /* SECURED was said */
