@@ -160,7 +160,7 @@ static cph_err fail(struct cph_nego *n, cph_err err, const char *why)
     n->why = why;
     if (has_keys(n))
         n->notes |= CPH_KEYING_NOTE_DOWNGRADE_REFUSED;
-    else
+    else if (n->outcome != CPH_NEGO_REMOVED) /* a stream that is gone stays so */
         n->outcome = CPH_NEGO_FAILED;
     return err;
 }

@@ -92,12 +92,12 @@ static cph_err agree(struct cph_session *s, struct engine_branch *b, const struc
 
 /* Words of what negotiation says about a line, for the event and the log. */
 static void tell_failure(struct cph_session *s, const struct engine_branch *b, unsigned stream,
-                         const struct cph_nego *nego, cph_err err)
+                         enum cph_session_event_kind kind, cph_err err)
 {
     struct cph_nego_status st;
 
-    cph_nego_status(nego, &st);
-    engine_event(s, CPH_SESSION_FAILED, stream, b, err, "%s: %s", s->media[stream].kind,
+    cph_nego_status(b->line[stream].nego, &st);
+    engine_event(s, kind, stream, b, err, "%s: %s", s->media[stream].kind,
                  st.why ? st.why : cph_err_text(err));
 }
 
@@ -230,7 +230,8 @@ static cph_err answer_lines(struct cph_session *s, struct engine_branch *b,
         if (is_fatal(err))
             return err;
         if (err != CPH_OK && wanted) {
-            tell_failure(s, b, i, b->line[i].nego, err);
+            /* A change that is refused leaves the call as it was. */
+            tell_failure(s, b, i, b->remote.sdp ? CPH_SESSION_NOTICE : CPH_SESSION_FAILED, err);
             first = first == CPH_OK ? err : first;
         }
         any |= answer->media[i]->port != 0;
@@ -382,7 +383,7 @@ static cph_err finish_lines(struct cph_session *s, struct engine_branch *b,
         if (is_fatal(err))
             return err;
         if (err != CPH_OK) {
-            tell_failure(s, b, i, b->line[i].nego, err);
+            tell_failure(s, b, i, CPH_SESSION_FAILED, err);
             first = first == CPH_OK ? err : first;
         }
     }

@@ -34,12 +34,19 @@ struct engine_early *engine_early_pop(struct cph_session *s, unsigned stream)
     return e;
 }
 
+/* What was said in the call is nobody's afterwards. */
+void engine_early_free(struct engine_early *e)
+{
+    if (e)
+        cph_free_secret(e, sizeof *e + e->room);
+}
+
 cph_time engine_early_expire(struct cph_session *s, unsigned stream, cph_time now)
 {
     struct engine_media *m = &s->media[stream];
 
     while (m->early && now - m->early->came >= longest(s)) {
-        free(engine_early_pop(s, stream));
+        engine_early_free(engine_early_pop(s, stream));
         s->count.early_lost++;
     }
     return m->early ? m->early->came + longest(s) : CPH_TIME_NEVER;
@@ -50,7 +57,7 @@ void engine_early_clear(struct cph_session *s, unsigned stream)
     struct engine_early *e;
 
     while ((e = engine_early_pop(s, stream)) != NULL) {
-        free(e);
+        engine_early_free(e);
         s->count.early_lost++;
     }
 }
@@ -67,7 +74,9 @@ void engine_keep(struct cph_session *s, unsigned stream, enum cph_keying_compone
         s->count.early_lost++;
         return;
     }
-    *e = (struct engine_early){ .component = c, .from = *from, .came = now, .n = packet.n };
+    *e = (struct engine_early){
+        .component = c, .from = *from, .came = now, .n = packet.n, .room = packet.n
+    };
     memcpy(e->b, packet.p, packet.n);
     *m->early_end = e;
     m->early_end = &e->next;
@@ -93,7 +102,7 @@ void engine_early_keying(struct cph_session *s, struct engine_branch *b, cph_tim
             m->early_n--;
             if (cph_nego_feed(b->line[i].nego, e->component, &e->from, packet, now) != CPH_OK)
                 s->count.unknown++;
-            free(e);
+            engine_early_free(e);
         }
         m->early_end = at;
         engine_look(s, b, i, now);

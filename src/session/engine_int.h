@@ -79,7 +79,7 @@ struct engine_early {
     enum cph_keying_component component;
     struct cph_addr from;
     cph_time came;
-    size_t n;
+    size_t n, room; /* n shrinks when it is decrypted in place */
     uint8_t b[];
 };
 
@@ -154,6 +154,7 @@ void engine_keep(struct cph_session *s, unsigned stream, enum cph_keying_compone
                  const struct cph_addr *from, struct cph_span packet, cph_time now);
 /** Those too old are dropped; the time the next one is, or CPH_TIME_NEVER. */
 cph_time engine_early_expire(struct cph_session *s, unsigned stream, cph_time now);
+void engine_early_free(struct engine_early *e); /* NULL is fine */
 struct engine_early *engine_early_pop(struct cph_session *s, unsigned stream);
 void engine_early_clear(struct cph_session *s, unsigned stream);
 /** Keying packets that waited for their branch. */

@@ -354,7 +354,8 @@ void cph_ssa_receive(struct cph_manager *m, const struct cph_ssa_msg *msg, cph_t
 /* RFC 3261 22.1: the ACK needs the lines of its INVITE, whatever was proven since. */
 static void keep_invite_lines(struct manager_call *c, uint32_t cseq, struct cph_span lines)
 {
-    free(c->invite_lines);
+    if (c->invite_lines)
+        cph_free_secret(c->invite_lines, strlen(c->invite_lines));
     c->invite_cseq = cseq;
     c->invite_lines = lines.n ? strndup((const char *)lines.p, lines.n) : NULL;
 }

@@ -25,7 +25,8 @@ static void call_free(struct cph_manager *m, struct manager_call *c)
         if (c->talk[i])
             m->cfg.sma[i].ops->close(m->cfg.sma[i].ctx, c->talk[i]);
     cph_timers_stop(&m->timers, &c->timer);
-    free(c->invite_lines);
+    if (c->invite_lines)
+        cph_free_secret(c->invite_lines, strlen(c->invite_lines));
     cph_free_secret(c, sizeof *c + c->id_n);
 }
 

@@ -349,7 +349,7 @@ static bool take_early(struct cph_session *s, unsigned stream, struct cph_sessio
             again_end = &e->next;
             kept++;
         } else if (err != CPH_OK) {
-            free(e);
+            engine_early_free(e);
             s->count.early_lost++;
         } else {
             s->given = e;
@@ -377,7 +377,7 @@ cph_err cph_session_take(struct cph_session *s, struct cph_session_packet *out)
 {
     struct engine_good *g;
 
-    free(s->given);
+    engine_early_free(s->given);
     s->given = NULL;
     for (unsigned i = 0; i < s->n; i++)
         if (s->media[i].early && take_early(s, i, out))

@@ -204,7 +204,7 @@ void cph_session_free(struct cph_session *s)
         cph_nego_free(s->base[i]);
         engine_early_clear(s, i);
     }
-    free(s->given);
+    engine_early_free(s->given);
     cph_arena_free(s->local.arena);
     cph_arena_free(s->pending.arena);
     cph_free_secret(s->ring, ENGINE_RING * sizeof *s->ring);

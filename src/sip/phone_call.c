@@ -69,7 +69,7 @@ void phone_fail(struct phone_call *c, cph_err err, const char *why, cph_time now
     (void)snprintf(c->why, sizeof c->why, "%s", why && why[0] ? why : cph_err_text(err));
     if (c->sip && !c->outgoing && !c->answered)
         sent = cph_sip_call_reject(p->ua, c->sip, 488, NULL, NULL, now);
-    else if (c->sip)
+    if (sent != CPH_OK && c->sip) /* an offer of ours in a 200 cannot be refused any more */
         sent = cph_sip_call_hangup(p->ua, c->sip, c->why, now);
     if (sent != CPH_OK)
         end(c, NULL, now);

@@ -51,7 +51,7 @@ void sip_req_free(struct sip_req *q)
     sip_list_del(&q->link);
     q->ua->n_reqs--;
     cph_arena_free(q->arena);
-    free(q->ack_bytes);
+    cph_free_secret(q->ack_bytes, q->ack_n);
     free(q);
 }
 
@@ -131,7 +131,7 @@ static cph_err send_ack(struct sip_req *q, struct cph_span bytes)
     if (!p)
         return CPH_E_NOMEM;
     memcpy(p, final.p, final.n);
-    free(q->ack_bytes);
+    cph_free_secret(q->ack_bytes, q->ack_n);
     q->ack_bytes = p;
     q->ack_n = final.n;
     return CPH_OK;

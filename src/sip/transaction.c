@@ -118,7 +118,7 @@ void sip_tx_free(struct sip_tx *tx)
     if (tx->req)
         tx->req->tx = NULL;
     sip_in_unref(tx->in);
-    free(tx->bytes);
+    cph_free_secret(tx->bytes, tx->n);
     free(tx);
 }
 
@@ -327,7 +327,7 @@ static cph_err keep_bytes(struct sip_tx *tx, struct cph_span bytes)
     if (!p)
         return CPH_E_NOMEM;
     memcpy(p, bytes.p, bytes.n);
-    free(tx->bytes);
+    cph_free_secret(tx->bytes, tx->n); /* an SDP may hold keys */
     tx->bytes = p;
     tx->n = bytes.n;
     return CPH_OK;
@@ -401,6 +401,27 @@ static void refuse_full(struct cph_sip_ua *ua, struct sip_in *in, cph_err err)
     sip_reply_stateless(ua, in, 503, "", CPH_SPAN_LIT("Retry-After: 10\r\n"));
 }
 
+/* A full table gives up the answer that is kept for repeats only and would go next: the worst that
+ * follows is that a repeat is answered anew. So strangers' requests never keep out a call. */
+static void make_room(struct cph_sip_ua *ua)
+{
+    struct sip_tx *tx, *old = NULL;
+    cph_time first = CPH_TIME_NEVER;
+    size_t at = 0;
+
+    while ((tx = cph_map_each(&ua->txs, &at)) != NULL) {
+        const struct cph_timer *t = tx->end.slot ? &tx->end : &tx->timeout;
+
+        if ((tx->kind == SIP_NIST || tx->kind == SIP_IST) && tx->state == SIP_TX_COMPLETED &&
+            !tx->call && t->slot && t->at < first) {
+            old = tx;
+            first = t->at;
+        }
+    }
+    if (old)
+        finish(old);
+}
+
 static void begin_server(struct cph_sip_ua *ua, struct sip_in *in, struct cph_span key)
 {
     struct sip_path path = sip_response_path(ua, in);
@@ -419,6 +440,8 @@ static void begin_server(struct cph_sip_ua *ua, struct sip_in *in, struct cph_sp
             return;
         }
     }
+    if (ua->txs.n >= ua->cfg.max_transactions)
+        make_room(ua);
     err = tx_new(ua, invite ? SIP_IST : SIP_NIST, key, merge, &path, &tx);
     if (err) {
         refuse_full(ua, in, err);

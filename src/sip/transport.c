@@ -163,15 +163,28 @@ void sip_action_put(struct cph_sip_ua *ua, struct sip_action *a)
     sip_list_add(&ua->actions, &a->link);
 }
 
+static void action_free(struct sip_action *a)
+{
+    if (a)
+        cph_free_secret(a, sizeof *a + a->n);
+}
+
+void sip_scratch_wipe(struct cph_sip_ua *ua)
+{
+    cph_wipe(ua->scratch, ua->scratch_used);
+    cph_wipe(ua->scratch2, ua->scratch2_used);
+    ua->scratch_used = ua->scratch2_used = 0;
+}
+
 void sip_actions_free(struct cph_sip_ua *ua)
 {
     while (ua->actions.next != &ua->actions) {
         struct sip_action *a = SIP_OF(struct sip_action, link, ua->actions.next);
 
         sip_list_del(&a->link);
-        cph_free_secret(a, sizeof *a + a->n);
+        action_free(a);
     }
-    free(ua->pulled);
+    action_free(ua->pulled);
     ua->pulled = NULL;
 }
 
@@ -179,8 +192,9 @@ cph_err cph_sip_ua_pull(struct cph_sip_ua *ua, struct cph_sip_action *out)
 {
     struct sip_action *a;
 
-    free(ua->pulled);
+    action_free(ua->pulled);
     ua->pulled = NULL;
+    sip_scratch_wipe(ua); /* nothing is being written now */
     if (ua->actions.next == &ua->actions)
         return CPH_E_AGAIN;
     a = SIP_OF(struct sip_action, link, ua->actions.next);
@@ -262,6 +276,7 @@ static cph_err with_headers(struct cph_sip_ua *ua, const struct cph_sip_msg *msg
     cph_wr_text(&wr, "\r\n");
     cph_wr_span(&wr, body);
     *out = cph_wr_done(&wr);
+    ua->scratch2_used = wr.n > ua->scratch2_used ? wr.n : ua->scratch2_used;
     return cph_wr_end(&wr);
 }
 
@@ -304,6 +319,8 @@ cph_err sip_send(struct cph_sip_ua *ua, const struct sip_path *path, struct cph_
 {
     struct cph_span now_final;
 
+    if (bytes.p == ua->scratch && bytes.n > ua->scratch_used)
+        ua->scratch_used = bytes.n;
     CPH_TRY(ask_send_hook(ua, path, bytes, repeat, account, &now_final));
     if (repeat)
         ua->count.resent++;

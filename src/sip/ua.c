@@ -222,8 +222,8 @@ void cph_sip_ua_free(struct cph_sip_ua *ua)
         free(ua->host[i]);
     free(ua->user_agent);
     free(ua->accept);
-    free(ua->scratch);
-    free(ua->scratch2);
+    cph_free_secret(ua->scratch, ua->scratch ? ua->scratch_n : 0);
+    cph_free_secret(ua->scratch2, ua->scratch2 ? ua->scratch_n : 0);
     free(ua);
 }
 

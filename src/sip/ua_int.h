@@ -143,6 +143,8 @@ void sip_receive(struct cph_sip_ua *ua, const struct sip_path *path, struct cph_
 struct sip_action *sip_action_new(struct cph_sip_ua *ua, enum cph_sip_do what,
                                   struct cph_span bytes);
 void sip_action_put(struct cph_sip_ua *ua, struct sip_action *a);
+/** Messages with keys were written there; what was, is wiped. */
+void sip_scratch_wipe(struct cph_sip_ua *ua);
 void sip_actions_free(struct cph_sip_ua *ua);
 enum cph_sip_proto sip_proto_of(struct cph_span name, bool *known);
 uint16_t sip_default_port(enum cph_sip_proto proto);
@@ -489,7 +491,8 @@ struct cph_sip_ua {
     struct cph_sip_counters count;
     uint8_t *scratch; /* one message being built */
     size_t scratch_n;
-    uint8_t *scratch2; /* with the hook's headers */
+    size_t scratch_used, scratch2_used; /* to be wiped */
+    uint8_t *scratch2;                  /* with the hook's headers */
 };
 
 #define SIP_T2 CPH_SEC(4)

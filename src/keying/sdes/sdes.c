@@ -227,7 +227,8 @@ static cph_err answer_acceptable(const struct sdes *s, const struct sdes_line *a
     for (unsigned i = 0; i < s->offered.n; i++)
         if (sdes_key_in(&s->offered.line[i].key[0], answer))
             return CPH_E_POLICY;
-    return CPH_OK;
+    /* nor the one we send under so far */
+    return s->keyed && sdes_key_in(&s->deal.mine.key[0], answer) ? CPH_E_POLICY : CPH_OK;
 }
 
 static cph_err sdes_finish(struct cph_keying *k, const struct cph_keying_remote *answer)
@@ -251,6 +252,7 @@ static cph_err sdes_finish(struct cph_keying *k, const struct cph_keying_remote 
         return CPH_E_POLICY;
     CPH_TRY(answer_acceptable(s, &next.theirs));
     next.mine = *taken;
+    s->offered.line[taken - s->offered.line].used = true;
     next.my_place = s->offered.place;
     next.their_place = sdes_place_of(answer->sdp, answer->media);
     sdes_commit(s, &next);

@@ -23,6 +23,7 @@ struct sdes_line {
     unsigned kdr; /* log2 of the key derivation rate; 0: one derivation */
     unsigned wsh; /* packets; 0: not said */
     bool unencrypted_rtp, unencrypted_rtcp, unauthenticated_rtp;
+    bool used;          /* of our offers: an answer took it */
     bool srtp_then_fec; /* FEC_ORDER=SRTP_FEC; without FEC streams it means nothing */
 };
 

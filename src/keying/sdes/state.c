@@ -91,8 +91,10 @@ key_before(const struct sdes *s, const struct cph_srtp_suite *suite, const struc
     /* RFC 4568 7.1.4 MUST: at another address, another key */
     if (s->keyed && s->deal.mine.suite == suite && !sdes_moved(&s->deal.my_place, place))
         return &s->deal.mine.key[0];
+    /* What was sent under for a while had a counter that nobody kept: it is not said again. */
     for (unsigned i = 0; i < s->offered.n; i++)
-        if (s->offered.line[i].suite == suite && !sdes_moved(&s->offered.place, place))
+        if (s->offered.line[i].suite == suite && !(s->keyed && s->offered.line[i].used) &&
+            !sdes_moved(&s->offered.place, place))
             return &s->offered.line[i].key[0];
     return NULL;
 }
@@ -113,6 +115,7 @@ cph_err sdes_line_new(const struct sdes *s, const struct cph_srtp_suite *suite,
     line->n_keys = 1;
     if (before) {
         line->key[0] = *before;
+        line->used = s->keyed && s->deal.mine.suite == suite;
     } else {
         CPH_TRY(sdes_key_new(s, suite, s->cfg.mki_n, &line->key[0]));
         if (s->keyed)

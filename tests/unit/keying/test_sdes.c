@@ -514,6 +514,35 @@ static void a_change_of_suite_is_a_change_of_keys(void **state)
     assert_media(&p, 2);
 }
 
+static struct cph_span line_with(struct cph_sdp *sdp, const char *suite)
+{
+    struct cph_span text = cph_sdp_text(sdp, p.arena), line;
+
+    while (cph_span_line(&text, &line))
+        if (memmem(line.p, line.n, suite, strlen(suite)))
+            return line;
+    fail();
+    return text;
+}
+
+static void a_key_that_was_left_is_never_said_again(void **state)
+{
+    struct cph_sdp *first = make_offer(&p, &p.a), *later;
+
+    (void)state;
+    assert_ok(try_finish(&p.a, make_answer(&p, &p.b, first)));
+    later = make_offer(&p, &p.a); /* the key in use stays, and those nobody took do */
+    assert_true(
+        cph_span_eq(line_with(first, "AEAD_AES_256_GCM"), line_with(later, "AEAD_AES_256_GCM")));
+    assert_true(
+        cph_span_eq(line_with(first, "AEAD_AES_128_GCM"), line_with(later, "AEAD_AES_128_GCM")));
+    later = tampered(&p, later, "AEAD_AES_256_GCM", "AEAD_AES_512_GCM");
+    assert_ok(try_finish(&p.a, make_answer(&p, &p.b, later)));
+    later = make_offer(&p, &p.a); /* the first one has a counter that nobody knows any more */
+    assert_null(memmem(cph_sdp_text(later, p.arena).p, cph_sdp_text(later, p.arena).n,
+                       line_with(first, "AEAD_AES_256_GCM").p + 40, 30));
+}
+
 /* ---- complaint 3: answers that change, and late offers -------------------------------------- */
 
 static void a_new_key_in_200_after_183_is_taken(void **state)
@@ -704,6 +733,7 @@ int main(void)
         test(a_second_key_by_mki_is_added_without_a_break),
         test(mki_of_our_own_is_offered_and_changes_with_the_key),
         test(a_change_of_suite_is_a_change_of_keys),
+        test(a_key_that_was_left_is_never_said_again),
         test(a_new_key_in_200_after_183_is_taken),
         test(the_same_answer_twice_changes_nothing),
         test(a_late_offer_carries_the_key_in_use),

@@ -502,7 +502,7 @@ static void malformed_input_costs_no_state(void **state)
 static void small(struct cph_sip_ua_cfg *c)
 {
     c->max_transactions = 4;
-    c->max_calls = 2;
+    c->max_calls = 8;
 }
 
 static void a_full_table_answers_503_without_state(void **state)
@@ -511,14 +511,37 @@ static void a_full_table_answers_503_without_state(void **state)
 
     (void)state;
     begin_with(small);
-    for (unsigned i = 1; i <= 6; i++)
-        ask("OPTIONS", i, "", 0, "", "");
+    for (unsigned i = 1; i <= 6; i++) /* they ring: nothing of them can be given up */
+        ask("INVITE", i, "", 0, CONTACT, "x");
     m = hear("SIP/2.0 503");
     assert_non_null(w_header(m, "Retry-After"));
     (void)hear("SIP/2.0 503");
     assert_int_equal(cph_sip_ua_counters(w.node[0].ua)->full_transactions, 2);
     assert_int_equal(cph_sip_ua_load(w.node[0].ua).transactions, 4);
+    for (unsigned i = 0; i < 4; i++)
+        assert_ok(cph_sip_call_reject(w.node[0].ua, w_want(&w, 0, CPH_SIP_EV_INCOMING)->e.call, 486,
+                                      NULL, NULL, w.now));
     finish();
+}
+
+static void a_flood_of_requests_does_not_keep_out_a_call(void **state)
+{
+    (void)state;
+    begin_with(small);
+    for (unsigned i = 1; i <= 40; i++)
+        ask("OPTIONS", i, "", 0, "", "");
+    assert_int_equal(cph_sip_ua_load(w.node[0].ua).transactions, 4);
+    ask("INVITE", 50, "", 0, CONTACT, "x");
+    assert_ok(cph_sip_call_reject(w.node[0].ua, w_want(&w, 0, CPH_SIP_EV_INCOMING)->e.call, 486,
+                                  NULL, NULL, w.now));
+    assert_int_equal(cph_sip_ua_counters(w.node[0].ua)->full_transactions, 0);
+    finish();
+}
+
+static void few_calls(struct cph_sip_ua_cfg *c)
+{
+    c->max_transactions = 4;
+    c->max_calls = 2;
 }
 
 static void a_full_house_is_busy(void **state)
@@ -526,7 +549,7 @@ static void a_full_house_is_busy(void **state)
     uint32_t a, b;
 
     (void)state;
-    begin_with(small);
+    begin_with(few_calls);
     ask("INVITE", 1, "", 0, CONTACT, "x");
     ask("INVITE", 2, "", 0, CONTACT, "x");
     ask("INVITE", 3, "", 0, CONTACT, "x");
@@ -799,6 +822,7 @@ int main(void)
         cmocka_unit_test(the_same_request_by_two_ways_is_482),
         cmocka_unit_test(malformed_input_costs_no_state),
         cmocka_unit_test(a_full_table_answers_503_without_state),
+        cmocka_unit_test(a_flood_of_requests_does_not_keep_out_a_call),
         cmocka_unit_test(a_full_house_is_busy),
         cmocka_unit_test(a_client_of_rfc_2543_is_served),
         cmocka_unit_test(answers_go_to_the_source_with_rport_and_to_sent_by_without),
