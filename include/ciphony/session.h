@@ -206,7 +206,9 @@ CPH_API struct cph_session_counts cph_session_counts(const struct cph_session *s
 /** The path of a message that carried an offer or answer (session_verdict.h). */
 CPH_API void cph_session_path(struct cph_session *s, const struct cph_hop_facts *hops, unsigned n,
                               unsigned told);
-/** What the security manager learned about the peer. */
+/** What the security manager learned from the message with an offer or answer. Tell it before the
+ * message is given to the session: keys that are there are not touched, new ones are judged by it.
+ */
 CPH_API void cph_session_proof(struct cph_session *s, enum cph_peer_proof proof);
 /** All that was seen so far, and what it is worth now. */
 CPH_API void cph_session_evidence(const struct cph_session *s, struct cph_evidence *out);

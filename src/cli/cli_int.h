@@ -23,6 +23,7 @@ enum {
     CLI_CONFIG_MAX = 65536, /* bytes of a configuration file */
     CLI_LINE_MAX = 1024,    /* bytes of one line of it */
     CLI_ACCOUNTS_MAX = 16,  /* as many as the phone takes */
+    CLI_CALLERS_MAX = 16,   /* who may call by proving a password */
     CLI_NAME_MAX = 64,      /* an account's name with its NUL */
     CLI_URI_MAX = 256,      /* an address with its NUL */
     CLI_PATH_MAX = 1024,    /* a path or command in the file with its NUL */
@@ -63,6 +64,7 @@ struct cli_account {
     enum cph_sip_proto proto;
     struct cph_policy policy; /* what differs from the defaults */
     unsigned line;            /* where its section begins */
+    bool caller;              /* not ours: somebody who may call; has a name and a password only */
 };
 
 struct cli_config {
@@ -73,6 +75,8 @@ struct cli_config {
     char default_account[CLI_NAME_MAX];
     struct cli_account account[CLI_ACCOUNTS_MAX];
     size_t n_accounts;
+    struct cli_account caller[CLI_CALLERS_MAX];
+    size_t n_callers;
 };
 
 /**
@@ -90,8 +94,8 @@ CPH_MUST_CHECK cph_err cli_config_path(char *out);
 /** Read and parse path; NULL: the default one, which may be absent. Warns when a file with a
  * password can be read by others. */
 CPH_MUST_CHECK cph_err cli_config_load(const char *path, struct cli_config *out, char why[CLI_WHY]);
-/** The account's password: as written, or the first line of its file or of its command's output.
- *  CPH_E_NOTFOUND if it has none. */
+/** The password of an account or caller: as written, or the first line of its file or of its
+ * command's output. CPH_E_NOTFOUND if it has none. */
 CPH_MUST_CHECK cph_err cli_account_password(const struct cli_account *a, struct cph_secret *out,
                                             char why[CLI_WHY]);
 

@@ -16,9 +16,12 @@
  *   [account alice]
  *   uri = sip:alice@example.org
  *   password = " with blanks around "     in quotes \" and \\ stand for " and \
+ *   challenge = yes                       only who proves a password may call:
+ *   [caller bob]
+ *   password = what bob and alice agreed on
  */
 
-enum section { NOWHERE, DEFAULTS, ACCOUNT };
+enum section { NOWHERE, DEFAULTS, ACCOUNT, CALLER };
 
 /* Every key sets one bit, so that a second time is noticed. */
 struct parse {
@@ -95,6 +98,18 @@ static cph_err set_need(struct parse *p, void *object, struct cph_span value)
                                                        : &((struct cli_account *)object)->policy;
 
     return cph_level_parse(value, &policy->need);
+}
+
+/* "keys": a proof that covers the keys in the message, which not every phone can give. */
+static cph_err set_challenge(struct parse *p, void *object, struct cph_span value)
+{
+    struct cph_policy *policy = p->section == DEFAULTS ? &p->c->policy
+                                                       : &((struct cli_account *)object)->policy;
+    bool yes = cph_span_is(value, "yes"), keys = cph_span_is(value, "keys");
+
+    policy->challenge = yes || keys;
+    policy->cover_body = keys;
+    return yes || keys || cph_span_is(value, "no") ? CPH_OK : CPH_E_MALFORMED;
 }
 
 static cph_err set_keying(struct parse *p, void *object, struct cph_span value)
@@ -193,14 +208,16 @@ static cph_err set_transport(struct parse *p, void *object, struct cph_span valu
     return cli_proto_parse(value, &a->proto);
 }
 
-#define POLICY_WORDS "required, prefer or none"
-#define NEED_WORDS   "open, hop, private, identified or verified"
-#define KEYING_WORDS "dtls and sdes in order of preference, with commas between"
+#define POLICY_WORDS    "required, prefer or none"
+#define NEED_WORDS      "open, hop, private, identified or verified"
+#define CHALLENGE_WORDS "no, yes or keys"
+#define KEYING_WORDS    "dtls and sdes in order of preference, with commas between"
 
 static const struct key defaults_keys[] = {
     { "policy", set_policy, POLICY_WORDS },
     { "need", set_need, NEED_WORDS },
     { "keying", set_keying, KEYING_WORDS },
+    { "challenge", set_challenge, CHALLENGE_WORDS },
     { "listen", set_listen, "up to 8 of udp:HOST:PORT, tcp:.. or tls:.., with commas between" },
     { "play", set_play, "a WAV file, at most 1023 bytes" },
     { "record", set_record, "a WAV file, at most 1023 bytes" },
@@ -220,6 +237,14 @@ static const struct key account_keys[] = {
     { "keying", set_keying, KEYING_WORDS },
     { "policy", set_policy, POLICY_WORDS },
     { "need", set_need, NEED_WORDS },
+    { "challenge", set_challenge, CHALLENGE_WORDS },
+    { NULL, NULL, NULL },
+};
+
+static const struct key caller_keys[] = {
+    { "password", set_password, "1 to 512 bytes" },
+    { "password-file", set_password_file, "an absolute path or ~/.., at most 1023 bytes" },
+    { "password-command", set_password_command, "a shell command, at most 1023 bytes" },
     { NULL, NULL, NULL },
 };
 
@@ -247,6 +272,13 @@ static cph_err unquote(struct cph_span *value, uint8_t *buf)
     return CPH_OK;
 }
 
+/* The account or caller whose section this is. */
+static struct cli_account *current(struct parse *p)
+{
+    return p->section == CALLER ? &p->c->caller[p->c->n_callers - 1]
+                                : &p->c->account[p->c->n_accounts - 1];
+}
+
 /* What the user may write instead. */
 static cph_err unknown_key(struct parse *p, const struct key *keys, struct cph_span name)
 {
@@ -258,12 +290,18 @@ static cph_err unknown_key(struct parse *p, const struct key *keys, struct cph_s
     cph_wr_u8(&wr, 0);
     return wrong(p, "there is no key \"%s\" in %s; there are %s",
                  cli_clean(name, word, sizeof word),
-                 p->section == DEFAULTS ? "[defaults]" : "an account", list);
+                 p->section == DEFAULTS  ? "[defaults]"
+                 : p->section == ACCOUNT ? "an account"
+                                         : "a caller",
+                 list);
 }
 
 static cph_err on_key(struct parse *p, struct cph_span line)
 {
-    const struct key *keys = p->section == DEFAULTS ? defaults_keys : account_keys, *k = keys;
+    const struct key *keys = p->section == DEFAULTS  ? defaults_keys
+                             : p->section == ACCOUNT ? account_keys
+                                                     : caller_keys,
+                     *k = keys;
     struct cph_span value = line, name = cph_span_trim(cph_span_cut(&value, '='));
     uint8_t buf[CLI_LINE_MAX];
     char word[CLI_NAME_MAX];
@@ -289,8 +327,7 @@ static cph_err on_key(struct parse *p, struct cph_span line)
     if (err)
         err = wrong(p, "%s: the quotes do not match; inside them write \\\" and \\\\", k->name);
     else if (cph_span_find(value, 0) != value.n ||
-             k->set(p, p->section == DEFAULTS ? (void *)p->c : &p->c->account[p->c->n_accounts - 1],
-                    value) != CPH_OK)
+             k->set(p, p->section == DEFAULTS ? (void *)p->c : current(p), value) != CPH_OK)
         err = wrong(p, "%s must be %s", k->name, k->allowed);
     cph_wipe(buf, sizeof buf); /* a password may have passed */
     return err;
@@ -303,19 +340,22 @@ static cph_err close_section(struct parse *p)
     unsigned here = p->line;
     int passwords;
 
-    if (p->section != ACCOUNT)
+    if (p->section != ACCOUNT && p->section != CALLER)
         return CPH_OK;
-    a = &p->c->account[p->c->n_accounts - 1];
+    a = current(p);
     passwords = (a->password.n > 0) + (a->password_file[0] != 0) + (a->password_command[0] != 0);
     p->line = a->line;
-    if (a->uri[0] == '\0')
+    if (a->caller && passwords == 0)
+        return wrong(p,
+                     "caller %s has no password; add password, password-file or "
+                     "password-command, as agreed with the caller",
+                     a->name);
+    if (!a->caller && a->uri[0] == '\0')
         return wrong(p, "account %s has no uri; add one like uri = sip:alice@example.org", a->name);
     if (passwords > 1)
         return wrong(
-            p,
-            "account %s has more than one of password, password-file and password-command; "
-            "keep one",
-            a->name);
+            p, "%s %s has more than one of password, password-file and password-command; keep one",
+            a->caller ? "caller" : "account", a->name);
     p->line = here;
     return CPH_OK;
 }
@@ -353,9 +393,32 @@ static cph_err begin_account(struct parse *p, struct cph_span name)
     return cph_span_cstr(name, a->name, sizeof a->name);
 }
 
+/* The name is the user of the caller's address, and of the password. */
+static cph_err begin_caller(struct parse *p, struct cph_span name)
+{
+    struct cli_account *a;
+    char word[CLI_NAME_MAX];
+
+    if (!good_name(name))
+        return wrong(
+            p, "\"%s\" is no name of a caller; use 1 to %d letters, digits, or any of - _ . @ +",
+            cli_clean(name, word, sizeof word), CLI_NAME_MAX - 1);
+    for (size_t i = 0; i < p->c->n_callers; i++)
+        if (cph_span_is(name, p->c->caller[i].name))
+            return wrong(p, "caller %s is there already, in line %u; remove one",
+                         p->c->caller[i].name, p->c->caller[i].line);
+    if (p->c->n_callers == CLI_CALLERS_MAX)
+        return wrong(p, "there are more than %d callers; remove some", CLI_CALLERS_MAX);
+    a = &p->c->caller[p->c->n_callers++];
+    a->line = p->line;
+    a->caller = true;
+    p->section = CALLER;
+    return cph_span_cstr(name, a->name, sizeof a->name);
+}
+
 static cph_err on_section(struct parse *p, struct cph_span line, bool *had_defaults)
 {
-    struct cph_span inside = { line.p + 1, line.n - 2 }, rest;
+    struct cph_span inside = { line.p + 1, line.n - 2 }, rest, word1;
     char word[CLI_NAME_MAX];
 
     CPH_TRY(close_section(p));
@@ -370,9 +433,13 @@ static cph_err on_section(struct parse *p, struct cph_span line, bool *had_defau
         p->section = DEFAULTS;
         return CPH_OK;
     }
-    if (cph_span_is(cph_span_word(&rest), "account"))
+    word1 = cph_span_word(&rest);
+    if (cph_span_is(word1, "account"))
         return begin_account(p, cph_span_trim(rest));
-    return wrong(p, "there is no section [%s]; there are [defaults] and [account NAME]",
+    if (cph_span_is(word1, "caller"))
+        return begin_caller(p, cph_span_trim(rest));
+    return wrong(p,
+                 "there is no section [%s]; there are [defaults], [account NAME] and [caller NAME]",
                  cli_clean(inside, word, sizeof word));
 }
 
@@ -389,7 +456,7 @@ static cph_err on_line(struct parse *p, struct cph_span line, bool *had_defaults
 static cph_err parse_all(struct parse *p, struct cph_span bytes)
 {
     struct cph_span line;
-    bool had_defaults = false;
+    bool had_defaults = false, asks;
 
     if (bytes.n > CLI_CONFIG_MAX)
         return wrong(p, "the file is larger than %d bytes; is it the right one?", CLI_CONFIG_MAX);
@@ -400,6 +467,12 @@ static cph_err parse_all(struct parse *p, struct cph_span bytes)
         CPH_TRY(on_line(p, line, &had_defaults));
     }
     CPH_TRY(close_section(p));
+    asks = p->c->policy.challenge;
+    for (size_t i = 0; i < p->c->n_accounts; i++)
+        asks |= p->c->account[i].policy.challenge;
+    if (asks && p->c->n_callers == 0)
+        return wrong(p, "challenge asks callers for a password, but there is no [caller NAME]; "
+                        "nobody could call");
     if (p->c->default_account[0] && !cli_config_account(p->c, NULL))
         return wrong(p, "account = %s in [defaults], but there is no [account %s]",
                      p->c->default_account, p->c->default_account);

@@ -78,6 +78,8 @@ static cph_err parse_file(int fd, const char *path, struct cli_config *out, char
     cph_free_secret(buf, CAP);
     for (size_t i = 0; err == CPH_OK && i < out->n_accounts; i++)
         secret = secret || out->account[i].password.n > 0;
+    for (size_t i = 0; err == CPH_OK && i < out->n_callers; i++)
+        secret = secret || out->caller[i].password.n > 0;
     if (secret && open_to_others(fd))
         cli_notice("warning: %s holds a password and other users may read it; run: chmod 600 %s",
                    path, path);
@@ -129,6 +131,11 @@ static cph_err first_line(int fd, struct cph_secret *out)
     return err;
 }
 
+static const char *what(const struct cli_account *a)
+{
+    return a->caller ? "caller" : "account";
+}
+
 static cph_err from_file(const struct cli_account *a, struct cph_secret *out, char why[CLI_WHY])
 {
     const char *home = absolute("HOME"), *file = a->password_file;
@@ -137,7 +144,7 @@ static cph_err from_file(const struct cli_account *a, struct cph_secret *out, ch
     int fd;
 
     if (file[0] == '~' && !home) {
-        (void)snprintf(why, CLI_WHY, "account %s: password-file is %.800s, and HOME is not set",
+        (void)snprintf(why, CLI_WHY, "%s %s: password-file is %.800s, and HOME is not set", what(a),
                        a->name, file);
         return CPH_E_CONFIG;
     }
@@ -145,7 +152,7 @@ static cph_err from_file(const struct cli_account *a, struct cph_secret *out, ch
                    file[0] == '~' ? file + 1 : file);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        (void)snprintf(why, CLI_WHY, "account %s: the password cannot be read from %.800s: %s",
+        (void)snprintf(why, CLI_WHY, "%s %s: the password cannot be read from %.800s: %s", what(a),
                        a->name, path, strerror(errno));
         return CPH_E_CONFIG;
     }
@@ -156,7 +163,7 @@ static cph_err from_file(const struct cli_account *a, struct cph_secret *out, ch
     (void)close(fd);
     if (err) {
         (void)snprintf(why, CLI_WHY,
-                       "account %s: the first line of %.800s is no password of 1 to %d bytes",
+                       "%s %s: the first line of %.800s is no password of 1 to %d bytes", what(a),
                        a->name, path, CPH_SECRET_MAX);
         return CPH_E_CONFIG;
     }
@@ -173,7 +180,7 @@ static cph_err from_command(const struct cli_account *a, struct cph_secret *out,
     int status;
 
     if (!f) {
-        (void)snprintf(why, CLI_WHY, "account %s: password-command does not start: %s", a->name,
+        (void)snprintf(why, CLI_WHY, "%s %s: password-command does not start: %s", what(a), a->name,
                        strerror(errno));
         return CPH_E_CONFIG;
     }
@@ -185,7 +192,7 @@ static cph_err from_command(const struct cli_account *a, struct cph_secret *out,
     if (err == CPH_OK && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return CPH_OK;
     cph_secret_wipe(out);
-    (void)snprintf(why, CLI_WHY, "account %s: password-command %s", a->name,
+    (void)snprintf(why, CLI_WHY, "%s %s: password-command %s", what(a), a->name,
                    status != 0 ? "failed; try it in a shell"
                                : "printed no password of 1 to 512 bytes in its first line");
     return CPH_E_CONFIG;

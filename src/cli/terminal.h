@@ -8,7 +8,7 @@
 
 enum cli_terminal_mode { CLI_CALL, CLI_ANSWER, CLI_REGISTER };
 
-enum { CLI_PINS = 256, CLI_CALLERS = 16 };
+enum { CLI_PINS = 256 };
 
 struct cli_terminal_options {
     enum cli_terminal_mode mode;

@@ -10,6 +10,8 @@ struct outfit {
     struct cli_call_opts opts;
     struct cph_secret password;
     struct cph_phone_account account;
+    struct cph_phone_caller caller[CLI_CALLERS_MAX];
+    struct cph_secret caller_password[CLI_CALLERS_MAX];
     struct cli_terminal_options terminal;
 };
 
@@ -50,6 +52,19 @@ static cph_err fill_account(struct cli *cli, struct outfit *f, char why[CLI_WHY]
     return err == CPH_E_NOTFOUND ? CPH_OK : err;
 }
 
+/* Who may call by proving a password. */
+static cph_err fill_callers(struct outfit *f, char why[CLI_WHY])
+{
+    for (size_t i = 0; i < f->config.n_callers; i++) {
+        CPH_TRY(cli_account_password(&f->config.caller[i], &f->caller_password[i], why));
+        f->caller[i].user = f->config.caller[i].name;
+        f->caller[i].password = &f->caller_password[i];
+    }
+    f->terminal.caller = f->caller;
+    f->terminal.n_callers = (unsigned)f->config.n_callers;
+    return CPH_OK;
+}
+
 static cph_err fill(struct cli *cli, enum cli_terminal_mode mode, struct outfit *f,
                     char why[CLI_WHY])
 {
@@ -60,6 +75,7 @@ static cph_err fill(struct cli *cli, enum cli_terminal_mode mode, struct outfit 
     CPH_TRY(cli_call_opts(args, &f->opts, why));
     t->mode = mode;
     CPH_TRY(fill_account(cli, f, why));
+    CPH_TRY(fill_callers(f, why));
     f->account.policy = cph_policy_choose(&f->account.policy, &f->opts.policy);
     t->account = &f->account;
     t->policy = &f->opts.policy;
@@ -144,7 +160,8 @@ const struct cli_verb cli_verb_answer = {
     .line = "wait for a call and take it",
     .more = "Wait for one call, take it, and end with it. An account that has a registrar\n"
             "is registered meanwhile. An offer that the policy forbids is refused and never\n"
-            "rings.\n"
+            "rings, and with challenge = yes in the configuration neither does a caller that\n"
+            "proves no password of a [caller NAME].\n"
             "\n"
             "With --for the waiting ends after that time, and a call so long after it was\n"
             "answered.\n"

@@ -9,6 +9,9 @@ static void print_policy(const struct cph_policy *p)
         (void)printf(", policy %s", cph_security_name(p->media));
     if (p->need != CPH_LEVEL_OPEN)
         (void)printf(", needs %s", cph_level_name(p->need));
+    if (p->challenge)
+        (void)printf(", callers prove %s",
+                     p->cover_body ? "a password over the keys" : "a password");
     for (unsigned i = 0; i < p->keying_n; i++)
         (void)printf("%s%s", i ? "," : ", keying ", p->keying[i]);
 }
@@ -43,6 +46,12 @@ static void print(const struct cli_config *c)
     }
 }
 
+static void print_callers(const struct cli_config *c)
+{
+    for (size_t i = 0; i < c->n_callers; i++)
+        (void)printf("caller %s: password %s\n", c->caller[i].name, password_of(&c->caller[i]));
+}
+
 static enum cli_exit run_config(struct cli *cli)
 {
     struct cli_config *c = calloc(1, sizeof *c);
@@ -54,7 +63,7 @@ static enum cli_exit run_config(struct cli *cli)
     if (err)
         cli_error("%s", c ? why : cph_err_text(err));
     else
-        print(c);
+        print(c), print_callers(c);
     cph_free_secret(c, sizeof *c);
     return err ? CLI_USAGE : CLI_OK;
 }

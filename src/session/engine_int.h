@@ -129,6 +129,7 @@ struct cph_session {
     struct cph_session_counts count;
     struct cph_evidence ev; /* of what is over; the present is added when asked */
     unsigned facts_n;
+    enum cph_peer_proof proof_next; /* of messages since there are keys */
     struct cph_ssm ssm;
     cph_time now; /* of the last call that told it */
 };
@@ -162,6 +163,7 @@ void engine_early_keying(struct cph_session *s, struct engine_branch *b, cph_tim
 
 /* facts.c */
 void engine_facts(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now);
+void engine_facts_proof(struct cph_session *s); /* new keys are in use */
 void engine_facts_close(struct cph_session *s, struct engine_branch *b, unsigned stream);
 
 #endif

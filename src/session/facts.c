@@ -173,7 +173,22 @@ void cph_session_path(struct cph_session *s, const struct cph_hop_facts *hops, u
 
 void cph_session_proof(struct cph_session *s, enum cph_peer_proof proof)
 {
-    cph_evidence_proof(&s->ev, proof);
+    bool keyed = false;
+
+    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
+        for (unsigned k = 0; s->branch[i].used && k < s->n; k++)
+            keyed |= s->branch[i].line[k].state == LINE_SECURE;
+    if (!keyed || s->ev.proof == CPH_PROOF_UNKNOWN)
+        cph_evidence_proof(&s->ev, proof);
+    else if (s->proof_next == CPH_PROOF_UNKNOWN || proof < s->proof_next)
+        s->proof_next = proof;
+}
+
+/* Keys that were proven stay so; new ones are as good as the worst message since. */
+void engine_facts_proof(struct cph_session *s)
+{
+    cph_evidence_proof(&s->ev, s->proof_next);
+    s->proof_next = CPH_PROOF_UNKNOWN;
 }
 
 void cph_session_evidence(const struct cph_session *s, struct cph_evidence *out)

@@ -280,6 +280,7 @@ static void secure(struct cph_session *s, struct engine_branch *b, unsigned stre
     }
     if (!change.any)
         return;
+    engine_facts_proof(s);
     if (known_to_be_wrong(s, l)) {
         fail(s, b, stream, CPH_E_CERT,
              "the peer shows another certificate than the one you keep for it: somebody may be "

@@ -66,6 +66,23 @@ static void a_whole_file_is_read(void **state)
     assert_int_equal(c.account[1].password.n, 0);
 }
 
+static void callers_and_who_must_prove_a_password(void **state)
+{
+    (void)state;
+    assert_ok(parse("[defaults]\nchallenge = yes\n[caller bob]\npassword = x y\n"
+                    "[account a]\nuri = sip:a@b\nchallenge = keys\n"
+                    "[caller carol]\npassword-command = pass carol\n"));
+    assert_true(c.policy.challenge && !c.policy.cover_body);
+    assert_true(c.account[0].policy.challenge && c.account[0].policy.cover_body);
+    assert_int_equal(c.n_accounts, 1);
+    assert_int_equal(c.n_callers, 2);
+    assert_string_equal(c.caller[0].name, "bob");
+    assert_true(cph_span_is(cph_secret_span(&c.caller[0].password), "x y"));
+    assert_string_equal(c.caller[1].password_command, "pass carol");
+    assert_ok(parse("[account a]\nuri = sip:a@b\nchallenge = no\n"));
+    assert_false(c.account[0].policy.challenge);
+}
+
 static void an_empty_file_configures_nothing(void **state)
 {
     (void)state;
@@ -132,9 +149,18 @@ static void each_wrong_thing_is_named_with_its_line(void **state)
         { "[defaults]\nnonsense", 2, "no line of a configuration" },
         { "[defaults", 1, "missing its ]" },
         { "[", 1, "missing its ]" },
-        { "[default]", 1, "no section [default]; there are [defaults] and [account NAME]" },
+        { "[default]", 1, "no section [default]; there are [defaults], [account NAME] and" },
         { "[accounts x]", 1, "no section" },
         { "[account]", 1, "no name of an account" },
+        { "[caller]", 1, "no name of a caller" },
+        { "[caller a/b]", 1, "no name of a caller" },
+        { "[caller a]\npassword = x\n[caller a]", 3, "there already, in line 1" },
+        { "[caller a]", 1, "has no password" },
+        { "[caller a]\npassword = x\npassword-file = /x", 1, "caller a has more than one" },
+        { "[caller a]\nuri = sip:a@b", 2, "no key \"uri\" in a caller; there are password" },
+        { A "challenge = maybe", 3, "challenge must be no, yes or keys" },
+        { A "challenge = yes", 3, "nobody could call" },
+        { "[defaults]\nchallenge = keys", 2, "nobody could call" },
         { "[account a b]", 1, "no name of an account" },
         { "[account a/b]", 1, "no name of an account" },
         { A "[account a]", 3, "there already, in line 1" },
@@ -402,6 +428,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_file_is_read),
+        cmocka_unit_test(callers_and_who_must_prove_a_password),
         cmocka_unit_test(an_empty_file_configures_nothing),
         cmocka_unit_test(every_keying_of_the_table_may_be_named),
         cmocka_unit_test(each_wrong_thing_is_named_with_its_line),

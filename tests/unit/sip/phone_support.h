@@ -119,8 +119,8 @@ static void line_open(struct line *l, uint64_t seed)
     lab_env(l->net, &l->env);
 }
 
-static void phone_plain(struct line *l, unsigned i, const char *user, enum cph_security media,
-                        const char *keying)
+__attribute__((unused)) static void phone_plain(struct line *l, unsigned i, const char *user,
+                                                enum cph_security media, const char *keying)
 {
     struct cph_phone_account a = { .name = "", .user = user };
     struct phone_extra x = { .account = &a, .n_accounts = 1 };
@@ -138,12 +138,12 @@ static void line_close(struct line *l)
     lab_net_free(l->net);
 }
 
-static void run(struct line *l, unsigned ms)
+__attribute__((unused)) static void run(struct line *l, unsigned ms)
 {
     assert_ok(lab_run(l->net, lab_now(l->net) + CPH_MS(ms)));
 }
 
-static void dial(struct line *l, unsigned i, const char *to)
+__attribute__((unused)) static void dial(struct line *l, unsigned i, const char *to)
 {
     struct cph_phone_dial d = { .to = to };
 
@@ -151,8 +151,8 @@ static void dial(struct line *l, unsigned i, const char *to)
     lab_terminal_pump(l->t[i]);
 }
 
-static const struct cph_phone_event *heard(const struct line *l, unsigned i,
-                                           enum cph_phone_event_kind kind)
+__attribute__((unused)) static const struct cph_phone_event *heard(const struct line *l, unsigned i,
+                                                                   enum cph_phone_event_kind kind)
 {
     for (size_t k = l->ear[i].n; k-- > 0;)
         if (l->ear[i].ev[k].kind == kind)
@@ -160,7 +160,7 @@ static const struct cph_phone_event *heard(const struct line *l, unsigned i,
     return NULL;
 }
 
-static struct cph_phone_status status(struct line *l, unsigned i)
+__attribute__((unused)) static struct cph_phone_status status(struct line *l, unsigned i)
 {
     struct cph_phone_status st;
 
@@ -168,7 +168,7 @@ static struct cph_phone_status status(struct line *l, unsigned i)
     return st;
 }
 
-static void hangup(struct line *l, unsigned i)
+__attribute__((unused)) static void hangup(struct line *l, unsigned i)
 {
     assert_ok(cph_phone_hangup(lab_terminal_phone(l->t[i]), l->ear[i].call, lab_now(l->net)));
     lab_terminal_pump(l->t[i]);
@@ -205,7 +205,7 @@ static void on_hand(void *ctx, const struct cph_addr *local, const struct cph_ad
 
 static const struct lab_node_ops hand_ops = { .datagram = on_hand };
 
-static void hand_open(struct line *l)
+__attribute__((unused)) static void hand_open(struct line *l)
 {
     struct hand *h = &l->hand;
     struct cph_addr media;
@@ -219,7 +219,7 @@ static void hand_open(struct line *l)
     assert_ok(lab_bind(h->node, &media));
 }
 
-static void hand_says(struct line *l, const char *text)
+__attribute__((unused)) static void hand_says(struct line *l, const char *text)
 {
     struct cph_addr to = l->hand.addr;
 
@@ -230,7 +230,7 @@ static void hand_says(struct line *l, const char *text)
 }
 
 /* A whole header line of a message, with its CRLF; empty if it is not there. */
-static int header(const char *msg, const char *name, char *out, size_t cap)
+__attribute__((unused)) static int header(const char *msg, const char *name, char *out, size_t cap)
 {
     const char *at = strstr(msg, name), *end = at ? strstr(at, "\r\n") : NULL;
 
@@ -238,7 +238,8 @@ static int header(const char *msg, const char *name, char *out, size_t cap)
 }
 
 /* SDP of the hand: its profile and the lines that bring keys. */
-static void hand_sdp(char *out, size_t cap, const char *profile, const char *keys)
+__attribute__((unused)) static void hand_sdp(char *out, size_t cap, const char *profile,
+                                             const char *keys)
 {
     snprintf(out, cap,
              "v=0\r\no=- 1 1 IN IP4 10.0.0.9\r\ns=-\r\nc=IN IP4 10.0.0.9\r\nt=0 0\r\n"
@@ -247,7 +248,8 @@ static void hand_sdp(char *out, size_t cap, const char *profile, const char *key
 }
 
 /* Answer the last INVITE. */
-static void hand_answers(struct line *l, unsigned status, const char *tag, const char *sdp)
+__attribute__((unused)) static void hand_answers(struct line *l, unsigned status, const char *tag,
+                                                 const char *sdp)
 {
     char via[512], from[256], to[256], id[256], cseq[64], all[TEXT];
 

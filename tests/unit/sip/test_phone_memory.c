@@ -1,0 +1,321 @@
+/* After a call, nothing of its keys is left in the memory of the process, though the phones live
+ * on. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "support.h"
+
+#include "../session/engine_int.h"
+#include "phone_int.h"
+
+#include "ciphony/base_text.h"
+#include "ciphony/crypto_key.h"
+
+enum { QUEUE = 64, PACKET = 4096, KEYS = 64, MASK = 0xa5, STEP_MS = 10 };
+
+/* Datagrams under way: static, and wiped when they have arrived. */
+struct datagram {
+    struct cph_addr from, to;
+    uint8_t b[PACKET];
+    size_t n;
+};
+
+struct node {
+    struct cph_phone *phone;
+    struct cph_sip_ua *ua;
+    struct cph_addr sip, media[2];
+    uint32_t call;
+    bool answers, secured, ended;
+};
+
+/* What must not be found again, each byte changed so that this is no find. */
+struct key {
+    uint8_t masked[64];
+    size_t n;
+    const char *what;
+};
+
+static struct datagram queue[QUEUE];
+static size_t queue_n;
+static struct node node[2];
+static struct key seen[KEYS];
+static size_t seen_n;
+static cph_time now;
+
+static void remember(const char *what, const uint8_t *p, size_t n)
+{
+    struct key *k = &seen[seen_n];
+
+    assert_true(seen_n < KEYS && n <= sizeof k->masked && n >= 16);
+    for (size_t i = 0; i < n; i++)
+        k->masked[i] = p[i] ^ MASK;
+    k->n = n;
+    k->what = what;
+    seen_n++;
+}
+
+/* ---- the phones' world
+ * ----------------------------------------------------------------------------------- */
+
+static void put(const struct cph_addr *from, const struct cph_addr *to, struct cph_span bytes)
+{
+    struct datagram *d = &queue[queue_n++];
+
+    assert_true(queue_n <= QUEUE && bytes.n <= PACKET);
+    d->from = *from;
+    d->to = *to;
+    memcpy(d->b, bytes.p, d->n = bytes.n);
+}
+
+static cph_err media_open(void *ctx, uint32_t call, const struct cph_addr *near,
+                          struct cph_addr local[2])
+{
+    struct node *n = ctx;
+
+    (void)near;
+    n->call = call;
+    memcpy(local, n->media, sizeof n->media);
+    return CPH_OK;
+}
+
+static void media_send(void *ctx, uint32_t call, unsigned component, const struct cph_addr *to,
+                       struct cph_span packet)
+{
+    (void)call;
+    if (queue_n < QUEUE)
+        put(&((struct node *)ctx)->media[component], to, packet);
+}
+
+static void media_close(void *ctx, uint32_t call)
+{
+    (void)ctx, (void)call;
+}
+
+static void look_at_sdp(struct cph_span bytes)
+{
+    const uint8_t *at = bytes.p, *end = bytes.p + bytes.n;
+
+    while ((at = memmem(at, (size_t)(end - at), "inline:", 7)) != NULL) {
+        uint8_t raw[64];
+        size_t n = 0;
+
+        at += 7;
+        while (at + n < end && at[n] > ' ' && at[n] != '|')
+            n++;
+        if (seen_n + 2 > KEYS)
+            return;
+        remember("a key as it stood in SDP", at, n > 64 ? 64 : n);
+        assert_ok(cph_unbase64((struct cph_span){ at, n }, true, raw, sizeof raw, &n));
+        remember("a key of SDES", raw, 16);
+        cph_wipe(raw, sizeof raw);
+    }
+}
+
+static void deliver(void)
+{
+    for (size_t i = 0; i < queue_n; i++) {
+        struct datagram *d = &queue[i];
+
+        for (unsigned k = 0; k < 2; k++) {
+            if (cph_addr_eq(&d->to, &node[k].sip))
+                cph_sip_ua_datagram(node[k].ua, 0, &d->from, (struct cph_span){ d->b, d->n }, now);
+            for (unsigned c = 0; c < 2; c++)
+                if (cph_addr_eq(&d->to, &node[k].media[c]))
+                    cph_phone_media(node[k].phone, node[k].call, c, &d->from, d->b, d->n, now);
+        }
+        cph_wipe(d, sizeof *d);
+    }
+    queue_n = 0;
+}
+
+static void turn(struct node *n)
+{
+    struct cph_phone_event ev;
+    struct cph_sip_action a;
+
+    cph_phone_turn(n->phone, now);
+    while (cph_phone_event(n->phone, &ev) == CPH_OK) {
+        if (ev.kind == CPH_PHONE_INCOMING)
+            assert_ok(cph_phone_accept(n->phone, ev.call, now));
+        n->secured |= ev.kind == CPH_PHONE_SECURED;
+        n->ended |= ev.kind == CPH_PHONE_ENDED;
+    }
+    while (cph_sip_ua_pull(n->ua, &a) == CPH_OK)
+        if (a.what == CPH_SIP_DO_SEND) {
+            look_at_sdp(a.bytes);
+            put(&n->sip, &a.addr, a.bytes);
+        }
+}
+
+static void run(unsigned ms)
+{
+    for (unsigned t = 0; t < ms; t += STEP_MS) {
+        now += CPH_MS(STEP_MS);
+        deliver();
+        for (unsigned k = 0; k < 2; k++)
+            turn(&node[k]);
+    }
+}
+
+/* The master keys as negotiation gives them to SRTP. */
+static void look_at_keys(struct cph_phone *p)
+{
+    const struct engine_branch *b = engine_branch(p->calls->session);
+
+    assert_non_null(b);
+    for (int dir = 0; dir < 2; dir++) {
+        CPH_SRTP_POLICY_SCOPED policy = { 0 };
+
+        assert_ok(
+            cph_nego_keys(b->line[0].nego, CPH_KEYING_RTP, (enum cph_keying_dir)dir, 0, &policy));
+        remember("a master key", policy.master.key.b, policy.master.key.n);
+    }
+}
+
+/* ---- looking for them
+ * ----------------------------------------------------------------------------------- */
+
+/* Everything that is written to but the stack. The needle lies there only. */
+static unsigned find_all(bool tell)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    unsigned found = 0;
+    char line[512];
+
+    assert_non_null(maps);
+    while (fgets(line, sizeof line, maps)) {
+        unsigned long from, to;
+        char mode[8];
+
+        if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) != 3 || mode[0] != 'r' ||
+            mode[1] != 'w' || strstr(line, "[stack]"))
+            continue;
+        for (size_t k = 0; k < seen_n; k++) {
+            uint8_t needle[64];
+
+            for (size_t i = 0; i < seen[k].n; i++)
+                needle[i] = seen[k].masked[i] ^ MASK;
+            if (memmem((const void *)from, to - from, needle, seen[k].n)) { // NOLINT
+                if (tell)
+                    print_error("%s is still in %s", seen[k].what, line);
+                found++;
+            }
+            cph_wipe(needle, sizeof needle);
+        }
+    }
+    (void)fclose(maps);
+    return found;
+}
+
+static struct test_env te;
+static struct cph_key *key[2];
+static struct cph_cert *cert[2];
+
+static void node_open(unsigned i, const char *keying)
+{
+    static const char *const codec[] = { "PCMU", NULL }; /* it has to fit into a datagram */
+    static struct cph_phone_host host[2];
+    struct cph_phone_account account = { .name = "", .user = i ? "bob" : "alice" };
+    struct cph_sip_ua_cfg sip = { .env = &te.env, .n_listeners = 1 };
+    struct cph_phone_config cfg = { .env = &te.env,
+                                    .host = &host[i],
+                                    .sip = &sip,
+                                    .key = key[i],
+                                    .cert = cert[i],
+                                    .account = &account,
+                                    .n_accounts = 1,
+                                    .codecs = codec,
+                                    .rtcp_mux = i };
+    struct node *n = &node[i];
+
+    memset(n, 0, sizeof *n);
+    host[i] = (struct cph_phone_host){ n, media_open, media_send, media_close, NULL, NULL };
+    assert_ok(cph_addr_parse_ip(cph_span_of(i ? "10.0.0.2" : "10.0.0.1"), &n->sip));
+    n->media[0] = n->media[1] = n->sip;
+    n->sip.port = 5060;
+    n->media[0].port = 20000;
+    n->media[1].port = 20001;
+    sip.listener[0] = (struct cph_sip_listener){ .proto = CPH_SIP_UDP, .addr = n->sip };
+    account.policy.keying[0] = keying;
+    account.policy.keying_n = 1;
+    assert_ok(cph_phone_new(&cfg, now, &n->phone));
+    n->ua = cph_phone_ua(n->phone);
+}
+
+static void nothing_of_the_keys_outlives(const char *keying)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    skip(); /* freed memory is kept, and the shadow is larger than the machine */
+#endif
+    struct cph_phone_dial d = { .to = "sip:bob@10.0.0.2:5060" };
+
+    seen_n = 0;
+    for (unsigned i = 0; i < 2; i++)
+        node_open(i, keying);
+    assert_ok(cph_phone_dial(node[0].phone, &d, now, &node[0].call));
+    run(2000);
+    assert_true(node[0].secured && node[1].secured);
+    for (unsigned i = 0; i < 2; i++)
+        look_at_keys(node[i].phone);
+    assert_true(find_all(false) > 0); /* they are there, and we would see them */
+    assert_ok(cph_phone_rekey(node[0].phone, node[0].call, now));
+    run(1000);
+    for (unsigned i = 0; i < 2; i++)
+        look_at_keys(node[i].phone);
+    assert_ok(cph_phone_hangup(node[1].phone, node[1].call, now));
+    run(80000); /* longer than transactions live */
+    assert_true(node[0].ended && node[1].ended);
+    assert_int_equal(cph_phone_load(node[0].phone).sessions, 0);
+    assert_int_equal(find_all(true), 0);
+    for (unsigned i = 0; i < 2; i++)
+        cph_phone_free(node[i].phone);
+    assert_int_equal(find_all(true), 0);
+}
+
+static void no_key_of_sdes_outlives_its_call(void **state)
+{
+    (void)state;
+    nothing_of_the_keys_outlives("sdes");
+}
+
+static void no_key_of_dtls_outlives_its_call(void **state)
+{
+    (void)state;
+    nothing_of_the_keys_outlives("dtls");
+}
+
+static int begin(void **state)
+{
+    struct cph_cert_spec spec = { .cn = "phone" };
+
+    (void)state;
+    test_env_init(&te, 3);
+    now = CPH_SEC(1);
+    spec.not_before = te.wall - 86400;
+    spec.not_after = te.wall + 3650 * 86400LL;
+    for (unsigned i = 0; i < 2; i++)
+        if (cph_key_generate(&te.env, CPH_KEY_EC_P256, &key[i]) != CPH_OK ||
+            cph_cert_self_signed(&te.env, key[i], &spec, &cert[i]) != CPH_OK)
+            return -1;
+    return 0;
+}
+
+static int over(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        cph_cert_free(cert[i]);
+        cph_key_free(key[i]);
+    }
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_key_of_sdes_outlives_its_call),
+        cmocka_unit_test(no_key_of_dtls_outlives_its_call),
+    };
+
+    return cmocka_run_group_tests(tests, begin, over);
+}
