@@ -152,6 +152,32 @@ static void a_hangup_before_the_ack_waits_for_it(void **state)
     finish();
 }
 
+static void the_called_side_hangs_up_by_way_of_the_proxies(void **state)
+{
+    uint32_t id;
+    const char *ok, *bye;
+
+    (void)state;
+    begin();
+    ask("INVITE", 1, "", 1,
+        "Contact: <sip:bob@10.0.0.66:7777>\nRecord-Route: <sip:10.0.0.9;lr;r2=on>\n"
+        "Record-Route: <sip:10.0.0.8:5061;transport=tls;lr;r2=on>\n",
+        "offer");
+    id = w_want(&w, 0, CPH_SIP_EV_INCOMING)->e.call;
+    assert_ok(accept_call(id, "answer"));
+    ok = hear("SIP/2.0 200");
+    ask("ACK", 1, tag_of(ok), 0, "", "");
+    (void)w_want(&w, 0, CPH_SIP_EV_CONFIRMED);
+    assert_ok(cph_sip_call_hangup(w.node[0].ua, id, NULL, w.now));
+    w_run(&w, CPH_MS(20));
+    (void)w_want(&w, 0, CPH_SIP_EV_ENDED); /* whatever becomes of the BYE */
+    bye = hear("BYE sip:bob@10.0.0.66:7777 SIP/2.0");
+    assert_non_null(strstr(bye, "Route: <sip:10.0.0.9;lr;r2=on>\r\n"
+                                "Route: <sip:10.0.0.8:5061;transport=tls;lr;r2=on>\r\n"));
+    w_answer(&w, 1, 0, bye, "200 OK", "", "", NULL);
+    finish();
+}
+
 /* ---- what is known of the way behind the neighbour ---- */
 
 static struct cph_sip_hop came_with_vias(const char *vias)
@@ -806,6 +832,7 @@ int main(void)
         cmocka_unit_test(the_2xx_is_repeated_until_the_ack),
         cmocka_unit_test(without_an_ack_the_call_is_ended),
         cmocka_unit_test(a_hangup_before_the_ack_waits_for_it),
+        cmocka_unit_test(the_called_side_hangs_up_by_way_of_the_proxies),
         cmocka_unit_test(hops_behind_the_neighbour_are_counted_with_what_they_claim),
         cmocka_unit_test(a_late_offer_is_answered_in_the_ack),
         cmocka_unit_test(a_refusal_is_repeated_until_the_ack),
