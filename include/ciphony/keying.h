@@ -12,6 +12,7 @@ struct cph_srtp_policy; /* srtp.h */
 struct cph_key;         /* crypto_key.h */
 struct cph_cert;        /* crypto_key.h */
 struct cph_mikey;       /* keying_mikey.h */
+struct cph_zrtp_call;   /* keying_zrtp.h */
 
 enum {
     CPH_KEYING_MAX_METHODS = 8, /* rows of the table, and mechanisms in one offer */
@@ -31,6 +32,7 @@ enum cph_keying_needs {
     CPH_KEYING_NEEDS_NOTHING = 0,
     CPH_KEYING_NEEDS_CERT = 1,  /* cfg.key and cfg.cert */
     CPH_KEYING_NEEDS_PSK = 2,   /* cfg.psk */
+    CPH_KEYING_NEEDS_ZRTP = 4,  /* cfg.zrtp */
     CPH_KEYING_NEEDS_MIKEY = 8, /* cfg.mikey */
 };
 
@@ -83,7 +85,7 @@ enum cph_keying_auth {
                                   that is */
     CPH_KEYING_AUTH_PSK,       /* it holds a secret shared beforehand */
     CPH_KEYING_AUTH_CERT,      /* its certificate chains to an authority the mechanism was given */
-    CPH_KEYING_AUTH_RETAINED,  /* it holds a secret kept from an earlier call */
+    CPH_KEYING_AUTH_RETAINED,  /* it holds a secret kept since a call whose string was compared */
     CPH_KEYING_AUTH_COMPARED,  /* the users compared a string and said so */
 };
 
@@ -105,8 +107,13 @@ enum cph_keying_note {
     CPH_KEYING_NOTE_UNENCRYPTED_RTP = 1 << 8,
     CPH_KEYING_NOTE_UNENCRYPTED_RTCP = 1 << 9,
     CPH_KEYING_NOTE_UNAUTHENTICATED_RTP = 1 << 10,
-    CPH_KEYING_NOTE_WEAK_HASH = 1 << 11,       /* sha-1 or less was the only fingerprint: refused */
-    CPH_KEYING_NOTE_SHORT_TAG = 1 << 12,       /* a tag of 32 bits */
+    CPH_KEYING_NOTE_WEAK_HASH = 1 << 11, /* sha-1 or less was the only fingerprint: refused */
+    CPH_KEYING_NOTE_SHORT_TAG = 1 << 12, /* a tag of 32 bits */
+    CPH_KEYING_NOTE_SECRET_MISSING =
+        1 << 22, /* ZRTP: the peer lost the secret of the last call, or never had it: compare */
+    CPH_KEYING_NOTE_PEER_DISCLOSES = 1 << 23,  /* ZRTP: the peer lets others have its keys */
+    CPH_KEYING_NOTE_TRUSTED_MITM = 1 << 24,    /* ZRTP: the keys end at a man in the middle that we
+                                                  enrolled with */
     CPH_KEYING_NOTE_RIVAL_HANDSHAKE = 1 << 13, /* somebody else tried to handshake on our port */
     CPH_KEYING_NOTE_KEY_SHARED =
         1 << 15, /* forked: other answerers of our offer know our sending key */
@@ -153,6 +160,9 @@ struct cph_keying_cfg {
     bool allow_unauthenticated; /* take UNAUTHENTICATED_SRTP of a peer. Default no */
     unsigned mki_n;             /* SDES: bytes of MKI we offer; 0: none */
     unsigned mtu;               /* of datagrams that pull() writes; 0: 1200 */
+    struct cph_zrtp_call *zrtp; /* NULL: ZRTP is neither offered nor answered */
+    uint32_t
+        ssrc; /* ZRTP: of the stream we send, and of no other stream of the call; 0: by chance */
 };
 
 /* The suites we offer by default, best first, NULL-ended. */

@@ -14,5 +14,6 @@
 #define KEYING_ROW_DECLARE(row) extern const struct cph_keying_method row;
 KEYING_ROWS(KEYING_ROW_DECLARE)
 #undef KEYING_ROW_DECLARE
+extern const struct cph_keying_method cph_keying_zrtp; /* not yet in the table */
 
 #endif

@@ -42,6 +42,8 @@ static bool needs_met(const struct cph_keying_method *m, const struct cph_keying
         return false;
     if ((m->needs & CPH_KEYING_NEEDS_MIKEY) && !cfg->mikey)
         return false;
+    if ((m->needs & CPH_KEYING_NEEDS_ZRTP) && !cfg->zrtp)
+        return false;
     return !(m->needs & CPH_KEYING_NEEDS_PSK) || cfg->psk;
 }
 
