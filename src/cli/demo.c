@@ -404,15 +404,16 @@ enum cli_exit cli_demo_run(struct cli *cli, const struct cli_demo_options *o)
     err = prepare(d, why);
     if (err != CPH_OK)
         cli_error("the demo cannot begin: %s", why[0] ? why : cph_err_text(err));
-    else
-        ok =
-            scene(d,
-                  "1. alice calls bob: TLS signalling with pinned certificates, keys by DTLS-SRTP.",
-                  CPH_SIP_TLS, "dtls", true, CPH_LEVEL_VERIFIED) &
-            scene(d,
-                  "2. The same call as many phones make it: keys in the clear of SIP over UDP "
-                  "(SDES).",
-                  CPH_SIP_UDP, "sdes", false, CPH_LEVEL_OPEN);
+    if (err == CPH_OK) {
+        ok = scene(
+            d, "1. alice calls bob: TLS signalling with pinned certificates, keys by DTLS-SRTP.",
+            CPH_SIP_TLS, "dtls", true, CPH_LEVEL_VERIFIED);
+        ok &= scene(d,
+                    "2. The same call as many phones make it: keys in the clear of SIP over UDP "
+                    "(SDES).",
+                    CPH_SIP_UDP, "sdes", false,
+                    CPH_LEVEL_OPEN); /* also when the first went wrong */
+    }
     if (ok && !d->report.json)
         (void)fprintf(d->report.out, "\nBoth calls were encrypted. Only one of them was secret.\n");
     close_demo(d);

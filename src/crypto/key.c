@@ -153,7 +153,8 @@ cph_err cph_key_generate(const struct cph_env *env, enum cph_key_kind kind, stru
     return cph_key_wrap(pkey, true, out);
 }
 
-/* Never ask on a terminal. */
+/* Never ask on a terminal. OpenSSL's type has buf writable.
+ * NOLINTNEXTLINE(readability-non-const-parameter) */
 static int no_password(char *buf, int size, int rwflag, void *ctx)
 {
     (void)buf;
@@ -199,7 +200,7 @@ static cph_err load(const struct cph_env *env, struct cph_span bytes, bool is_pr
 {
     EVP_PKEY *pkey;
 
-    if (bytes.n == 0 || bytes.n > (is_private ? 4 : 1) * CPH_CERT_DER_MAX)
+    if (bytes.n == 0 || bytes.n > (is_private ? (size_t)4 : 1) * CPH_CERT_DER_MAX)
         return CPH_E_MALFORMED;
     pkey = is_pem(bytes) ? read_pem(bytes, is_private) : read_der(bytes, is_private);
     cph_crypto_drain(env);

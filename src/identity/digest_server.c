@@ -142,7 +142,7 @@ static cph_err nonce_open(const struct cph_auth_server *s, struct cph_span text,
     struct cph_rd rd;
     size_t n;
 
-    if (text.n != 2 * NONCE || cph_unhex(text, b, sizeof b, &n) != CPH_OK)
+    if (text.n != 2 * (size_t)NONCE || cph_unhex(text, b, sizeof b, &n) != CPH_OK)
         return CPH_E_AUTH;
     CPH_TRY(nonce_mac(s, b, mac));
     if (!cph_ct_eq((struct cph_span){ b + ID, MAC }, (struct cph_span){ mac, MAC }))

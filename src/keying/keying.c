@@ -2,7 +2,7 @@
 
 #include "ciphony/base_text.h"
 
-#define ROW(row) &row,
+#define ROW(row) &(row),
 const struct cph_keying_method *const cph_keying_methods[] = { KEYING_ROWS(ROW) NULL };
 #undef ROW
 

@@ -93,7 +93,7 @@ static void keep(struct cph_media_flow *f, const struct cph_rtp *rtp, const stru
                  cph_time now)
 {
     struct jitter_packet p = { .seq = rtp->seq, .ts = rtp->ts, .pt = rtp->pt, .rate = 8000 };
-    struct event_digit d[4];
+    struct event_digit d[4] = { 0 };
 
     if (r->what.codec) {
         const struct cph_media_codec *c = r->what.codec;
@@ -364,7 +364,7 @@ static void write_sink(struct cph_media_flow *f, const int16_t *pcm, size_t n)
 
 void flow_play_frame(struct cph_media_flow *f, cph_time now)
 {
-    struct event_digit d;
+    struct event_digit d = { 0 };
     size_t n;
 
     if (f->current)

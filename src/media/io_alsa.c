@@ -66,7 +66,7 @@ static cph_err open_device(const char *device, snd_pcm_stream_t way, uint32_t ra
 static void drop_lag(const struct alsa_source *a)
 {
     snd_pcm_sframes_t lag = snd_pcm_avail(a->pcm);
-    snd_pcm_sframes_t most = (snd_pcm_sframes_t)(a->source.rate / 1000 * LAG_MS);
+    snd_pcm_sframes_t most = (snd_pcm_sframes_t)a->source.rate / 1000 * LAG_MS;
 
     if (lag > most)
         (void)snd_pcm_forward(a->pcm, (snd_pcm_uframes_t)(lag - most / 2));
@@ -127,7 +127,7 @@ cph_err cph_media_alsa_capture(const char *device, uint32_t rate, char why[CPH_M
 static void write_lead(struct alsa_sink *a)
 {
     int16_t silence[CPH_MEDIA_MAX_RATE / 1000 * LEAD_MS] = { 0 };
-    size_t n = a->sink.rate / 1000 * LEAD_MS, most = sizeof silence / sizeof silence[0];
+    size_t n = (size_t)a->sink.rate / 1000 * LEAD_MS, most = sizeof silence / sizeof silence[0];
 
     (void)snd_pcm_writei(a->pcm, silence, n < most ? n : most);
     a->begun = true;

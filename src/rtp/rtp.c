@@ -15,7 +15,7 @@ enum {
 static void take_extension(struct cph_rd *rd, struct cph_rtp *v)
 {
     v->ext_profile = cph_rd_u16(rd);
-    v->ext = cph_rd_span(rd, 4U * cph_rd_u16(rd));
+    v->ext = cph_rd_span(rd, (size_t)4 * cph_rd_u16(rd));
 }
 
 static cph_err take_padding(struct cph_rtp *v)

@@ -46,7 +46,7 @@ static void view(const struct cph_sip_passing *p, struct cph_hop_facts *hop,
         .body = msg->body,
         .raw = p->raw,
         .header = header,
-        .ctx = (void *)(uintptr_t)msg, /* the getter only reads */
+        .ctx = (void *)(uintptr_t)msg, /* only reads; NOLINT(performance-no-int-to-ptr) */
         .account = p->account,
         .repeat = p->repeat,
     };

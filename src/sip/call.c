@@ -165,6 +165,7 @@ static bool same_hop(const struct cph_sip_hop *a, const struct cph_sip_hop *b)
 {
     return a->proto == b->proto && a->incoming == b->incoming && a->check == b->check &&
            a->tls13 == b->tls13 && strcmp(a->name, b->name) == 0 &&
+           /* hashes of certificates are public */
            memcmp(a->cert_sha256, b->cert_sha256, sizeof a->cert_sha256) == 0 &&
            cph_addr_ip_eq(&a->peer, &b->peer);
 }

@@ -371,6 +371,7 @@ void cph_phone_turn(struct cph_phone *p, cph_time now)
     while (cph_sip_ua_event(p->ua, &ev) == CPH_OK)
         phone_sip_event(p, &ev, now);
     for (struct phone_call *c = p->calls; c; c = c->next) {
+        /* phone_call_free took it off the list. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         if (c->ended || !c->session)
             continue;
         if (c->retry_at <= now)

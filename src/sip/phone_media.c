@@ -31,12 +31,12 @@ static unsigned add_events(struct cph_sdp_codec *out, unsigned n, uint8_t pt)
 
         for (unsigned k = audio; k < n; k++)
             have |= out[k].rate == out[i].rate;
-        if (!have)
-            out[n++] = (struct cph_sdp_codec){ .name = "telephone-event",
-                                               .rate = out[i].rate,
-                                               .channels = 1,
-                                               .pt = pt++,
-                                               .fmtp = "0-15" };
+        if (have)
+            continue;
+        out[n++] = (struct cph_sdp_codec){
+            .name = "telephone-event", .rate = out[i].rate, .channels = 1, .pt = pt, .fmtp = "0-15"
+        };
+        pt++;
     }
     return n;
 }

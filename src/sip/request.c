@@ -23,7 +23,7 @@ cph_err sip_req_new(struct cph_sip_ua *ua, enum cph_sip_method method, struct si
 
     if (!q)
         return CPH_E_NOMEM;
-    if (cph_arena_new(2 * CPH_SIP_MSG_MAX, &q->arena) != CPH_OK) {
+    if (cph_arena_new((size_t)2 * CPH_SIP_MSG_MAX, &q->arena) != CPH_OK) {
         free(q);
         return CPH_E_NOMEM;
     }

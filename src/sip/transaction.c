@@ -8,6 +8,13 @@ enum { SIP_KEY_MAX = 2048 };
 
 /* ---- keys: RFC 3261 17.1.3, 17.2.3 ---- */
 
+static struct cph_span key_done(const struct cph_wr *wr)
+{
+    if (wr->failed)
+        return (struct cph_span){ 0 };
+    return cph_wr_done(wr);
+}
+
 static struct cph_span client_key(uint8_t *buf, struct cph_span branch, struct cph_span method)
 {
     struct cph_wr wr = cph_wr_open(buf, SIP_KEY_MAX);
@@ -16,7 +23,7 @@ static struct cph_span client_key(uint8_t *buf, struct cph_span branch, struct c
     cph_wr_span(&wr, branch);
     cph_wr_u8(&wr, '|');
     cph_wr_span(&wr, method);
-    return wr.failed ? (struct cph_span){ 0 } : cph_wr_done(&wr);
+    return key_done(&wr);
 }
 
 static void wr_lower(struct cph_wr *wr, struct cph_span s)
@@ -49,7 +56,7 @@ static struct cph_span server_key(uint8_t *buf, const struct cph_sip_msg *m, str
         cph_wr_u8(&wr, '|');
     }
     cph_wr_span(&wr, method);
-    return wr.failed ? (struct cph_span){ 0 } : cph_wr_done(&wr);
+    return key_done(&wr);
 }
 
 static struct cph_span merge_key(uint8_t *buf, const struct cph_sip_msg *m)
@@ -61,7 +68,7 @@ static struct cph_span merge_key(uint8_t *buf, const struct cph_sip_msg *m)
     cph_wr_span(&wr, m->call_id);
     cph_wr_fmt(&wr, "|%u|", m->cseq.number);
     cph_wr_span(&wr, m->method_name);
-    return wr.failed ? (struct cph_span){ 0 } : cph_wr_done(&wr);
+    return key_done(&wr);
 }
 
 /* ---- the object ---- */
@@ -237,6 +244,7 @@ static void tell_user(struct sip_tx *tx, enum sip_tx_event ev, struct sip_in *in
 
 static void finish(struct sip_tx *tx)
 {
+    /* sip_tx_free took the last one off the list. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
     struct sip_req *req = tx->req;
 
     if (tx->call) { /* the call forgets it */

@@ -284,7 +284,7 @@ static cph_err parse_tel(struct cph_span s, struct cph_sip_uri *u)
 cph_err cph_sip_uri_parse(struct cph_span text, struct cph_sip_uri *out)
 {
     struct cph_sip_uri u = { .text = text };
-    struct cph_span rest = text;
+    struct cph_span rest;
 
     if (text.n > CPH_SIP_URI_MAX)
         return CPH_E_LIMIT;

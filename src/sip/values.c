@@ -311,9 +311,9 @@ static int digits(struct cph_span s, size_t at, size_t n)
 
 static int name_at(struct cph_span s, size_t at, const char *names)
 {
-    for (int i = 0; names[3 * i] != '\0'; i++) {
+    for (size_t i = 0; names[3 * i] != '\0'; i++) {
         if (memcmp(s.p + at, names + 3 * i, 3) == 0) /* public text */
-            return i;
+            return (int)i;
     }
     return -1;
 }
@@ -355,7 +355,7 @@ cph_err cph_sip_date_parse(struct cph_span text, int64_t *out)
         return CPH_E_MALFORMED;
     if ((days + 4) % 7 != weekday) /* 1970-01-01 was a Thursday */
         return CPH_E_MALFORMED;
-    *out = days * 86400 + hour * 3600 + minute * 60 + second;
+    *out = days * 86400 + hour * INT64_C(3600) + minute * INT64_C(60) + second;
     return CPH_OK;
 }
 

@@ -8,6 +8,7 @@
 
 /* ---- managers -------------------------------------------------------------------------------- */
 
+/* The job keeps both and writes mac. NOLINTNEXTLINE(readability-non-const-parameter) */
 static void job_defaults(IMB_JOB *job, uint8_t *iv, uint8_t *mac)
 {
     *job = (IMB_JOB){
@@ -27,7 +28,7 @@ static void groups_init(struct srtp_mb *mb)
 {
     static const uint8_t key_n[MB_KEYS_KINDS] = { 16, 24, 32, 16 };
 
-    for (size_t g = 0; g < 2 * MB_KEYS_KINDS; g++) {
+    for (size_t g = 0; g < (size_t)2 * MB_KEYS_KINDS; g++) {
         struct mb_group *group = &mb->group[g / MB_KEYS_KINDS][g % MB_KEYS_KINDS];
 
         for (size_t i = 0; i < SRTP_BATCH; i++) {

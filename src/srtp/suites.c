@@ -8,23 +8,23 @@
  */
 #define CM(id, text, sdes, dtls, key, tag, enc)                                                    \
     static const struct cph_srtp_suite id = {                                                      \
-        .name = text,                                                                              \
-        .sdes_name = sdes,                                                                         \
-        .dtls_id = dtls,                                                                           \
-        .key_n = key,                                                                              \
+        .name = (text),                                                                            \
+        .sdes_name = (sdes),                                                                       \
+        .dtls_id = (dtls),                                                                         \
+        .key_n = (key),                                                                            \
         .salt_n = 14,                                                                              \
-        .tag_n = tag,                                                                              \
+        .tag_n = (tag),                                                                            \
         .rtcp_tag_n = 10,                                                                          \
-        .encrypts = enc,                                                                           \
+        .encrypts = (enc),                                                                         \
         .transform = &srtp_transform_cm,                                                           \
         .kat = &kat_##id,                                                                          \
     }
 #define GCM(id, text, dtls, key)                                                                   \
     static const struct cph_srtp_suite id = {                                                      \
-        .name = text,                                                                              \
-        .sdes_name = text,                                                                         \
-        .dtls_id = dtls,                                                                           \
-        .key_n = key,                                                                              \
+        .name = (text),                                                                            \
+        .sdes_name = (text),                                                                       \
+        .dtls_id = (dtls),                                                                         \
+        .key_n = (key),                                                                            \
         .salt_n = 12,                                                                              \
         .tag_n = 16,                                                                               \
         .rtcp_tag_n = 16,                                                                          \

@@ -433,7 +433,7 @@ static cph_time dtls_deadline(const struct cph_keying *k)
         at = earlier(at, dtls_pool_deadline(d->early));
     if (d->pool)
         at = earlier(at, dtls_pool_deadline(d->pool));
-    if (d->making) /* 0: at once, there is something to begin or to look at */
+    if (d->making && d->pool) /* 0: at once, there is something to begin or to look at */
         at = earlier(at, d->begun && d->looked == d->pool->moves ? d->give_up : 0);
     for (int c = 0; c < 2 && d->making; c++)
         at = earlier(at, d->retry_at[c]);
