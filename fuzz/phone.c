@@ -62,7 +62,10 @@ static void pump(struct cph_phone *p, uint32_t *call, cph_time now)
     struct cph_sip_action a;
     struct cph_phone_event ev;
 
-    for (int i = 0; i < 20; i++) {
+    bool more = true;
+
+    for (int i = 0; more && i < 20; i++) {
+        more = false;
         cph_phone_turn(p, now);
         while (cph_sip_ua_pull(cph_phone_ua(p), &a) == CPH_OK)
             if (a.what == CPH_SIP_DO_RESOLVE)
@@ -70,6 +73,7 @@ static void pump(struct cph_phone *p, uint32_t *call, cph_time now)
             else if (a.what == CPH_SIP_DO_OPEN)
                 cph_sip_ua_closed(cph_phone_ua(p), a.flow, CPH_E_IO, now);
         while (cph_phone_event(p, &ev) == CPH_OK) {
+            more = true;
             if (ev.kind == CPH_PHONE_INCOMING)
                 *call = ev.call;
             if (ev.kind == CPH_PHONE_PLAIN || (ev.kind == CPH_PHONE_ENDED && ev.call == ended))
@@ -104,7 +108,7 @@ static void play(struct cph_phone *p, struct cph_rd rd)
 
     if (cph_addr_parse_ip(CPH_SPAN_LIT("10.0.0.2"), &from) != CPH_OK)
         abort();
-    while (cph_rd_more(&rd) && until < CPH_SEC(60)) {
+    while (cph_rd_more(&rd) && until < CPH_SEC(10)) {
         uint8_t what = cph_rd_u8(&rd);
         struct cph_span bytes;
 
