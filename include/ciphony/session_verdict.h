@@ -32,7 +32,7 @@ enum cph_hop_transport {
 
 /* How the certificate at the other end of the hop was checked. */
 enum cph_hop_auth {
-    CPH_HOP_AUTH_UNKNOWN,
+    CPH_HOP_AUTH_UNKNOWN, /* nobody looked who it is */
     CPH_HOP_AUTH_NONE, /* no certificate, or one that is self-signed, expired or has another name */
     CPH_HOP_AUTH_AUTHORITY, /* chain and name are good (RFC 5922) */
     CPH_HOP_AUTH_PINNED,    /* the very certificate the user pinned or paired */

@@ -89,6 +89,7 @@ struct cph_sip_hop {
     bool sips;                       /* the request URI was sips: */
     unsigned vias; /* Via lines below the neighbour's own: hops we cannot see, 0 if none known */
     unsigned vias_open; /* how many of those do not claim to have been TLS */
+    bool unchecked;     /* we opened it, and whoever answered was taken (accept_any) */
     bool proxied;       /* a message on it had a Record-Route: the neighbour is not the other end */
 };
 

@@ -105,6 +105,24 @@ static enum cph_phone_pin pin_of(void *arg, struct cph_span peer_uri, struct cph
                                          : CPH_PHONE_PIN_UNKNOWN;
 }
 
+static bool same_place(const char *where, const struct cph_sip_uri *pin)
+{
+    struct cph_sip_addr a;
+
+    return where && cph_sip_addr_parse(cph_span_of(where), &a) == CPH_OK &&
+           cph_span_ieq(a.uri.host, pin->host) &&
+           !(cph_span_eq(a.uri.user, pin->user) && a.uri.port == pin->port);
+}
+
+/* Is it somebody at a host we go to for another one? Who is pinned there is not the host. */
+static bool only_a_neighbour(const struct terminal *t, const struct cph_sip_uri *pin)
+{
+    const struct cph_phone_account *a = t->o->account;
+
+    return pin->user.n > 0 && (same_place(t->o->uri, pin) || same_place(a->registrar, pin) ||
+                               same_place(a->route, pin));
+}
+
 /* Pins also open TLS connections to the host in the peer's address. */
 static cph_err add_tls_pin(void *arg, const struct cph_pin *pin)
 {
@@ -113,7 +131,7 @@ static cph_err add_tls_pin(void *arg, const struct cph_pin *pin)
     size_t i = t->tls.n_pins;
 
     if (i == CLI_PINS || pin->how == CPH_PIN_SEEN ||
-        cph_sip_uri_parse(cph_span_of(pin->peer), &uri) != CPH_OK)
+        cph_sip_uri_parse(cph_span_of(pin->peer), &uri) != CPH_OK || only_a_neighbour(t, &uri))
         return CPH_OK;
     CPH_TRY(cph_span_cstr(uri.host, t->pin_name[i], sizeof t->pin_name[i]));
     t->pin[i].fp = pin->fp;

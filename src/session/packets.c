@@ -161,7 +161,8 @@ static void accepted(struct cph_session *s, struct engine_branch *b, unsigned st
 {
     struct engine_line *l = &b->line[stream];
     struct engine_media *m = &s->media[stream];
-    bool newest = kind == CPH_KEYING_RTP ? is_newest(l, plain) : true;
+    /* RTCP that was held back is not told from the newest, so it never moves where media goes. */
+    bool newest = kind == CPH_KEYING_RTP ? is_newest(l, plain) : port == CPH_KEYING_RTCP;
 
     l->moved = true;
     if (kind == CPH_KEYING_RTP) {

@@ -77,6 +77,10 @@ static enum path path_of_hop(struct judge *j, unsigned i)
              CPH_ABOUT_HOP, i);
         return PATH_OPEN;
     }
+    if (h->auth < CPH_HOP_AUTH_NONE) { /* anybody may be in between */
+        note(j, CPH_REASON_HOP_UNCHECKED, CPH_ABOUT_HOP, i);
+        return PATH_OPEN;
+    }
     if (h->seen < CPH_HOP_SEEN_OURS) {
         note(j, CPH_REASON_HOP_CLAIMED, CPH_ABOUT_HOP, i);
         return h->seen == CPH_HOP_SEEN_CLAIMED ? PATH_HOPS : PATH_OPEN;

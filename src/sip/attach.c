@@ -141,7 +141,8 @@ void cph_attach_hop_facts(const struct cph_sip_hop *hop, struct cph_span peer_ur
 
     *out = (struct cph_hop_facts){
         .transport = transport_of(hop),
-        .auth = CPH_HOP_AUTH_NONE,
+        /* a caller without a certificate has looked at ours; nobody looked at one we took unseen */
+        .auth = hop->unchecked ? CPH_HOP_AUTH_UNKNOWN : CPH_HOP_AUTH_NONE,
         .whose = CPH_HOP_WHOSE_NEXT,
         .seen = CPH_HOP_SEEN_OURS,
     };

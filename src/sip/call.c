@@ -164,7 +164,7 @@ struct sip_event *sip_call_emit(struct sip_call *c, enum cph_sip_event_kind kind
 static bool same_hop(const struct cph_sip_hop *a, const struct cph_sip_hop *b)
 {
     return a->proto == b->proto && a->incoming == b->incoming && a->check == b->check &&
-           a->tls13 == b->tls13 && strcmp(a->name, b->name) == 0 &&
+           a->tls13 == b->tls13 && a->unchecked == b->unchecked && strcmp(a->name, b->name) == 0 &&
            /* hashes of certificates are public */
            memcmp(a->cert_sha256, b->cert_sha256, sizeof a->cert_sha256) == 0 &&
            cph_addr_ip_eq(&a->peer, &b->peer);

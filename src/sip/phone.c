@@ -167,7 +167,7 @@ cph_err phone_call_new(struct cph_phone *p, struct phone_account *a, struct cph_
     c->policy = a->policy;
     c->outgoing = outgoing;
     c->state = outgoing ? CPH_PHONE_ST_CALLING : CPH_PHONE_ST_INCOMING;
-    c->retry_at = CPH_TIME_NEVER;
+    c->retry_at = c->ring_until = CPH_TIME_NEVER;
     if (cph_span_cstr(peer, c->peer, sizeof c->peer) != CPH_OK) {
         free(c);
         return CPH_E_MALFORMED;
@@ -374,6 +374,10 @@ void cph_phone_turn(struct cph_phone *p, cph_time now)
         /* phone_call_free took it off the list. NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
         if (c->ended || !c->session)
             continue;
+        if (c->ring_until <= now)
+            phone_call_unanswered(c, now);
+        if (c->ended)
+            continue;
         if (c->retry_at <= now)
             phone_call_retry(c, now);
         phone_media_turn(c, now);
@@ -391,7 +395,7 @@ cph_time cph_phone_deadline(const struct cph_phone *p)
 
     for (const struct phone_call *c = p->calls; c; c = c->next)
         if (c->session && !c->ended)
-            at = earlier(at, earlier(c->retry_at, phone_media_deadline(c)));
+            at = earlier(at, earlier(earlier(c->retry_at, c->ring_until), phone_media_deadline(c)));
     return at;
 }
 

@@ -335,7 +335,16 @@ static void on_incoming(struct cph_phone *p, const struct cph_sip_event *ev, cph
         phone_fail(c, err, "the offer cannot be accepted under the security policy", now);
         return;
     }
+    c->ring_until = now + CPH_SEC(PHONE_RING_S);
     phone_tell(p, CPH_PHONE_INCOMING, c->id, NULL);
+}
+
+/* Nobody takes it, and nobody may be there any more to cancel it. */
+void phone_call_unanswered(struct phone_call *c, cph_time now)
+{
+    c->ring_until = CPH_TIME_NEVER;
+    if (!c->answered && cph_sip_call_reject(c->phone->ua, c->sip, 480, NULL, NULL, now) != CPH_OK)
+        cph_log(c->phone->env, CPH_LOG_DEBUG, "phone", "a call that rang too long is gone already");
 }
 
 cph_err cph_phone_ring(struct cph_phone *p, uint32_t call, cph_time now)
@@ -358,6 +367,7 @@ cph_err cph_phone_accept(struct cph_phone *p, uint32_t call, cph_time now)
         return CPH_E_STATE;
     body = (struct cph_span){ (uint8_t *)c->answer, c->answer_n };
     CPH_TRY(cph_sip_call_accept(p->ua, c->sip, NULL, body, now));
+    c->ring_until = CPH_TIME_NEVER;
     if (!c->late_offer)
         answered(c, now);
     return CPH_OK;

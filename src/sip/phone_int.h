@@ -16,8 +16,9 @@ enum {
     PHONE_EVENTS = 256,                        /* waiting for the host; a call makes about ten */
     PHONE_PACKET = CPH_MEDIA_PACKET_MAX + 256, /* with room for SRTP's trailer */
     PHONE_CALLERS = 64,
-    PHONE_TAKE = 64, /* packets moved per stream and turn */
-    PHONE_TRIES = 5, /* of a change at a peer that says it is busy with another */
+    PHONE_TAKE = 64,    /* packets moved per stream and turn */
+    PHONE_RING_S = 180, /* a call to us that nobody takes; RFC 3261 16.6 timer C */
+    PHONE_TRIES = 5,    /* of a change at a peer that says it is busy with another */
 };
 
 struct phone_account {
@@ -56,8 +57,9 @@ struct phone_call {
     uint32_t branch; /* the one that answered, 0 before */
     struct cph_addr local[2];
     cph_time since;
-    cph_time retry_at; /* of an offer that met a 491, or CPH_TIME_NEVER */
-    char *answer;      /* our answer, made when the INVITE came; holds keys */
+    cph_time ring_until; /* incoming, or CPH_TIME_NEVER */
+    cph_time retry_at;   /* of an offer that met a 491, or CPH_TIME_NEVER */
+    char *answer;        /* our answer, made when the INVITE came; holds keys */
     size_t answer_n;
     cph_err failed; /* why we end it, CPH_OK if we do not */
     char why[CPH_PHONE_WHY];
@@ -107,7 +109,8 @@ struct phone_account *phone_account_of(struct cph_phone *p, const char *name);
 /* phone_call.c */
 void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_time now);
 void phone_session_events(struct phone_call *c, cph_time now);
-void phone_call_retry(struct phone_call *c, cph_time now); /* an offer that met a 491 */
+void phone_call_unanswered(struct phone_call *c, cph_time now); /* it rang long enough */
+void phone_call_retry(struct phone_call *c, cph_time now);      /* an offer that met a 491 */
 /** Send a re-offer of what the session now wants. CPH_E_STATE while another is under way. */
 CPH_MUST_CHECK cph_err phone_reoffer(struct phone_call *c, cph_time now);
 /** End the call for a reason of ours. */

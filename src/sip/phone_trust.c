@@ -179,7 +179,7 @@ static void claimed_facts(const struct cph_sip_hop *hop, struct cph_hop_facts *o
 {
     *out = (struct cph_hop_facts){
         .transport = hop->vias_open ? CPH_HOP_UNKNOWN : CPH_HOP_TLS12,
-        .auth = CPH_HOP_AUTH_UNKNOWN,
+        .auth = CPH_HOP_AUTH_NONE, /* claimed like the rest */
         .whose = CPH_HOP_WHOSE_UNKNOWN,
         .seen = CPH_HOP_SEEN_CLAIMED,
     };

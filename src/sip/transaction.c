@@ -493,7 +493,11 @@ struct sip_tx *sip_tx_of_cancel(struct cph_sip_ua *ua, const struct sip_in *canc
     uint8_t buf[SIP_KEY_MAX];
     struct cph_span key = server_key(buf, &cancel->msg, CPH_SPAN_LIT("INVITE"));
 
-    return key.n ? cph_map_get(&ua->txs, key) : NULL;
+    struct sip_tx *tx = key.n ? cph_map_get(&ua->txs, key) : NULL;
+
+    /* RFC 3261 9.1 MUST: it is sent by the transport of its INVITE, so one in clear does not end a
+     * call made under TLS. */
+    return tx && tx->path.proto == cancel->path.proto ? tx : NULL;
 }
 
 /* RFC 3261 18.2.2: the connection of the request is gone: open one to where it came from, at the

@@ -132,6 +132,7 @@ void sip_hop_of(const struct cph_sip_ua *ua, const struct sip_path *path, bool i
     hop->incoming = incoming;
     if (f && f->proto == CPH_SIP_TLS) {
         hop->check = f->check;
+        hop->unchecked = !f->incoming && f->check == CPH_SIP_PEER_NONE;
         memcpy(hop->name, f->name, sizeof hop->name);
         memcpy(hop->cert_sha256, f->cert_sha256, sizeof hop->cert_sha256);
         hop->tls13 = f->tls && strcmp(cph_stream_version(f->tls), "TLSv1.3") == 0;

@@ -18,6 +18,7 @@ enum {
     DTLS_PAUSE_MS = 250, /* before it does, doubled each time */
     DTLS_GIVE_UP_S = 30, /* no keys by then: the stream fails */
     DTLS_DOUBT_S = 5,    /* after a false certificate, the true one has this long to show up */
+    DTLS_LATCH_MS = 500, /* before an answer from where nobody said is listened to */
     DTLS_STALE_S = 2,    /* an unfinished rival older than this gives way to a newcomer */
     DTLS_FIRST_MS = 500, /* first retransmission */
     DTLS_RANDOM = 32,    /* bytes of a ClientHello's random */

@@ -277,14 +277,16 @@ static bool hears(struct dtls_shake *shake, const struct cph_addr *from)
 }
 
 /* Our own ClientHello is answered from an address nobody told us: a NAT, or a liar. It is believed
- * until its certificate shows what it is. */
+ * until its certificate shows what it is, but only when the address we were told had its time: else
+ * whoever is fast would spoil each try. */
 static bool latch(struct dtls_pool *pool, enum cph_keying_component c, const struct cph_addr *from,
-                  unsigned *at)
+                  cph_time now, unsigned *at)
 {
     for (unsigned i = 0; i < DTLS_SLOTS; i++) {
         struct dtls_shake *shake = pool->slot[c][i];
 
-        if (shake && shake->role == CPH_STREAM_CLIENT && shake->from.family == CPH_AF_NONE) {
+        if (shake && shake->role == CPH_STREAM_CLIENT && shake->from.family == CPH_AF_NONE &&
+            now - shake->born >= CPH_MS(DTLS_LATCH_MS)) {
             shake->from = *from;
             *at = i;
             return true;
@@ -338,7 +340,7 @@ cph_err dtls_pool_feed(struct dtls_pool *pool, enum cph_keying_component c,
             given = true;
         }
     }
-    if (!given && is_answer(packet) && latch(pool, c, from, &at)) {
+    if (!given && is_answer(packet) && latch(pool, c, from, now, &at)) {
         give(pool, c, at, packet, now);
         given = true;
     }

@@ -584,7 +584,7 @@ static void a_flood_of_client_hellos_is_bounded_and_the_peer_still_gets_in(void 
     assert_true(e.notes & CPH_KEYING_NOTE_RIVAL_HANDSHAKE);
 }
 
-static void a_false_answer_to_our_hello_makes_us_begin_anew(void **state)
+static void false_answer_to_our_hello(cph_time after, cph_err heard)
 {
     struct cph_keying_remote offer = offer_by(&who[0]), answer = answer_by(&who[1], &offer);
     struct cph_addr from = addr("192.0.2.66:6666");
@@ -594,8 +594,8 @@ static void a_false_answer_to_our_hello_makes_us_begin_anew(void **state)
     struct cph_stream *liar;
     size_t n;
     static const uint16_t profiles[] = { 0x0007, 0x0001 };
+    bool first = true;
 
-    (void)state;
     /* who[1] is active; its hello is overheard and answered by a liar first */
     assert_ok(cph_keying_dtls.finish(who[0].k, &answer));
     assert_ok(cph_keying_pull(who[1].k, &hello, now));
@@ -611,12 +611,18 @@ static void a_false_answer_to_our_hello_makes_us_begin_anew(void **state)
     };
     assert_ok(cph_stream_new(&cfg, &t.env, &liar));
     assert_ok(cph_stream_feed(liar, (struct cph_span){ hello.b, hello.n }, now));
+    now += after;
     for (int round = 0; round < 4; round++) {
         struct cph_keying_packet out;
 
         while (cph_stream_pull(liar, buf, sizeof buf, &n) == CPH_OK) {
-            if (cph_keying_feed(who[1].k, CPH_KEYING_RTP, &from, (struct cph_span){ buf, n },
-                                now) != CPH_OK)
+            cph_err err = cph_keying_feed(who[1].k, CPH_KEYING_RTP, &from,
+                                          (struct cph_span){ buf, n }, now);
+
+            if (first)
+                assert_err(err, heard);
+            first = false;
+            if (err != CPH_OK)
                 break;
         }
         while (cph_keying_pull(who[1].k, &out, now) == CPH_OK) {
@@ -631,6 +637,19 @@ static void a_false_answer_to_our_hello_makes_us_begin_anew(void **state)
     run(&who[0], &who[1], now + CPH_SEC(20));
     assert_keyed(&who[0], &who[1]);
     cph_stream_free(liar);
+}
+
+static void a_false_answer_to_our_hello_makes_us_begin_anew(void **state)
+{
+    (void)state;
+    false_answer_to_our_hello(CPH_MS(DTLS_LATCH_MS), CPH_OK);
+}
+
+static void who_is_fast_but_was_not_announced_is_not_listened_to(void **state)
+{
+    (void)state;
+    false_answer_to_our_hello(0, CPH_E_NOTFOUND);
+    assert_int_equal(((struct dtls *)who[1].k)->tries[0], 1); /* not one of them is spoilt */
 }
 
 static void nobody_there_fails_in_time(void **state)
@@ -966,6 +985,7 @@ int main(void)
         T(a_raced_client_hello_does_not_stop_the_real_handshake),
         T(a_flood_of_client_hellos_is_bounded_and_the_peer_still_gets_in),
         T(a_false_answer_to_our_hello_makes_us_begin_anew),
+        T(who_is_fast_but_was_not_announced_is_not_listened_to),
         T(nobody_there_fails_in_time),
         T(a_re_offer_keeps_the_association),
         T(an_answer_that_repeats_actpass_keeps_what_stands),

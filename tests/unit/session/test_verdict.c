@@ -126,6 +126,8 @@ static void sdes_never_counts_as_private_without_a_path_that_ends_at_the_peer(vo
     (void)state;
     ev = evidence("sdes", STRANGER);
     expect(ev, CPH_LEVEL_HOP, CPH_ATTACKER_I, CPH_REASON_HOP_UNCHECKED);
+    ev = evidence("sdes", hop(CPH_HOP_TLS13, CPH_HOP_AUTH_UNKNOWN, CPH_HOP_WHOSE_NEXT));
+    expect(ev, CPH_LEVEL_OPEN, CPH_ATTACKER_I, CPH_REASON_KEYS_ON_OPEN_HOP); /* --insecure-tls */
     ev = evidence("sdes", DOMAIN); /* the domain's server reads them */
     expect(ev, CPH_LEVEL_HOP, CPH_ATTACKER_I, CPH_REASON_KEYS_AT_HOPS);
     ev = evidence("sdes", hop(CPH_HOP_TLS13, CPH_HOP_AUTH_PINNED, CPH_HOP_WHOSE_NEXT));

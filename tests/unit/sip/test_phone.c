@@ -502,6 +502,40 @@ static void requests_of_strangers_do_not_touch_a_call(void **state)
     line_close(&l);
 }
 
+static void a_call_that_nobody_takes_does_not_ring_for_ever(void **state)
+{
+    char sdp[1024];
+    struct line l;
+
+    (void)state;
+    line_open(&l, 4);
+    hand_open(&l);
+    phone_plain(&l, 0, "bob", CPH_SECURITY_REQUIRED, "sdes");
+    l.ear[0].hold_back = true;
+    hand_sdp(sdp, sizeof sdp, "RTP/SAVP", CRYPTO(HAND_KEY_A));
+    hand_asks(&l, "INVITE", BOB, BOB, "", 1, "", sdp);
+    run(&l, 179000);
+    assert_null(heard(&l, 0, CPH_PHONE_ENDED));
+    run(&l, 2000);
+    assert_int_equal(l.hand.status, 480);
+    assert_non_null(heard(&l, 0, CPH_PHONE_ENDED));
+    line_close(&l);
+}
+
+static void calls_answered_with_nothing_do_not_stay(void **state)
+{
+    char tag[64];
+    struct line l;
+
+    (void)state;
+    call_by_hand(&l, NULL, tag); /* our offer went in the 200 */
+    hand_asks(&l, "ACK", BOB, BOB, tag, 1, "", NULL);
+    run(&l, 60000);
+    assert_true(l.hand.byes > 0);
+    assert_int_equal(cph_phone_load(lab_terminal_phone(l.t[0])).sip.calls, 0);
+    line_close(&l);
+}
+
 /* ---- telling
  * ------------------------------------------------------------------------------------ */
 
@@ -538,17 +572,21 @@ static void a_pin_speaks_for_one_device_and_an_authority_for_the_domain(void **s
 {
     static const struct {
         enum cph_sip_peer_check check;
+        bool unchecked;
         enum cph_hop_auth auth;
         enum cph_hop_whose whose;
     } row[] = {
-        { CPH_SIP_PEER_NONE, CPH_HOP_AUTH_NONE, CPH_HOP_WHOSE_NEXT },
-        { CPH_SIP_PEER_DOMAIN, CPH_HOP_AUTH_AUTHORITY, CPH_HOP_WHOSE_DOMAIN },
-        { CPH_SIP_PEER_PINNED, CPH_HOP_AUTH_PINNED, CPH_HOP_WHOSE_NEXT },
+        { CPH_SIP_PEER_NONE, false, CPH_HOP_AUTH_NONE, CPH_HOP_WHOSE_NEXT },
+        { CPH_SIP_PEER_NONE, true, CPH_HOP_AUTH_UNKNOWN, CPH_HOP_WHOSE_NEXT },
+        { CPH_SIP_PEER_DOMAIN, false, CPH_HOP_AUTH_AUTHORITY, CPH_HOP_WHOSE_DOMAIN },
+        { CPH_SIP_PEER_PINNED, false, CPH_HOP_AUTH_PINNED, CPH_HOP_WHOSE_NEXT },
     };
 
     (void)state;
-    for (unsigned i = 0; i < 3; i++) {
-        struct cph_sip_hop hop = { .proto = CPH_SIP_TLS, .check = row[i].check };
+    for (unsigned i = 0; i < 4; i++) {
+        struct cph_sip_hop hop = { .proto = CPH_SIP_TLS,
+                                   .check = row[i].check,
+                                   .unchecked = row[i].unchecked };
         struct cph_hop_facts facts;
 
         strcpy(hop.name, "pbx.example");
@@ -577,6 +615,8 @@ int main(void)
         cmocka_unit_test(a_stream_that_went_comes_back_with_keys_or_not_at_all),
         cmocka_unit_test(hold_resume_and_new_keys_leave_the_call_as_safe_as_it_was),
         cmocka_unit_test(requests_of_strangers_do_not_touch_a_call),
+        cmocka_unit_test(a_call_that_nobody_takes_does_not_ring_for_ever),
+        cmocka_unit_test(calls_answered_with_nothing_do_not_stay),
         cmocka_unit_test(the_end_of_a_call_is_told_though_nobody_listens),
         cmocka_unit_test(a_pin_speaks_for_one_device_and_an_authority_for_the_domain),
     };

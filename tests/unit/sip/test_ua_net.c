@@ -201,6 +201,36 @@ static void an_unreachable_address_is_left_at_once(void **state)
     finish();
 }
 
+static void an_address_tried_in_vain_is_a_hop_of_the_call(void **state)
+{
+    struct cph_sip_place p = { .from = "sip:a@10.0.0.1", .to = "sip:x.example:5060" };
+    struct cph_addr dead, alive;
+    struct cph_sip_call_info info;
+    bool seen[2] = { false, false };
+    uint32_t id;
+
+    (void)state;
+    begin_full("udp", NULL);
+    dead = w_addr("10.0.0.66:5060");
+    alive = w_addr("10.0.0.9:5060");
+    a_record("x.example", "10.0.0.66");
+    a_record("x.example", "10.0.0.9");
+    p.body = cph_span_of("a key in clear");
+    assert_ok(cph_sip_call_place(w.node[0].ua, &p, w.now, &id));
+    w_run(&w, CPH_SEC(33)); /* timer B: whoever listens there has read the offer all the same */
+    w_answer(&w, 1, 0, hear("INVITE"), "180 Ringing", "t", "", NULL);
+    w_run(&w, CPH_MS(50));
+    assert_ok(cph_sip_call_info_get(w.node[0].ua, id, &info));
+    for (unsigned i = 0; i < info.n_hops; i++) {
+        seen[0] |= cph_addr_eq(&info.hop[i].peer, &dead);
+        seen[1] |= cph_addr_eq(&info.hop[i].peer, &alive);
+    }
+    assert_true(seen[0] && seen[1]);
+    assert_ok(cph_sip_call_hangup(w.node[0].ua, id, NULL, w.now));
+    w_run(&w, CPH_SEC(40));
+    finish();
+}
+
 static void weights_decide_how_often_a_server_is_first(void **state)
 {
     int first[3] = { 0 };
@@ -597,6 +627,7 @@ int main(void)
         cmocka_unit_test(a_name_that_does_not_exist_fails_as_such),
         cmocka_unit_test(the_next_address_is_tried_after_silence_and_503),
         cmocka_unit_test(an_unreachable_address_is_left_at_once),
+        cmocka_unit_test(an_address_tried_in_vain_is_a_hop_of_the_call),
         cmocka_unit_test(weights_decide_how_often_a_server_is_first),
         cmocka_unit_test(a_large_request_goes_by_tcp_and_by_udp_if_that_fails),
         cmocka_unit_test(a_large_request_invites_the_peer_only_to_where_we_listen),
