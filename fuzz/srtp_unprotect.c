@@ -48,6 +48,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     p.master.salt.n = p.suite->salt_n;
     p.master.mki_n = data[0] / 10 % 3;
     p.unencrypted_rtp = p.unencrypted_rtcp = data[0] > 127;
+    p.cryptex = (data[1] & 8) && p.suite->encrypts && !p.unencrypted_rtp;
+    if (!strstr(p.suite->name, "GCM") && (data[1] & 6)) /* 2 and 4 are authenticated */
+        p.rcc = data[1] & 2 ? CPH_SRTP_RCC_1 : CPH_SRTP_RCC_2;
     out = malloc(n);
     for (size_t i = 0; i < 4 && out; i++) {
         cph_err err = run(engine[i / 2], &p, i % 2, data[1] & 1, data + 2, n - 2, out);

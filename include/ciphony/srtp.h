@@ -69,7 +69,7 @@ enum {
     CPH_SRTP_WINDOW_MAX = 32768, /* half the sequence number space */
     CPH_SRTP_STREAMS = 16,       /* default size of the stream table */
     CPH_SRTP_STREAMS_MAX = 65536,
-    CPH_SRTP_TRAILER_MAX = 16 + 4 + CPH_SRTP_MKI_MAX, /* most a packet grows by */
+    CPH_SRTP_TRAILER_MAX = 20 + 4 + CPH_SRTP_MKI_MAX, /* most a packet grows by */
     CPH_SRTP_PACKET_MAX = 65535,
 };
 
@@ -79,6 +79,23 @@ struct cph_srtp_key {
     uint8_t mki[CPH_SRTP_MKI_MAX];
     uint8_t mki_n;                        /* 0: packets carry no MKI */
     uint64_t lifetime_rtp, lifetime_rtcp; /* packets */
+};
+
+/* RFC 4771: the tag of every R-th SRTP packet carries the ROC, so that a receiver who joins late,
+ * or lost count, has it from the packet. The numbers are those of MIKEY's "SRTP auth alg" (RFC 4771
+ * 4); SDES has no syntax for it. Only with HMAC-SHA1 suites. */
+enum cph_srtp_rcc {
+    CPH_SRTP_RCC_NONE = 0,
+    CPH_SRTP_RCC_1 = 2, /* packets with the ROC are authenticated, the others are not */
+    CPH_SRTP_RCC_2 = 3, /* all are authenticated */
+    CPH_SRTP_RCC_3 = 4, /* none is: anybody can move the receiver's ROC */
+};
+
+enum {
+    CPH_SRTP_RCC_ROC = 4,  /* bytes of it in a tag */
+    CPH_SRTP_RCC_TAG = 14, /* default tag: the ROC and 80 bits of MAC (RFC 4771 5) */
+    CPH_SRTP_RCC_TAG_MIN = 8,
+    CPH_SRTP_RCC_TAG_MAX = 20,
 };
 
 /* Everything about one direction. A zeroed policy with suite and master is complete. Holds key
@@ -92,6 +109,10 @@ struct cph_srtp_policy {
     bool unencrypted_rtp;     /* RFC 4568 6.3.2 */
     bool unencrypted_rtcp;    /* RFC 4568 6.3.2 */
     bool unauthenticated_rtp; /* RFC 4568 6.3.3; not with AEAD, nor with nothing encrypted */
+    enum cph_srtp_rcc rcc;    /* both sides must have agreed, on the rate too */
+    uint16_t rcc_rate;        /* R: packets whose SEQ is 0 mod R carry the ROC; 0: 1, all do */
+    uint8_t rcc_tag_n;        /* bytes of a tag, ROC included; 0: 14 (modes 1, 2) or 4 (mode 3) */
+    bool cryptex;             /* RFC 9335: encrypt CSRCs and header extensions (a=cryptex) */
 };
 
 CPH_API void cph_srtp_policy_wipe(struct cph_srtp_policy *p);
@@ -195,6 +216,11 @@ CPH_API void cph_srtp_batch(struct cph_srtp_engine *e, struct cph_srtp_op *ops, 
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_roc_get(const struct cph_srtp *s, uint32_t ssrc,
                                                 uint32_t *roc);
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_roc_set(struct cph_srtp *s, uint32_t ssrc, uint32_t roc);
+
+/** RFC 4771 3, mode 3: the application hears that the local ROC is the sender's (true), so the one
+ * in packets, which anybody may have written, is not looked at; false: it is again. Other modes: no
+ *  effect. */
+CPH_API void cph_srtp_rcc_synced(struct cph_srtp *s, bool synced);
 
 /* What a stream has come to. */
 struct cph_srtp_stream_info {

@@ -277,11 +277,11 @@ void srtp_mb_batch(struct cph_srtp_engine *e, struct cph_srtp_op *ops, size_t n)
         ahead(&ops[i], n - i);
         if (s->engine != e)
             ops[i].err = CPH_E_ARGUMENT;
-        else if (s->aead && !ops[i].rtcp)
+        else if (ops[i].rtcp || s->alone)
+            ops[i].err = srtp_single(&ops[i]);
+        else if (s->aead)
             ops[i].err = s->dir == CPH_SRTP_SEND ? srtp_mb_gcm_protect(s, &ops[i].pkt)
                                                  : srtp_mb_gcm_unprotect(s, &ops[i].pkt);
-        else if (ops[i].rtcp || s->tag_n == 0 || s->derives)
-            ops[i].err = srtp_single(&ops[i]);
         else
             stage(e, &ops[i]);
     }

@@ -286,6 +286,24 @@ static cph_err table_new(struct cph_srtp *s)
     return CPH_OK;
 }
 
+static bool rcc_fits(const struct cph_srtp_policy *p, bool clear)
+{
+    bool aead = p->suite->transform->aead;
+    bool tag = p->rcc_tag_n >= CPH_SRTP_RCC_TAG_MIN && p->rcc_tag_n <= CPH_SRTP_RCC_TAG_MAX;
+
+    switch (p->rcc) {
+    case CPH_SRTP_RCC_NONE:
+        return p->rcc_rate == 0 && p->rcc_tag_n == 0;
+    case CPH_SRTP_RCC_1: /* with neither cipher nor tag nothing of SRTP is left */
+        return !aead && (tag || p->rcc_tag_n == 0) && !(clear && p->rcc_rate > 1);
+    case CPH_SRTP_RCC_2:
+        return !aead && (tag || p->rcc_tag_n == 0);
+    case CPH_SRTP_RCC_3: /* RFC 4771 5 MUST: the tag is four bytes */
+        return !aead && !clear && (p->rcc_tag_n == 0 || p->rcc_tag_n == CPH_SRTP_RCC_ROC);
+    }
+    return false;
+}
+
 static bool policy_fits(const struct cph_srtp_policy *p)
 {
     bool clear = p->unencrypted_rtp || !p->suite->encrypts;
@@ -299,8 +317,32 @@ static bool policy_fits(const struct cph_srtp_policy *p)
         return false;
     if (p->streams > CPH_SRTP_STREAMS_MAX)
         return false;
+    if (!rcc_fits(p, clear) || (p->rcc && p->unauthenticated_rtp) || (p->cryptex && clear))
+        return false;
     /* An AEAD always authenticates; with neither cipher nor tag nothing of SRTP is left. */
     return !p->unauthenticated_rtp || (!p->suite->transform->aead && !clear);
+}
+
+/* The ways of a packet through this context. */
+static void ways(struct cph_srtp *s, const struct cph_srtp_policy *p)
+{
+    bool mb = s->aead && s->engine->mb, extras = p->rcc || p->cryptex;
+
+    s->protect = mb ? srtp_mb_gcm_protect : srtp_protect_any;
+    s->unprotect = mb ? srtp_mb_gcm_unprotect : srtp_unprotect_any;
+    if (extras) {
+        s->protect = srtp_extras_protect;
+        s->unprotect = srtp_extras_unprotect;
+    }
+    s->rcc = (uint8_t)p->rcc;
+    s->rcc_rate = p->rcc_rate ? p->rcc_rate : 1;
+    s->cryptex = p->cryptex;
+    if (p->rcc)
+        s->tag_n = p->rcc_tag_n               ? p->rcc_tag_n
+                   : p->rcc == CPH_SRTP_RCC_3 ? CPH_SRTP_RCC_ROC
+                                              : CPH_SRTP_RCC_TAG;
+    s->plain = s->tag_n > 0 && s->mki_n == 0 && !s->derives && !extras;
+    s->alone = extras || (!s->aead && (s->tag_n == 0 || s->derives));
 }
 
 cph_err cph_srtp_new(struct cph_srtp_engine *e, const struct cph_srtp_policy *p,
@@ -323,8 +365,6 @@ cph_err cph_srtp_new(struct cph_srtp_engine *e, const struct cph_srtp_policy *p,
     s->suite = p->suite;
     s->dir = (uint8_t)dir;
     s->aead = p->suite->transform->aead;
-    s->protect = s->aead && e->mb ? srtp_mb_gcm_protect : srtp_protect_any;
-    s->unprotect = s->aead && e->mb ? srtp_mb_gcm_unprotect : srtp_unprotect_any;
     s->key_n = p->suite->key_n;
     s->tag_n = p->unauthenticated_rtp ? 0 : p->suite->tag_n;
     s->rtcp_tag_n = p->suite->rtcp_tag_n;
@@ -332,7 +372,7 @@ cph_err cph_srtp_new(struct cph_srtp_engine *e, const struct cph_srtp_policy *p,
     s->clear_rtp = p->unencrypted_rtp || !p->suite->encrypts;
     s->clear_rtcp = p->unencrypted_rtcp || !p->suite->encrypts;
     s->derives = p->kdr != 0;
-    s->plain = s->tag_n > 0 && s->mki_n == 0 && !s->derives;
+    ways(s, p);
     s->kind = srtp_mb_kind(s);
     s->kdr_shift = p->kdr ? (unsigned)__builtin_ctzll(p->kdr) : 0;
     s->window = (uint16_t)(p->window ? p->window : CPH_SRTP_WINDOW);
@@ -366,5 +406,7 @@ cph_err cph_srtp_pair(struct cph_srtp *send, struct cph_srtp *recv)
 
 size_t cph_srtp_overhead(const struct cph_srtp *s, bool rtcp)
 {
-    return rtcp ? (size_t)SRTP_RTCP_WORD + s->mki_n + s->rtcp_tag_n : (size_t)s->mki_n + s->tag_n;
+    if (rtcp)
+        return (size_t)SRTP_RTCP_WORD + s->mki_n + s->rtcp_tag_n;
+    return (size_t)s->mki_n + s->tag_n + (s->cryptex ? SRTP_EXT_HEADER : 0);
 }

@@ -16,6 +16,7 @@ enum {
     SRTP_HMAC = 20,       /* bytes of a whole HMAC-SHA1 */
     SRTP_BATCH = 64,      /* packets on the CPU's lanes at once */
     SRTP_RTP_HEADER = 12, /* RFC 3550 5.1 */
+    SRTP_EXT_HEADER = 4,  /* RFC 3550 5.3.1: defined by profile, length */
     SRTP_RTCP_HEADER = 8, /* RFC 3711 3.4: what stays in clear */
     SRTP_RTCP_WORD = 4,   /* E and SRTCP index */
     SRTP_LINE = 64,       /* bytes the caches move at once */
@@ -125,6 +126,11 @@ struct cph_srtp_transform {
 
 extern const struct cph_srtp_transform srtp_transform_cm, srtp_transform_gcm;
 
+/* The two steps of AES-CM; the ROC is written behind the payload, over 4 bytes. */
+cph_err srtp_cm_hmac(struct cph_srtp *s, const struct srtp_pass *pass, uint8_t *p,
+                     uint8_t out[SRTP_HMAC]);
+cph_err srtp_cm_crypt(struct cph_srtp *s, const struct srtp_pass *pass, uint8_t *p);
+
 struct cph_srtp_kat {
     const uint8_t *rtp, *rtcp; /* what protecting the packets of suites.c gives */
     size_t rtp_n, rtcp_n;
@@ -152,7 +158,8 @@ struct srtp_stream {
     struct srtp_window rtcp;
     uint64_t rtcp_next; /* sender: the next SRTCP index */
     uint64_t rtcp_near[SRTP_NEAR / 64];
-    uint64_t spare[2]; /* up to the line's end */
+    uint64_t rcc_top; /* RFC 4771: highest index that a good MAC vouched for, plus 1 */
+    uint64_t spare;   /* up to the line's end */
 };
 
 _Static_assert(offsetof(struct srtp_stream, rtcp) == SRTP_LINE, "SRTP's state is one line");
@@ -181,13 +188,17 @@ struct cph_srtp {
     uint8_t key_n, tag_n, mki_n; /* tag_n 0: SRTP is not authenticated */
     uint8_t kind;                /* which packets its own share a batch's lanes with */
     bool aead, clear_rtp;
-    bool derives; /* there is a key derivation rate: 2^kdr_shift */
-    bool plain;   /* authenticated, one key, no MKI, no rate: what most are */
-    uint8_t spare;
-    uint16_t window;    /* packets */
+    bool derives;    /* there is a key derivation rate: 2^kdr_shift */
+    bool plain;      /* authenticated, one key, no MKI, no rate, no extra: what most are */
+    bool alone;      /* packets of it share no lanes: they take the single call in a batch, too */
+    uint16_t window; /* packets */
     uint32_t ring_mask; /* bits of a window's ring, less one */
     uint8_t rtcp_tag_n;
     bool clear_rtcp;
+    uint8_t rcc;     /* enum cph_srtp_rcc */
+    bool rcc_synced; /* the application says that the ROC is right */
+    bool cryptex;
+    uint16_t rcc_rate;
     unsigned kdr_shift;
     size_t in_use, n_keys;
     struct srtp_key *key[CPH_SRTP_KEYS_MAX];
@@ -354,6 +365,9 @@ cph_err srtp_session_for(struct cph_srtp *s, struct srtp_key *key, bool rtcp, ui
 /** The key a received packet names; CPH_E_NOKEY. */
 cph_err srtp_key_of(const struct cph_srtp *s, const uint8_t *mki, struct srtp_key **out);
 
+/* RFC 4771 and RFC 9335, in extras.c. */
+cph_err srtp_extras_protect(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
+cph_err srtp_extras_unprotect(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
 cph_err srtp_protect_any(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
 cph_err srtp_unprotect_any(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
 /* AES-GCM on libipsec-mb. */

@@ -153,12 +153,14 @@ static inline void srtp_send_end(struct cph_srtp *s, struct cph_srtp_pkt *pkt,
 }
 
 /* Parse, look at MKI, lifetime, index and window: all a receiver does before the cipher. *stream is
- * NULL for an SSRC not bound yet. */
-static inline cph_err srtp_recv_begin(struct cph_srtp *s, const struct cph_srtp_pkt *pkt,
-                                      struct srtp_pass *pass, struct srtp_stream **stream)
+ * NULL for an SSRC not bound yet. roc, if not NULL, is the sender's own; the window is then the
+ * caller's to look at. */
+INTO static inline cph_err srtp_recv_begin_at(struct cph_srtp *s, const struct cph_srtp_pkt *pkt,
+                                              size_t tag_n, const uint32_t *roc,
+                                              struct srtp_pass *pass, struct srtp_stream **stream)
 {
     static const struct srtp_window fresh = { 0 };
-    size_t trailer = (size_t)s->mki_n + s->tag_n, mki;
+    size_t trailer = (size_t)s->mki_n + tag_n, mki;
     const struct srtp_window *w = &fresh;
     struct srtp_stream *st;
 
@@ -173,7 +175,7 @@ static inline cph_err srtp_recv_begin(struct cph_srtp *s, const struct cph_srtp_
     if (s->mki_n > 0) {
         struct srtp_key *named;
 
-        mki = pass->n + (s->aead ? s->tag_n : 0);
+        mki = pass->n + (s->aead ? tag_n : 0);
         CPH_TRY(srtp_key_of(s, pkt->p + mki, &named));
         pass->key = named;
     }
@@ -188,13 +190,21 @@ static inline cph_err srtp_recv_begin(struct cph_srtp *s, const struct cph_srtp_
     *stream = st;
     /* RFC 3711 3.3.1 MUST: the index comes from the local ROC and s_l, and the packet's SEQ */
     pass->index = srtp_index_guess(w, w->top, srtp_rtp_seq(pkt->p));
+    if (roc)
+        pass->index = (uint64_t)*roc << 16 | srtp_rtp_seq(pkt->p);
     if (pass->index >= SRTP_INDEX_END)
         return CPH_E_EXPIRED;
-    if (srtp_window_refuses(s, w, pass->index))
+    if (!roc && srtp_window_refuses(s, w, pass->index))
         return CPH_E_REPLAY;
     CPH_TRY(srtp_rtp_session(s, pass->key, pass->index, &pass->ss));
     pass->clear = s->clear_rtp;
     return CPH_OK;
+}
+
+static inline cph_err srtp_recv_begin(struct cph_srtp *s, const struct cph_srtp_pkt *pkt,
+                                      struct srtp_pass *pass, struct srtp_stream **stream)
+{
+    return srtp_recv_begin_at(s, pkt, s->tag_n, NULL, pass, stream);
 }
 
 /* What moves with a packet whose tag was good. */

@@ -236,6 +236,7 @@ cph_err cph_srtp_move(struct cph_srtp *to, struct cph_srtp *from)
         window_move(to, &st->rtp, from, &old->rtp, same);
         window_move(to, &st->rtcp, from, &old->rtcp, same);
         st->rtcp_next = old->rtcp_next;
+        st->rcc_top = same ? old->rcc_top : 0;
     }
     (void)move_keys(to, from, true);
     return CPH_OK;

@@ -9,14 +9,14 @@
  *   | header | payload (encrypted) | MKI | tag |
  *   |<-------- tag over this ----->| then the ROC, which is written where MKI and tag go
  */
-static cph_err cm_rtp_hmac(struct cph_srtp *s, const struct srtp_pass *pass, uint8_t *p,
-                           uint8_t out[SRTP_HMAC])
+cph_err srtp_cm_hmac(struct cph_srtp *s, const struct srtp_pass *pass, uint8_t *p,
+                     uint8_t out[SRTP_HMAC])
 {
     srtp_put_be32(p + pass->n, (uint32_t)(pass->index >> 16));
     return s->engine->ops->hmac(s->engine, pass->ss, p, pass->n + 4, out);
 }
 
-static cph_err cm_crypt(struct cph_srtp *s, const struct srtp_pass *pass, uint8_t *p)
+cph_err srtp_cm_crypt(struct cph_srtp *s, const struct srtp_pass *pass, uint8_t *p)
 {
     uint8_t iv[16];
 
@@ -31,10 +31,10 @@ static cph_err cm_rtp_seal(struct cph_srtp *s, const struct srtp_pass *pass, uin
 {
     uint8_t mac[SRTP_HMAC];
 
-    CPH_TRY(cm_crypt(s, pass, p));
+    CPH_TRY(srtp_cm_crypt(s, pass, p));
     if (s->tag_n == 0)
         return CPH_OK;
-    CPH_TRY(cm_rtp_hmac(s, pass, p, mac));
+    CPH_TRY(srtp_cm_hmac(s, pass, p, mac));
     memcpy(p + pass->n + s->mki_n, mac, s->tag_n);
     return CPH_OK;
 }
@@ -47,13 +47,13 @@ static cph_err cm_rtp_open(struct cph_srtp *s, const struct srtp_pass *pass, uin
     if (s->tag_n > 0) {
         memcpy(tag, p + pass->n + s->mki_n, s->tag_n);
         memcpy(under, p + pass->n, sizeof under);
-        err = cm_rtp_hmac(s, pass, p, mac);
+        err = srtp_cm_hmac(s, pass, p, mac);
         memcpy(p + pass->n, under, sizeof under);
         CPH_TRY(err);
         if (!srtp_tag_eq(mac, tag, s->tag_n))
             return CPH_E_AUTH;
     }
-    return cm_crypt(s, pass, p);
+    return srtp_cm_crypt(s, pass, p);
 }
 
 /*
@@ -64,7 +64,7 @@ static cph_err cm_rtcp_seal(struct cph_srtp *s, const struct srtp_pass *pass, ui
 {
     uint8_t mac[SRTP_HMAC];
 
-    CPH_TRY(cm_crypt(s, pass, p));
+    CPH_TRY(srtp_cm_crypt(s, pass, p));
     srtp_put_be32(p + pass->n, (pass->clear ? 0 : 1U << 31) | (uint32_t)pass->index);
     CPH_TRY(s->engine->ops->hmac(s->engine, pass->ss, p, pass->n + SRTP_RTCP_WORD, mac));
     memcpy(p + pass->n + SRTP_RTCP_WORD + s->mki_n, mac, s->rtcp_tag_n);
@@ -78,7 +78,7 @@ static cph_err cm_rtcp_open(struct cph_srtp *s, const struct srtp_pass *pass, ui
     CPH_TRY(s->engine->ops->hmac(s->engine, pass->ss, p, pass->n + SRTP_RTCP_WORD, mac));
     if (!srtp_tag_eq(mac, p + pass->n + SRTP_RTCP_WORD + s->mki_n, s->rtcp_tag_n))
         return CPH_E_AUTH;
-    return cm_crypt(s, pass, p);
+    return srtp_cm_crypt(s, pass, p);
 }
 
 const struct cph_srtp_transform srtp_transform_cm = {
