@@ -213,7 +213,7 @@ struct cph_sip_reply {
 
 /* Every message, in and out, passes here: after parsing and before the transactions on the way in,
  * after them and before the wire on the way out. Either function may be NULL (pass). Must not call
- * the engine. */
+ * the engine, but to ask (cph_sip_call_info_get). */
 struct cph_sip_hook {
     void *ctx;
     enum cph_sip_verdict (*on_receive)(void *ctx, const struct cph_sip_passing *in, cph_time now,

@@ -90,6 +90,73 @@ static void a_call_proves_both_ends_and_the_keys_they_sent(void **state)
     world_close(&w);
 }
 
+/* Alice's call to Bob, proven, up to what he sees of her. */
+static void proven_call(struct world *w, struct msg *m)
+{
+    struct cph_ssa_out out;
+
+    world_open(w);
+    until_proven(w, m);
+    cph_ssa_receive(w->m[1], &m->v, 0, &out);
+    assert_int_equal(out.what, CPH_SSA_PASS);
+    assert_int_equal(cph_manager_proof(w->m[1], m->v.call_id, NULL), CPH_PROOF_COVERED);
+}
+
+static void an_answer_in_an_ack_is_not_covered_by_the_proof_of_its_invite(void **state)
+{
+    char lines[2][sizeof((struct msg *)0)->h[0].value];
+    struct world w;
+    struct msg m;
+    struct cph_ssa_out out;
+
+    (void)state;
+    proven_call(&w, &m);
+    (void)snprintf(lines[0], sizeof lines[0], "%s", m.h[0].value);
+    for (unsigned body = 0; body < 2; body++) {
+        msg_init(&m, "ACK", 0, 2, body ? "answer" : "");
+        msg_header(&m, "Authorization", lines[0]);
+        msg_seal(&m);
+        cph_ssa_receive(w.m[1], &m.v, 0, &out);
+        assert_int_equal(out.what, CPH_SSA_PASS);
+        assert_int_equal(cph_manager_proof(w.m[1], m.v.call_id, NULL),
+                         body ? CPH_PROOF_UNCOVERED : CPH_PROOF_COVERED);
+    }
+    world_close(&w);
+}
+
+static void a_proven_success_without_an_answer_does_not_cover_an_earlier_one(void **state)
+{
+    struct world w;
+    struct msg m;
+    struct cph_ssa_out out;
+
+    (void)state;
+    proven_call(&w, &m);
+    msg_init(&m, "INVITE", 200, 2, ""); /* the answer was in a 183, which nobody proved */
+    assert_int_equal(carry(&w, 1, &m, &out), CPH_SSA_PASS);
+    assert_int_equal(cph_manager_proof(w.m[0], m.v.call_id, NULL), CPH_PROOF_UNCOVERED);
+    world_close(&w);
+}
+
+static void an_answer_to_our_reoffer_that_nobody_proved_lowers_the_proof(void **state)
+{
+    struct world w;
+    struct msg m;
+    struct cph_ssa_out out;
+
+    (void)state;
+    proven_call(&w, &m);
+    msg_init(&m, "INVITE", 0, 9, "offer"); /* Bob's, inside the dialog */
+    m.v.to_tag = CPH_SPAN_LIT("b");
+    msg_seal(&m);
+    cph_ssa_send(w.m[1], &m.v, 0, &out);
+    msg_init(&m, "INVITE", 200, 9, "answer"); /* anybody's */
+    cph_ssa_receive(w.m[1], &m.v, 0, &out);
+    assert_int_equal(out.what, CPH_SSA_PASS);
+    assert_int_equal(cph_manager_proof(w.m[1], m.v.call_id, NULL), CPH_PROOF_NONE);
+    world_close(&w);
+}
+
 static void a_changed_offer_is_not_let_in(void **state)
 {
     struct world w;
@@ -296,6 +363,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_proves_both_ends_and_the_keys_they_sent),
+        cmocka_unit_test(an_answer_in_an_ack_is_not_covered_by_the_proof_of_its_invite),
+        cmocka_unit_test(a_proven_success_without_an_answer_does_not_cover_an_earlier_one),
+        cmocka_unit_test(an_answer_to_our_reoffer_that_nobody_proved_lowers_the_proof),
         cmocka_unit_test(a_changed_offer_is_not_let_in),
         cmocka_unit_test(a_changed_answer_is_dropped_as_forged),
         cmocka_unit_test(a_replayed_proof_in_another_message_is_not_let_in),
