@@ -10,7 +10,7 @@ enum cph_security {
     CPH_SECURITY_UNSET, /* nothing chosen: in a call's policy the account's counts, else REQUIRED */
     CPH_SECURITY_REQUIRED, /* SRTP or no call: never sends or accepts RTP */
     CPH_SECURITY_PREFER, /* RFC 8643: SRTP if the peer has it, else RTP, and the verdict says so */
-    CPH_SECURITY_NONE,   /* RTP; keying in an offer is not answered */
+    CPH_SECURITY_NONE,   /* offers RTP; a peer that demands SRTP is still answered with keys */
 };
 
 enum {

@@ -412,6 +412,7 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
     t->sip.tls = &t->tls;
     t->sip.user_agent = "ciphony/0.1";
     t->sip.ping = CPH_SEC(25);
+    t->sip.session_expires = 1800; /* RFC 4028 4: a peer that vanished ends the call in the end */
     t->phone_cfg = (struct cph_phone_config){ .env = t->env,
                                               .sip = &t->sip,
                                               .key = cph_device_key(t->device),
