@@ -22,12 +22,17 @@ struct cph_srtp_suite {
     uint8_t tag_n;         /* SRTP tag */
     uint8_t rtcp_tag_n;    /* SRTCP tag */
     bool encrypts;         /* false: NULL cipher, authentication only */
+    const struct cph_srtp_suite
+        *half; /* of a double suite (RFC 8723): that of each half; or NULL */
     const struct cph_srtp_transform *transform;
     const struct cph_srtp_kat *kat;
 };
 
 /* All suites, the preferred first, NULL at the end. Static storage. */
 CPH_API extern const struct cph_srtp_suite *const cph_srtp_suites[];
+
+/* RFC 8723: not among those above, which are what we offer. tag_n counts both tags and the OHB. */
+CPH_API extern const struct cph_srtp_suite *const cph_srtp_double_suites[];
 
 /** NULL if there is no such suite. SDES names are compared with case. Any thread. */
 CPH_API const struct cph_srtp_suite *cph_srtp_suite_by_sdes(struct cph_span name);
@@ -69,7 +74,7 @@ enum {
     CPH_SRTP_WINDOW_MAX = 32768, /* half the sequence number space */
     CPH_SRTP_STREAMS = 16,       /* default size of the stream table */
     CPH_SRTP_STREAMS_MAX = 65536,
-    CPH_SRTP_TRAILER_MAX = 20 + 4 + CPH_SRTP_MKI_MAX, /* most a packet grows by */
+    CPH_SRTP_TRAILER_MAX = 33 + 4 + CPH_SRTP_MKI_MAX, /* most a packet grows by */
     CPH_SRTP_PACKET_MAX = 65535,
 };
 
@@ -204,6 +209,46 @@ struct cph_srtp_op {
  * All contexts are of engine e (else that op gives CPH_E_ARGUMENT). No two ops share a buffer.
  */
 CPH_API void cph_srtp_batch(struct cph_srtp_engine *e, struct cph_srtp_op *ops, size_t n);
+
+/* ---- double encryption (RFC 8723) --------------------------------------------------------------
+ *
+ * A context of a double suite is an endpoint's: protect and unprotect do both. Its keys are the
+ * end-to-end (inner) half, then the hop-by-hop (outer) half. SRTCP is hop by hop. A media
+ * distributor has the outer half alone: per hop a context of cph_srtp_double_hop(), and between
+ * unprotect of the one and protect of the other cph_srtp_double_relay(). RFC 8723 5.2 MUST: the
+ * keys of two hops are independent of each other. No MKI, no cryptex, no unencrypted_rtp.
+ */
+
+/** The policy of one half: its suite and keys, all else the same. CPH_E_ARGUMENT if both is not of
+ *  a double suite with keys of its lengths. The caller wipes *out. */
+CPH_API CPH_MUST_CHECK cph_err cph_srtp_double_hop(const struct cph_srtp_policy *both,
+                                                   struct cph_srtp_policy *out);
+CPH_API CPH_MUST_CHECK cph_err cph_srtp_double_end(const struct cph_srtp_policy *both,
+                                                   struct cph_srtp_policy *out);
+
+/* What a distributor may change. */
+struct cph_srtp_head {
+    uint8_t pt; /* 0 to 127 */
+    bool marker;
+    uint16_t seq;
+};
+
+/** The original values, in a packet whose outer encryption is off. CPH_E_TRUNCATED,
+ *  CPH_E_MALFORMED. */
+CPH_API CPH_MUST_CHECK cph_err cph_srtp_double_original(const struct cph_srtp_pkt *pkt,
+                                                        struct cph_srtp_head *out);
+/** Write another head into such a packet, and the original header block that goes with it: pkt->n
+ *  changes by up to 3 either way. Errors as above; CPH_E_ARGUMENT; CPH_E_NOSPACE. On error the
+ * packet is as it was. */
+CPH_API CPH_MUST_CHECK cph_err cph_srtp_double_relay(struct cph_srtp_pkt *pkt,
+                                                     const struct cph_srtp_head *to);
+
+/** Packets of a repair mechanism (RTX, FEC), hop by hop only: RFC 8723 5.1, 7. Errors as of
+ *  cph_srtp_protect and cph_srtp_unprotect; CPH_E_ARGUMENT if s is not of a double suite. */
+CPH_API CPH_MUST_CHECK cph_err cph_srtp_double_protect_repair(struct cph_srtp *s,
+                                                              struct cph_srtp_pkt *pkt);
+CPH_API CPH_MUST_CHECK cph_err cph_srtp_double_unprotect_repair(struct cph_srtp *s,
+                                                                struct cph_srtp_pkt *pkt);
 
 /* ---- stream state ------------------------------------------------------------------------------
  */

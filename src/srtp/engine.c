@@ -5,8 +5,8 @@
 static cph_err check_suites(struct cph_srtp_engine *e)
 {
     e->good = ~0U; /* so that the checks may make contexts */
-    for (unsigned i = 0; cph_srtp_suites[i]; i++) {
-        cph_err err = srtp_kat_run(e, cph_srtp_suites[i]);
+    for (unsigned i = 0; srtp_suite_at(i); i++) {
+        cph_err err = srtp_kat_run(e, srtp_suite_at(i));
 
         if (err == CPH_E_NOMEM)
             return err;
@@ -53,8 +53,8 @@ const char *cph_srtp_engine_name(const struct cph_srtp_engine *e)
 
 bool cph_srtp_engine_has(const struct cph_srtp_engine *e, const struct cph_srtp_suite *suite)
 {
-    for (unsigned i = 0; cph_srtp_suites[i]; i++) {
-        if (cph_srtp_suites[i] == suite)
+    for (unsigned i = 0; srtp_suite_at(i); i++) {
+        if (srtp_suite_at(i) == suite)
             return e->good >> i & 1;
     }
     return true; /* not of the table: a check's own row, which no name leads to */

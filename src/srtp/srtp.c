@@ -258,6 +258,7 @@ void cph_srtp_free(struct cph_srtp *s)
         s->pair->pair = NULL;
     for (size_t i = 0; i < s->n_keys; i++)
         key_free(s, s->key[i]);
+    cph_srtp_free(s->inner);
     free(s->stream_block);
     free(s->slot);
     free(s->block);
@@ -355,6 +356,8 @@ cph_err cph_srtp_new(struct cph_srtp_engine *e, const struct cph_srtp_policy *p,
 
     if (!p->suite || !policy_fits(p))
         return CPH_E_ARGUMENT;
+    if (p->suite->half)
+        return srtp_double_new(e, p, dir, out);
     if (!cph_srtp_engine_has(e, p->suite))
         return CPH_E_CRYPTO;
     s = srtp_lines_new(sizeof *s, &block);
@@ -401,6 +404,8 @@ cph_err cph_srtp_pair(struct cph_srtp *send, struct cph_srtp *recv)
         send->pair = recv;
         recv->pair = send;
     }
+    if (send->inner && recv->inner)
+        return cph_srtp_pair(send->inner, recv->inner);
     return CPH_OK;
 }
 
@@ -408,5 +413,6 @@ size_t cph_srtp_overhead(const struct cph_srtp *s, bool rtcp)
 {
     if (rtcp)
         return (size_t)SRTP_RTCP_WORD + s->mki_n + s->rtcp_tag_n;
-    return (size_t)s->mki_n + s->tag_n + (s->cryptex ? SRTP_EXT_HEADER : 0);
+    return (size_t)s->mki_n + s->tag_n + (s->cryptex ? SRTP_EXT_HEADER : 0) +
+           (s->inner ? CPH_GCM_TAG + 1 : 0);
 }

@@ -136,6 +136,8 @@ struct cph_srtp_kat {
     size_t rtp_n, rtcp_n;
 };
 
+/** All suites of both tables, NULL at the end. */
+const struct cph_srtp_suite *srtp_suite_at(unsigned i);
 /** Protect and unprotect the known packets; CPH_E_CRYPTO if any byte differs. */
 cph_err srtp_kat_run(struct cph_srtp_engine *e, const struct cph_srtp_suite *suite);
 
@@ -199,6 +201,7 @@ struct cph_srtp {
     bool rcc_synced; /* the application says that the ROC is right */
     bool cryptex;
     uint16_t rcc_rate;
+    struct cph_srtp *inner; /* RFC 8723: from end to end; this one is from hop to hop */
     unsigned kdr_shift;
     size_t in_use, n_keys;
     struct srtp_key *key[CPH_SRTP_KEYS_MAX];
@@ -368,6 +371,11 @@ cph_err srtp_key_of(const struct cph_srtp *s, const uint8_t *mki, struct srtp_ke
 /* RFC 4771 and RFC 9335, in extras.c. */
 cph_err srtp_extras_protect(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
 cph_err srtp_extras_unprotect(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
+/* RFC 8723, in double.c. */
+cph_err srtp_double_new(struct cph_srtp_engine *e, const struct cph_srtp_policy *p,
+                        enum cph_srtp_dir dir, struct cph_srtp **out);
+cph_err srtp_double_protect(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
+cph_err srtp_double_unprotect(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
 cph_err srtp_protect_any(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
 cph_err srtp_unprotect_any(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
 /* AES-GCM on libipsec-mb. */

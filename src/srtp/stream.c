@@ -90,6 +90,8 @@ cph_err cph_srtp_roc_set(struct cph_srtp *s, uint32_t ssrc, uint32_t roc)
     struct srtp_stream *st = srtp_stream_find(s, ssrc);
     uint64_t top;
 
+    if (s->inner)
+        CPH_TRY(cph_srtp_roc_set(s->inner, ssrc, roc));
     if (!st)
         CPH_TRY(srtp_stream_bind(s, ssrc, &st));
     top = (uint64_t)roc << 16 | (st->rtp.top & 0xffff);
@@ -144,6 +146,8 @@ cph_err cph_srtp_stream_drop(struct cph_srtp *s, uint32_t ssrc)
         return CPH_E_NOTFOUND;
     if (s->dir == CPH_SRTP_SEND)
         return CPH_E_POLICY;
+    if (s->inner && srtp_stream_find(s->inner, ssrc)) /* only RTP makes one there */
+        CPH_TRY(cph_srtp_stream_drop(s->inner, ssrc));
     end = &s->stream[--s->n_streams];
     gone = *st;
     *st = *end; /* rings change places with the structs */
@@ -170,8 +174,12 @@ static bool master_eq(const struct cph_srtp_key *a, const struct cph_srtp_key *b
 
 bool cph_srtp_same_key(const struct cph_srtp *a, const struct cph_srtp *b)
 {
-    return a->suite == b->suite &&
-           master_eq(&a->key[a->in_use]->master, &b->key[b->in_use]->master);
+    bool same = a->suite == b->suite &&
+                master_eq(&a->key[a->in_use]->master, &b->key[b->in_use]->master);
+
+    if (!a->inner != !b->inner)
+        return false;
+    return same && (!a->inner || cph_srtp_same_key(a->inner, b->inner));
 }
 
 static void window_move(const struct cph_srtp *to, struct srtp_window *a,
@@ -228,6 +236,10 @@ cph_err cph_srtp_move(struct cph_srtp *to, struct cph_srtp *from)
         if (srtp_stream_room(to, from->stream[i].ssrc) == CPH_E_POLICY)
             return CPH_E_POLICY;
     }
+    if (!to->inner != !from->inner)
+        return CPH_E_ARGUMENT;
+    if (to->inner)
+        CPH_TRY(cph_srtp_move(to->inner, from->inner));
     for (size_t i = 0; i < from->n_streams; i++) {
         const struct srtp_stream *old = &from->stream[i];
         struct srtp_stream *st;
