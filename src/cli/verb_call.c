@@ -123,14 +123,14 @@ static enum cli_exit run_register(struct cli *cli)
 }
 
 static const enum cli_opt call_opts[] = {
-    CLI_OPT_ACCOUNT,      CLI_OPT_LISTEN, CLI_OPT_PLAY,   CLI_OPT_LOOP, CLI_OPT_RECORD,
-    CLI_OPT_DEVICE,       CLI_OPT_KEYING, CLI_OPT_POLICY, CLI_OPT_FOR,  CLI_OPT_CA,
-    CLI_OPT_INSECURE_TLS, CLI_OPT_JSON,   CLI_OPT_END,
+    CLI_OPT_CONFIG, CLI_OPT_ACCOUNT,      CLI_OPT_LISTEN, CLI_OPT_PLAY,   CLI_OPT_LOOP,
+    CLI_OPT_RECORD, CLI_OPT_DEVICE,       CLI_OPT_KEYING, CLI_OPT_POLICY, CLI_OPT_FOR,
+    CLI_OPT_CA,     CLI_OPT_INSECURE_TLS, CLI_OPT_JSON,   CLI_OPT_END,
 };
 
 static const enum cli_opt register_opts[] = {
-    CLI_OPT_ACCOUNT,      CLI_OPT_LISTEN, CLI_OPT_FOR, CLI_OPT_CA,
-    CLI_OPT_INSECURE_TLS, CLI_OPT_JSON,   CLI_OPT_END,
+    CLI_OPT_CONFIG, CLI_OPT_ACCOUNT,      CLI_OPT_LISTEN, CLI_OPT_FOR,
+    CLI_OPT_CA,     CLI_OPT_INSECURE_TLS, CLI_OPT_JSON,   CLI_OPT_END,
 };
 
 const struct cli_verb cli_verb_call = {
