@@ -340,6 +340,10 @@ static cph_err respond_undh(const struct zrtp *z, struct zrtp_live *next, cph_ti
     if (zrtp_peer_nonce_used(z->peer, next->committed.hvi))
         return zrtp_fail(next, CPH_E_REPLAY, ZRTP_E_NONCE, "the peer used a nonce twice", now);
     err = zrtp_derive_undh(z, next);
+    /* The peer is through with the first stream and we wait for its last word: this one came
+     * before it, and will come again. */
+    if (err == CPH_E_NOTFOUND && mult && z->peer->owner)
+        return CPH_E_STATE;
     if (err == CPH_E_NOTFOUND && (mult || z->call->cfg.passive))
         return zrtp_fail(next, CPH_E_NOKEY, ZRTP_E_NO_SECRET,
                          "the peer builds on a secret that is not here", now);

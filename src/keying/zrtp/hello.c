@@ -76,7 +76,7 @@ static int compare_version(const uint8_t *theirs)
 }
 
 /* 8.1: is it the Hello that the signalling promised? */
-static cph_err check_promise(const struct zrtp *z, struct cph_span hello)
+cph_err zrtp_check_promise(const struct zrtp *z, struct cph_span hello)
 {
     uint8_t hash[ZRTP_HASH];
 
@@ -98,7 +98,6 @@ cph_err zrtp_on_hello(const struct zrtp *z, const struct zrtp_in *in, struct zrt
         return CPH_E_LIMIT;
     if (z->live.has_peer) /* ours went unanswered, theirs came before */
         CPH_TRY(zrtp_on_hello_again(z, in, next));
-    CPH_TRY(check_promise(z, in->msg->bytes));
     /* 5.3: a HelloACK is sent whatever version and algorithms the Hello has */
     next->due |= zrtp_bit(ZRTP_HELLOACK);
     if (version > 0) /* RFC 6189 4.1.1 MUST: ignored, and our own is sent on */

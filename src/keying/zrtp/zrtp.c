@@ -123,11 +123,12 @@ static void note_rival(struct zrtp *z)
 static cph_err feed_hello(struct zrtp *z, const struct cph_addr *from, const struct zrtp_in *in)
 {
     bool met = z->peer != NULL;
-    cph_err err;
+    cph_err err = met ? CPH_OK : zrtp_check_promise(z, in->msg->bytes);
 
-    if (!met)
-        CPH_TRY(zrtp_call_meet(z->call, in->msg->u.hello.zid, &z->peer));
-    err = zrtp_step(z, in);
+    if (err == CPH_OK && !met)
+        err = zrtp_call_meet(z->call, in->msg->u.hello.zid, &z->peer);
+    if (err == CPH_OK)
+        err = zrtp_step(z, in);
     if (err == CPH_E_AUTH)
         note_rival(z);
     if (!met && !z->live.has_peer)

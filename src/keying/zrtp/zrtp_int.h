@@ -466,6 +466,8 @@ static inline unsigned zrtp_bit(enum zrtp_type type)
  */
 
 cph_err zrtp_own_hello(struct zrtp *z);
+/* Is it the Hello that the signalling promised? CPH_E_AUTH */
+cph_err zrtp_check_promise(const struct zrtp *z, struct cph_span hello);
 zrtp_edge zrtp_on_start, zrtp_on_hello, zrtp_on_hello_again, zrtp_on_helloack, zrtp_on_wake_waiting,
     zrtp_on_do_secure;
 /* Both Hellos are through: send a Commit, or wait. */

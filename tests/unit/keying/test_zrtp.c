@@ -1,20 +1,1418 @@
-/* Whole ZRTP exchanges between two engines. */
+/* Whole ZRTP exchanges between two engines, and what somebody in between can do. */
 #include "zrtp_pair.h"
+
+#include "ciphony/base_text.h"
+
+static struct cph_span text_of(const struct zrtp_text *t)
+{
+    return (struct cph_span){ t->b, t->n };
+}
+
+/* ---- exchanges ---------------------------------------------------------------------------------
+ */
 
 static void two_ends_come_to_the_same_keys_and_sas(void **state)
 {
     struct duo d;
+    struct cph_zrtp_info info;
 
     (void)state;
     duo_init(&d, 1);
     duo_call(&d);
+    info_of(d.end[0].z[0], &info);
+    assert_string_equal(info.agreement, "X255"); /* ours by default */
+    assert_string_equal(info.cipher, "AES3");
+    assert_string_equal(info.tag, "HS80");
+    assert_string_equal(info.hash, "S256");
+    assert_string_equal(info.peer_client, "Ciphony         ");
+    assert_true(!info.known && !info.continuity && !info.mismatch && !info.verified);
     duo_close(&d);
 }
+
+static const char *const kinds[] = { "X255", "EC25", "EC38", "DH3k", "DH2k", "X448" };
+
+static void every_type_works_whoever_goes_first(void **state)
+{
+    static const char *const hashes[] = { "S256", "S384" },
+                             *const ciphers[] = { "AES1", "AES2", "AES3" },
+                             *const tags[] = { "HS32", "HS80" },
+                             *const sases[] = { "B32 ", "B256" };
+    struct duo d;
+
+    (void)state;
+    for (unsigned i = 0; i < 6 * 3; i++) {
+        const char *agreement[] = { kinds[i % 6], NULL }, *hash[] = { hashes[i % 2], "S384", NULL },
+                   *cipher[] = { ciphers[i % 3], NULL }, *tag[] = { tags[i / 6 % 2], NULL },
+                   *sas[] = { sases[i / 3 % 2], NULL };
+        struct cph_zrtp_info info;
+
+        if (strcmp(hash[0], "S384") == 0)
+            hash[1] = NULL;
+        duo_init(&d, 100 + i);
+        for (int e = 0; e < 2; e++) {
+            d.end[e].cfg.agreements = agreement;
+            d.end[e].cfg.hashes = hash;
+            d.end[e].cfg.ciphers = cipher;
+            d.end[e].cfg.tags = tag;
+            d.end[e].cfg.sas = sas;
+            d.end[e].cfg.passive = (int)(i / 6) == e; /* either, then whoever wins */
+        }
+        duo_call(&d);
+        info_of(d.end[0].z[0], &info);
+        assert_string_equal(info.agreement, agreement[0]);
+        assert_string_equal(info.cipher, cipher[0]);
+        assert_string_equal(info.tag, tag[0]);
+        assert_string_equal(info.sas_type, sas[0]);
+        if (strcmp(agreement[0], "EC38") == 0) /* RFC 6189 5.1.5 MUST */
+            assert_string_equal(info.hash, "S384");
+        if (i < 12)
+            assert_int_equal(info.initiator, i >= 6);
+        duo_close(&d);
+    }
+}
+
+static void a_thousand_lossy_exchanges_all_end_secure_with_one_sas(void **state)
+{
+    unsigned first[2] = { 0 }, both = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++) {
+        /* the dear ones less often */
+        const char *agreement[] = { i % 50 < 4 ? kinds[2 + i % 50] : kinds[i % 2], NULL };
+        struct cph_zrtp_info info;
+        struct duo d;
+
+        duo_init(&d, 2000 + i);
+        d.end[0].cfg.agreements = d.end[1].cfg.agreements = agreement;
+        d.end[i & 1].cfg.passive = i % 5 == 0;
+        d.link = (struct link_cfg){ i % 31, i % 17, i % 40, CPH_MS(1 + i % 120) };
+        d.streams = i % 10 == 0 ? 2 : 1;
+        duo_open(&d);
+        duo_run(&d, CPH_SEC(40));
+        assert_true(duo_all_in(&d, ZRTP_SECURE));
+        for (unsigned s = 0; s < d.streams; s++)
+            assert_same_keys(&d, s);
+        info_of(d.end[0].z[0], &info);
+        first[info.initiator]++;
+        both += d.sent[0][ZRTP_COMMIT] > 0 && d.sent[1][ZRTP_COMMIT] > 0;
+        duo_close(&d);
+    }
+    assert_true(first[0] > 300 && first[1] > 300);
+    assert_true(both > 300); /* contention is the rule, and each time one gives way */
+}
+
+/* 4.2: the Commit with the lower hvi is discarded. */
+static struct zrtp_commit seen_commit[2];
+
+static bool watch_commits(struct duo *d, int from, int stream, struct flight *f)
+{
+    struct zrtp_packet p;
+    struct zrtp_msg m;
+
+    (void)d;
+    (void)stream;
+    assert_ok(zrtp_packet_parse((struct cph_span){ f->b, f->n }, &p));
+    assert_ok(zrtp_msg_parse(p.msg, &m));
+    if (m.type == ZRTP_COMMIT)
+        seen_commit[from] = m.u.commit;
+    return true;
+}
+
+static void of_two_commits_the_higher_one_wins(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct cph_zrtp_info info;
+        struct duo d;
+        int order;
+
+        duo_init(&d, 300 + seed);
+        d.tap = watch_commits;
+        duo_call(&d);
+        order = memcmp(seen_commit[0].hvi, seen_commit[1].hvi, ZRTP_HASH);
+        assert_true(order != 0 && d.sent[0][ZRTP_COMMIT] == 1 && d.sent[1][ZRTP_COMMIT] == 1);
+        info_of(d.end[0].z[0], &info);
+        assert_int_equal(info.initiator, order > 0);
+        duo_close(&d);
+    }
+}
+
+/* ---- timers (6) --------------------------------------------------------------------------------
+ */
+
+static void nobody_there_is_asked_twenty_one_times_and_no_more(void **state)
+{
+    static const cph_time at[] = { 0, 50, 150, 350, 550, 750 };
+    struct cph_keying_status st;
+    struct duo d;
+    unsigned n = 0;
+
+    (void)state;
+    duo_init(&d, 2);
+    end_open(&d.end[0], 1, 1);
+    d.link.loss = 100;
+    while (duo_next(&d) < CPH_SEC(60)) {
+        unsigned before = d.sent[0][ZRTP_HELLO];
+
+        d.now = duo_next(&d) > d.now ? duo_next(&d) : d.now;
+        duo_turn(&d);
+        if (d.sent[0][ZRTP_HELLO] > before && n < 6)
+            assert_int_equal(d.now, CPH_MS(at[n++]));
+    }
+    assert_int_equal(d.sent[0][ZRTP_HELLO], 1 + 20); /* RFC 6189 6 */
+    assert_int_equal(d.now, CPH_MS(50 + 100 + 19 * 200));
+    assert_int_equal(d.end[0].z[0]->live.state, ZRTP_QUIET);
+    cph_keying_zrtp.status(&d.end[0].z[0]->base, &st);
+    assert_int_equal(st.state, CPH_KEYING_FAILED);
+    assert_int_equal(st.err, CPH_E_TIMEOUT);
+
+    /* A peer that comes late is welcome. */
+    d.link.loss = 0;
+    end_open(&d.end[1], 1, 2);
+    duo_run(&d, d.now + CPH_SEC(10));
+    assert_true(duo_all_in(&d, ZRTP_SECURE));
+    duo_close(&d);
+}
+
+static void a_promised_peer_is_given_twelve_seconds(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 3);
+    end_open(&d.end[0], 1, 1);
+    d.end[0].z[0]->expects = true;
+    d.link.loss = 100;
+    duo_run(&d, CPH_SEC(60));
+    assert_int_equal(d.sent[0][ZRTP_HELLO], 1 + 62);
+    duo_close(&d);
+}
+
+static int lose_type;
+static unsigned lose_count;
+
+static bool lose_one_type(struct duo *d, int from, int stream, struct flight *f)
+{
+    (void)d;
+    (void)from;
+    (void)stream;
+    if ((int)flight_type(f) != lose_type || lose_count == 0)
+        return true;
+    lose_count--;
+    return false;
+}
+
+/* Every message lost three times in a row is made up for; lost for ever, both ends say so. */
+static void each_message_may_be_lost(void **state)
+{
+    static const enum zrtp_type types[] = { ZRTP_HELLO,    ZRTP_HELLOACK, ZRTP_COMMIT,
+                                            ZRTP_DHPART1,  ZRTP_DHPART2,  ZRTP_CONFIRM1,
+                                            ZRTP_CONFIRM2, ZRTP_CONF2ACK };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        struct duo d;
+
+        duo_init(&d, 400 + i);
+        d.tap = lose_one_type;
+        lose_type = (int)types[i];
+        lose_count = 3;
+        duo_call(&d);
+        assert_int_equal(lose_count, 0);
+        duo_close(&d);
+
+        duo_init(&d, 420 + i);
+        d.tap = lose_one_type;
+        d.end[1].cfg.passive = true;
+        lose_count = 1000;
+        duo_open(&d);
+        duo_run(&d, CPH_SEC(60));
+        assert_false(d.end[0].z[0]->live.state == ZRTP_SECURE);
+        assert_int_equal(d.end[0].z[0]->live.has_keys & 1U << CPH_KEYING_SEND, 0);
+        if (types[i] == ZRTP_COMMIT || types[i] == ZRTP_DHPART2 || types[i] == ZRTP_CONFIRM2) {
+            assert_int_equal(d.sent[0][types[i]], 1 + 10); /* RFC 6189 6 */
+            assert_int_equal(d.end[0].z[0]->live.err, CPH_E_TIMEOUT);
+        }
+        duo_close(&d);
+    }
+}
+
+/* 4.6: the responder's SRTP is as good as its Conf2ACK. */
+static void media_stands_for_the_last_acknowledgement(void **state)
+{
+    struct duo d;
+    struct cph_srtp_policy p = { 0 };
+    struct zrtp *a;
+
+    (void)state;
+    duo_init(&d, 5);
+    d.end[1].cfg.passive = true;
+    d.tap = lose_one_type;
+    lose_type = ZRTP_CONF2ACK;
+    lose_count = 1000;
+    duo_open(&d);
+    duo_run(&d, CPH_SEC(2));
+    a = d.end[0].z[0];
+    assert_int_equal(a->live.state, ZRTP_CONFIRMING);
+    /* RFC 6189 4 MUST NOT: no SRTP is sent before; it may be received */
+    assert_err(zrtp_srtp_policy(a, CPH_KEYING_SEND, &p), CPH_E_AGAIN);
+    assert_ok(zrtp_srtp_policy(a, CPH_KEYING_RECV, &p));
+    cph_zrtp_media(&a->base, d.now);
+    assert_true(duo_all_in(&d, ZRTP_SECURE));
+    assert_same_keys(&d, 0);
+    duo_close(&d);
+}
+
+/* ---- somebody in between -----------------------------------------------------------------------
+ */
+
+static void fix_crc(struct flight *f)
+{
+    uint32_t crc = zrtp_crc32c((struct cph_span){ f->b, f->n - 4 });
+
+    for (int i = 0; i < 4; i++)
+        f->b[f->n - 4 + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
+}
+
+/* Change a byte of every message of one type, the CRC made right. */
+static struct {
+    enum zrtp_type type;
+    int from;      /* -1: whoever */
+    size_t offset; /* in the message; from the end if it is large */
+    unsigned times;
+} flip;
+
+static bool flip_byte(struct duo *d, int from, int stream, struct flight *f)
+{
+    size_t n = f->n - ZRTP_FRAME;
+
+    (void)d;
+    (void)stream;
+    if (flight_type(f) != flip.type || (flip.from >= 0 && flip.from != from) || flip.times == 0)
+        return true;
+    flip.times--;
+    f->b[12 + (flip.offset < n ? flip.offset : n + flip.offset)] ^= 0x01;
+    fix_crc(f);
+    return true;
+}
+
+/* End 0 is the initiator. Returns with both ends where they got to. */
+static void tampered(struct duo *d, uint64_t seed, enum zrtp_type type, size_t offset,
+                     unsigned times)
+{
+    duo_init(d, seed);
+    d->end[1].cfg.passive = true;
+    d->tap = flip_byte;
+    flip.type = type;
+    flip.from = -1;
+    flip.offset = offset;
+    flip.times = times;
+    duo_open(d);
+    duo_run(d, CPH_SEC(40));
+}
+
+static void assert_refused(struct duo *d, int end, unsigned code)
+{
+    struct cph_keying_status st;
+    struct cph_srtp_policy p = { 0 };
+    struct cph_keying_evidence ev = { 0 };
+
+    assert_int_equal(d->end[end].z[0]->live.error, code);
+    for (int e = 0; e < 2; e++) {
+        cph_keying_zrtp.status(&d->end[e].z[0]->base, &st);
+        assert_int_equal(st.state, CPH_KEYING_FAILED);
+        assert_non_null(st.why);
+        assert_err(zrtp_srtp_policy(d->end[e].z[0], CPH_KEYING_SEND, &p), CPH_E_AGAIN);
+        assert_err(zrtp_srtp_policy(d->end[e].z[0], CPH_KEYING_RECV, &p), CPH_E_AGAIN);
+        cph_keying_zrtp.evidence(&d->end[e].z[0]->base, &ev);
+        assert_false(ev.keyed);
+        assert_int_equal(d->end[e].z[0]->live.keys.srtp[0].n, 0); /* wiped */
+        assert_int_equal(d->end[e].z[0]->live.dh.n, 0);
+        assert_int_equal(d->end[e].mem.puts, 0);
+    }
+    duo_close(d);
+}
+
+enum { ALWAYS_T = 1000000 };
+#define FROM_END(n) ((size_t)0 - (n))
+
+/* CVE-2016-6271: an implementation compared nothing, and a man in the middle could choose his value
+ * when he knew the other's. */
+static void a_public_value_that_was_not_committed_to_is_refused(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    tampered(&d, 10, ZRTP_DHPART2, 12 + 32 + 32 + 3, ALWAYS_T); /* in pvi */
+    assert_refused(&d, 1, ZRTP_E_BAD_HVI);
+    tampered(&d, 11, ZRTP_COMMIT, 12 + 32 + 12 + 20, ALWAYS_T); /* in hvi: and its MAC is wrong */
+    assert_refused(&d, 1, ZRTP_E_MALFORMED);
+}
+
+/* The initiator himself, with all MACs right, but another public value than he committed to. */
+static bool other_value(struct duo *d, int from, int stream, struct flight *f)
+{
+    struct zrtp *z = d->end[from].z[stream];
+    struct cph_secret x;
+    uint8_t pv[32];
+
+    if (flight_type(f) != ZRTP_DHPART2)
+        return true;
+    assert_ok(cph_agree_make(&d->end[from].env.env, CPH_AGREE_X25519, 0, &x, pv));
+    memcpy(f->b + 12 + 12 + 32 + 32, pv, sizeof pv);
+    assert_ok(zrtp_mac_seal(f->b + 12, f->n - ZRTP_FRAME, cph_secret_span(&z->h[0])));
+    fix_crc(f);
+    return true;
+}
+
+static void an_initiator_cannot_choose_his_value_late(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 12);
+    d.end[1].cfg.passive = true;
+    d.tap = other_value;
+    duo_open(&d);
+    duo_run(&d, CPH_SEC(40));
+    assert_refused(&d, 1, ZRTP_E_BAD_HVI);
+}
+
+/* Weak public values, with every hash and MAC right. */
+static const uint8_t *weak;
+static size_t weak_n;
+
+static bool weak_initiator(struct duo *d, int from, int stream, struct flight *f)
+{
+    struct zrtp *z = d->end[from].z[stream];
+    struct zrtp_live *l = &z->live;
+
+    if (flight_type(f) == ZRTP_COMMIT && from == 0) {
+        struct cph_span part[2] = { text_of(&l->dhpart2), text_of(&l->hello) };
+        uint8_t hash[CPH_DIGEST_MAX];
+
+        memcpy(l->dhpart2.b + 12 + 32 + 32, weak, weak_n);
+        assert_ok(zrtp_mac_seal(l->dhpart2.b, l->dhpart2.n, cph_secret_span(&z->h[0])));
+        assert_ok(zrtp_hash_all(l->alg[ZRTP_K_HASH], part, 2, hash));
+        memcpy(l->commit.b + l->commit.n - ZRTP_MAC - ZRTP_HASH, hash, ZRTP_HASH);
+        assert_ok(zrtp_mac_seal(l->commit.b, l->commit.n, cph_secret_span(&z->h[1])));
+        memcpy(f->b + 12, l->commit.b, l->commit.n);
+        fix_crc(f);
+    }
+    return true;
+}
+
+static bool weak_responder(struct duo *d, int from, int stream, struct flight *f)
+{
+    struct zrtp *z = d->end[from].z[stream];
+
+    if (flight_type(f) == ZRTP_DHPART1) {
+        memcpy(f->b + 12 + 12 + 32 + 32, weak, weak_n);
+        assert_ok(zrtp_mac_seal(f->b + 12, f->n - ZRTP_FRAME, cph_secret_span(&z->h[0])));
+        fix_crc(f);
+    }
+    return true;
+}
+
+static void weak_public_values_end_the_exchange(void **state)
+{
+    static const uint8_t zero[256] = { 0 };
+    uint8_t one[256] = { 0 }, top[256], off[96];
+    struct vectors *v = vectors_open("crypto/modp.txt");
+    const struct {
+        const char *kind;
+        const uint8_t *value;
+        size_t n;
+    } rows[] = { { "DH2k", zero, 256 }, { "DH2k", one, 256 }, { "DH2k", top, 256 },
+                 { "X255", zero, 32 },  { "EC25", off, 64 },  { "EC38", off, 96 } };
+
+    (void)state;
+    one[255] = 1;
+    memset(off, 0x11, sizeof off);
+    for (int i = 0; i < 3; i++)
+        assert_true(vectors_next(v));
+    memcpy(top, vectors_hex(v, "p").p, 256);
+    top[255] -= 1; /* p - 1 */
+    for (size_t i = 0; i < 2 * (sizeof rows / sizeof *rows); i++) {
+        const char *agreement[] = { rows[i / 2].kind, NULL };
+        struct duo d;
+
+        duo_init(&d, 500 + i);
+        d.end[0].cfg.agreements = d.end[1].cfg.agreements = agreement;
+        d.end[1].cfg.passive = true;
+        weak = rows[i / 2].value;
+        weak_n = rows[i / 2].n;
+        d.tap = i % 2 ? weak_responder : weak_initiator;
+        duo_open(&d);
+        duo_run(&d, CPH_SEC(40));
+        assert_refused(&d, i % 2 ? 0 : 1, ZRTP_E_BAD_PV);
+    }
+    vectors_close(v);
+}
+
+/* 9: a packet with a wrong hash image is not used, and the exchange goes on. */
+static void a_wrong_hash_image_is_passed_over(void **state)
+{
+    static const enum zrtp_type types[] = { ZRTP_COMMIT, ZRTP_DHPART1, ZRTP_DHPART2 };
+    struct duo d;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        tampered(&d, 20 + i, types[i], 12 + 5, 3);
+        assert_true(duo_all_in(&d, ZRTP_SECURE));
+        assert_same_keys(&d, 0);
+        duo_close(&d);
+        tampered(&d, 25 + i, types[i], 12 + 5, ALWAYS_T);
+        assert_refused(&d, 0, ZRTP_E_TIMEOUT);
+    }
+}
+
+/* 8.1.1 MUST: each message's MAC is checked when its key comes. */
+static void a_changed_message_is_found_out_by_its_mac(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    tampered(&d, 30, ZRTP_HELLO, 20, ALWAYS_T); /* both Hellos, in the name of the client */
+    assert_refused(&d, 1, ZRTP_E_HELLO);
+    duo_init(&d, 31); /* the responder's alone */
+    tampered(&d, 31, ZRTP_HELLO, FROM_END(1), ALWAYS_T);
+    assert_refused(&d, 1, ZRTP_E_HELLO);
+    tampered(&d, 32, ZRTP_COMMIT, FROM_END(1), ALWAYS_T);
+    assert_refused(&d, 1, ZRTP_E_MALFORMED);
+    tampered(&d, 33, ZRTP_DHPART1, FROM_END(1), ALWAYS_T); /* total_hash differs */
+    assert_int_equal(d.end[0].z[0]->live.error, ZRTP_E_CONFIRM_MAC);
+    assert_int_equal(d.end[1].z[0]->live.error, ZRTP_E_CONFIRM_MAC);
+    assert_refused(&d, 0, ZRTP_E_CONFIRM_MAC);
+    tampered(&d, 34, ZRTP_DHPART1, 12 + 32 + 2, ALWAYS_T); /* an ID */
+    assert_refused(&d, 0, ZRTP_E_CONFIRM_MAC);
+}
+
+/* A responder who changes nothing but the MAC of his Hello: only H2 tells. */
+static void a_responder_s_hello_is_checked_by_the_initiator(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 35);
+    d.end[1].cfg.passive = true;
+    duo_open(&d);
+    d.end[1].z[0]->own_hello.b[d.end[1].z[0]->own_hello.n - 1] ^= 1;
+    duo_run(&d, CPH_SEC(40));
+    assert_refused(&d, 0, ZRTP_E_HELLO);
+}
+
+/* A liar about the MAC of his DHPart or, without DH, of his Commit: H0 tells. */
+static bool bad_dhpart_mac(struct duo *d, int from, int stream, struct flight *f)
+{
+    struct zrtp *z = d->end[from].z[stream];
+
+    if (flight_type(f) == ZRTP_DHPART1 &&
+        z->live.dhpart1.b[z->live.dhpart1.n - 1] == f->b[f->n - 5]) {
+        z->live.dhpart1.b[z->live.dhpart1.n - 1] ^= 1;
+        memcpy(f->b + 12, z->live.dhpart1.b, z->live.dhpart1.n);
+        fix_crc(f);
+        d->tap = NULL;
+    }
+    return true;
+}
+
+static void a_dhpart_is_checked_when_h0_comes(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 36);
+    d.end[1].cfg.passive = true;
+    d.tap = bad_dhpart_mac;
+    duo_open(&d);
+    duo_run(&d, CPH_SEC(40));
+    assert_refused(&d, 0, ZRTP_E_CONFIRM_MAC);
+}
+
+static void a_confirm_that_does_not_authenticate_is_not_believed(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    tampered(&d, 40, ZRTP_CONFIRM1, 40, 2); /* twice somebody's, then the true one */
+    assert_true(duo_all_in(&d, ZRTP_SECURE));
+    duo_close(&d);
+    tampered(&d, 41, ZRTP_CONFIRM1, 40, ALWAYS_T);
+    assert_refused(&d, 0, ZRTP_E_CONFIRM_MAC);
+    tampered(&d, 42, ZRTP_CONFIRM2, 40, ALWAYS_T);
+    assert_int_equal(d.end[1].z[0]->live.error, ZRTP_E_CONFIRM_MAC);
+    /* a changed IV spoils H0 */
+    duo_close(&d);
+    tampered(&d, 43, ZRTP_CONFIRM1, 22, ALWAYS_T);
+    assert_refused(&d, 0, ZRTP_E_CONFIRM_MAC);
+}
+
+static void bad_hellos_end_the_exchange_or_are_passed_over(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 50);
+    memcpy(d.end[1].cfg.zid, d.end[0].cfg.zid, CPH_ZRTP_ZID);
+    duo_open(&d);
+    duo_run(&d, CPH_SEC(40));
+    assert_refused(&d, 0, ZRTP_E_EQUAL_ZID);
+
+    duo_init(&d, 51);
+    duo_open(&d);
+    d.end[1].z[0]->ssrc = d.end[0].z[0]->ssrc;
+    duo_run(&d, CPH_SEC(40));
+    assert_refused(&d, 0, ZRTP_E_SSRC);
+
+    tampered(&d, 52, ZRTP_HELLO, 13, 0); /* as it should be */
+    assert_true(duo_all_in(&d, ZRTP_SECURE));
+    duo_close(&d);
+    tampered(&d, 53, ZRTP_HELLO, 12, ALWAYS_T); /* "0.10": older */
+    assert_refused(&d, 0, ZRTP_E_VERSION);
+    tampered(&d, 54, ZRTP_HELLO, 15, 0);
+    duo_close(&d);
+    tampered(&d, 55, ZRTP_HELLO, 14, ALWAYS_T); /* "1.00": older */
+    assert_refused(&d, 0, ZRTP_E_VERSION);
+}
+
+/* 4.1.1: a higher version is acknowledged and waited out. */
+static bool make_newer(struct duo *d, int from, int stream, struct flight *f)
+{
+    (void)d;
+    (void)stream;
+    if (flight_type(f) == ZRTP_HELLO && from == 1) {
+        f->b[12 + 12] = '2';
+        fix_crc(f);
+    }
+    return true;
+}
+
+static void a_newer_version_is_acknowledged_and_ignored(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 56);
+    d.tap = make_newer;
+    duo_open(&d);
+    duo_run(&d, CPH_SEC(1));
+    assert_true(d.sent[0][ZRTP_HELLOACK] > 0 && !d.end[0].z[0]->live.has_peer);
+    assert_int_equal(d.end[0].z[0]->live.error, 0);
+    assert_null(d.end[0].z[0]->peer);
+    duo_close(&d);
+}
+
+/* 8.1: what the signalling promised is the only Hello that counts. */
+static void a_hello_that_was_not_promised_is_passed_over(void **state)
+{
+    struct cph_zrtp_info info;
+    struct duo d;
+
+    (void)state;
+    for (int wrong = 0; wrong < 2; wrong++) {
+        duo_init(&d, 60);
+        duo_open(&d);
+        for (int e = 0; e < 2; e++) {
+            struct zrtp *z = d.end[e].z[0], *other = d.end[1 - e].z[0];
+
+            z->expects = true;
+            assert_ok(zrtp_hash256(text_of(&other->own_hello), z->expected));
+            z->expected[31] ^= (uint8_t)wrong;
+        }
+        duo_run(&d, CPH_SEC(40));
+        info_of(d.end[0].z[0], &info);
+        assert_int_equal(info.hash_bound, !wrong);
+        assert_int_equal(info.secure, !wrong);
+        assert_int_equal(d.end[0].z[0]->notes & CPH_KEYING_NOTE_RIVAL_HANDSHAKE,
+                         wrong ? CPH_KEYING_NOTE_RIVAL_HANDSHAKE : 0);
+        assert_int_equal(d.end[0].mem.gets, !wrong); /* nothing is looked up for a stranger */
+        duo_close(&d);
+    }
+}
+
+static void packets_of_others_change_nothing(void **state)
+{
+    struct duo d;
+    uint8_t b[CPH_KEYING_PACKET];
+    struct zrtp_packet p = { .ssrc = 0x7777 };
+    unsigned state_before;
+
+    (void)state;
+    duo_init(&d, 61);
+    duo_call(&d);
+    for (int t = 0; t < ZRTP_TYPES; t++) {
+        struct zrtp_msg m = { .type = (enum zrtp_type)t };
+        uint8_t mb[ZRTP_MESSAGE];
+        struct cph_wr mw = cph_wr_open(mb, sizeof mb), pw = cph_wr_open(b, sizeof b);
+
+        m.u.dhpart.pv = CPH_SPAN_LIT("12345678");
+        if (t == ZRTP_CONFIRM1 || t == ZRTP_CONFIRM2 || t == ZRTP_SASRELAY)
+            m.u.sealed.cipher = CPH_SPAN_LIT("1234567890123456789012345678901234567890");
+        zrtp_msg_build(&mw, &m);
+        p.msg = cph_wr_done(&mw);
+        zrtp_packet_build(&pw, &p);
+        state_before = d.end[0].z[0]->live.state;
+        p.ssrc = t % 2 ? 0x7777 : d.end[1].z[0]->ssrc;
+        (void)!zrtp_feed(d.end[0].z[0], NULL, cph_wr_done(&pw), d.now);
+        assert_int_equal(d.end[0].z[0]->live.state, state_before);
+    }
+    duo_run(&d, d.now + CPH_SEC(5));
+    assert_same_keys(&d, 0);
+    duo_close(&d);
+}
+
+/* Somebody in the middle who speaks with each side for himself is keyed with both, but the sides
+ * read different strings. */
+static void somebody_in_the_middle_shows_in_the_sas(void **state)
+{
+    unsigned same = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        struct duo left, right;
+        struct cph_zrtp_info a, b;
+
+        duo_init(&left, 600 + seed);
+        duo_init(&right, 700 + seed);
+        duo_call(&left);
+        duo_call(&right);
+        info_of(left.end[0].z[0], &a);
+        info_of(right.end[1].z[0], &b);
+        assert_memory_not_equal(a.sashash, b.sashash, CPH_ZRTP_SASHASH);
+        same += strcmp(a.sas, b.sas) == 0;
+        duo_close(&left);
+        duo_close(&right);
+    }
+    assert_int_equal(same, 0);
+}
+
+/* ---- what lasts (4.3, 4.6.1, 4.9) --------------------------------------------------------------
+ */
+
+static struct cph_zrtp_retained *kept_by(struct duo *d, int e)
+{
+    return &d->end[e].mem.at[0].r;
+}
+
+static void next_call(struct duo *d)
+{
+    duo_close(d);
+    for (int e = 0; e < 2; e++)
+        d->end[e].env.state += 77;
+    memset(d->sent, 0, sizeof d->sent);
+    duo_call(d);
+}
+
+static enum cph_keying_auth auth_of(struct duo *d, int e)
+{
+    struct cph_keying_evidence ev = { 0 };
+
+    cph_keying_zrtp.evidence(&d->end[e].z[0]->base, &ev);
+    assert_true(ev.keyed && ev.forward_secrecy && ev.choice_protected && ev.keys_stay_at_ends);
+    return ev.peer_auth;
+}
+
+static void a_compared_sas_lasts_as_long_as_continuity_does(void **state)
+{
+    struct cph_zrtp_info info;
+    struct cph_secret first;
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 70);
+    duo_call(&d);
+    assert_int_equal(auth_of(&d, 0), CPH_KEYING_AUTH_NONE);
+    assert_memory_equal(kept_by(&d, 0)->rs1.b, kept_by(&d, 1)->rs1.b, 32);
+    assert_int_equal(kept_by(&d, 0)->rs2.n, 0);
+    first = kept_by(&d, 0)->rs1;
+
+    next_call(&d); /* continuity, but nobody ever compared */
+    info_of(d.end[0].z[0], &info);
+    assert_true(info.known && info.continuity && !info.mismatch && !info.verified);
+    assert_int_equal(auth_of(&d, 0), CPH_KEYING_AUTH_NONE);
+    assert_memory_equal(kept_by(&d, 0)->rs2.b, first.b, 32); /* the old rs1 became rs2 */
+    assert_memory_not_equal(kept_by(&d, 0)->rs1.b, first.b, 32);
+    assert_ok(cph_zrtp_compared(&d.end[0].z[0]->base, true));
+    assert_int_equal(auth_of(&d, 0), CPH_KEYING_AUTH_COMPARED);
+    assert_int_equal(auth_of(&d, 1), CPH_KEYING_AUTH_NONE); /* its user did not say so */
+
+    next_call(&d);
+    info_of(d.end[0].z[0], &info);
+    assert_true(info.verified && !info.compared && !info.peer_verified);
+    assert_int_equal(auth_of(&d, 0), CPH_KEYING_AUTH_RETAINED);
+    info_of(d.end[1].z[0], &info);
+    assert_true(!info.verified && info.peer_verified);
+
+    /* and different after all: forgotten */
+    assert_ok(cph_zrtp_compared(&d.end[0].z[0]->base, false));
+    assert_int_equal(auth_of(&d, 0), CPH_KEYING_AUTH_NONE);
+    assert_true(kept_by(&d, 0)->rs1.n == 0 && kept_by(&d, 0)->rs2.n == 0);
+    assert_false(kept_by(&d, 0)->verified);
+    info_of(d.end[0].z[0], &info);
+    assert_true(info.refuted && !info.verified);
+    duo_close(&d);
+}
+
+static void a_peer_that_lost_its_secret_is_told_and_the_cache_waits(void **state)
+{
+    struct cph_keying_evidence ev = { 0 };
+    struct cph_zrtp_info info;
+    struct cph_secret before;
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 71);
+    duo_call(&d);
+    assert_ok(cph_zrtp_compared(&d.end[0].z[0]->base, true));
+    before = kept_by(&d, 0)->rs1;
+    d.end[1].mem.at[0].used = false; /* lost, or somebody else */
+    next_call(&d);
+    info_of(d.end[0].z[0], &info);
+    assert_true(info.known && info.mismatch && !info.continuity && !info.verified);
+    cph_keying_zrtp.evidence(&d.end[0].z[0]->base, &ev);
+    assert_true(ev.notes & CPH_KEYING_NOTE_SECRET_MISSING);
+    assert_int_equal(ev.peer_auth, CPH_KEYING_AUTH_NONE);
+    /* RFC 6189 4.6.1.1 MUST: nothing is updated until the SAS was compared */
+    assert_memory_equal(kept_by(&d, 0)->rs1.b, before.b, 32);
+    info_of(d.end[1].z[0], &info);
+    assert_false(info.mismatch);
+    assert_ok(cph_zrtp_compared(&d.end[0].z[0]->base, true));
+    assert_memory_not_equal(kept_by(&d, 0)->rs1.b, before.b, 32);
+    assert_memory_equal(kept_by(&d, 0)->rs1.b, kept_by(&d, 1)->rs1.b, 32);
+    assert_int_equal(auth_of(&d, 0), CPH_KEYING_AUTH_COMPARED);
+    next_call(&d);
+    info_of(d.end[0].z[0], &info);
+    assert_true(info.continuity && info.verified);
+    duo_close(&d);
+}
+
+/* 4.3: one side did not get to store the last secret; rs2 makes up for it. */
+static void two_caches_out_of_step_find_each_other_by_rs2(void **state)
+{
+    (void)state;
+    for (int behind = 0; behind < 2; behind++) {
+        struct cph_zrtp_retained old;
+        struct cph_zrtp_info info;
+        struct duo d;
+
+        duo_init(&d, 72 + (uint64_t)behind);
+        d.end[1].cfg.passive = true;
+        duo_call(&d);
+        old = *kept_by(&d, behind);
+        next_call(&d);
+        *kept_by(&d, behind) = old;
+        next_call(&d);
+        for (int e = 0; e < 2; e++) {
+            info_of(d.end[e].z[0], &info);
+            assert_true(info.continuity && !info.mismatch);
+        }
+        duo_close(&d);
+    }
+}
+
+static void expiry_is_the_smaller_one_and_an_expired_secret_is_not_missed(void **state)
+{
+    struct cph_zrtp_info info;
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 74);
+    d.end[0].cfg.cache_s = 3600;
+    d.end[1].cfg.cache_s = 60;
+    duo_call(&d);
+    for (int e = 0; e < 2; e++)
+        assert_int_equal(kept_by(&d, e)->expires, d.end[e].env.wall + 60);
+    d.end[0].env.wall += 61; /* expired here; the peer threw it away */
+    d.end[1].mem.at[0].used = false;
+    next_call(&d);
+    info_of(d.end[0].z[0], &info);
+    assert_true(!info.known && !info.mismatch && !info.continuity);
+    d.end[0].env.wall += 61; /* expired here, and the peer still has it: used */
+    next_call(&d);
+    info_of(d.end[0].z[0], &info);
+    assert_true(!info.known && info.continuity);
+
+    /* a peer that keeps nothing: nothing is kept, and what was ends */
+    d.end[1].cfg.store = NULL;
+    d.end[0].env.wall += 61;
+    next_call(&d);
+    assert_true(kept_by(&d, 0)->expires <= d.end[0].env.wall);
+    duo_close(&d);
+
+    duo_init(&d, 75);
+    d.end[1].cfg.store = NULL;
+    duo_call(&d);
+    assert_int_equal(d.end[0].mem.puts, 0);
+    duo_close(&d);
+    duo_init(&d, 76);
+    duo_call(&d);
+    assert_true(kept_by(&d, 0)->expires == INT64_MAX);
+    duo_close(&d);
+}
+
+static void a_store_that_fails_does_not_fail_the_call(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 77);
+    d.end[0].mem.get_err = d.end[1].mem.put_err = CPH_E_STORE;
+    duo_call(&d);
+    assert_err(cph_zrtp_compared(&d.end[1].z[0]->base, true), CPH_E_STORE);
+    assert_int_equal(auth_of(&d, 1), CPH_KEYING_AUTH_COMPARED);
+    duo_close(&d);
+}
+
+static void auxiliary_secrets_are_mixed_in_when_both_have_them(void **state)
+{
+    struct cph_secret a = { .n = 16, .b = { 1 } }, b = { .n = 16, .b = { 2 } };
+    struct cph_zrtp_info info;
+    struct duo d;
+
+    (void)state;
+    for (int other = 0; other < 3; other++) {
+        duo_init(&d, 78);
+        d.end[0].cfg.aux = &a;
+        d.end[1].cfg.aux = other == 0 ? &a : other == 1 ? &b : NULL;
+        duo_call(&d);
+        info_of(d.end[0].z[0], &info);
+        assert_int_equal(info.aux_mismatch, other > 0);
+        info_of(d.end[1].z[0], &info);
+        assert_int_equal(info.aux_mismatch, other == 1);
+        duo_close(&d);
+    }
+    for (int other = 0; other < 2; other++) { /* of the signalling: 8.2 */
+        duo_init(&d, 79);
+        duo_open(&d);
+        for (int e = 0; e < 2; e++)
+            assert_ok(cph_zrtp_srtps(&d.end[e].z[0]->base,
+                                     e && other ? CPH_SPAN_LIT("another key 1234")
+                                                : CPH_SPAN_LIT("master key 12345"),
+                                     CPH_SPAN_LIT("master salt 12")));
+        duo_run(&d, CPH_SEC(5));
+        assert_same_keys(&d, 0);
+        info_of(d.end[0].z[0], &info);
+        assert_int_equal(info.aux_mismatch, other);
+        assert_err(cph_zrtp_srtps(&d.end[0].z[0]->base, CPH_SPAN_LIT("k"), CPH_SPAN_LIT("s")),
+                   CPH_E_STATE);
+        duo_close(&d);
+    }
+}
+
+/* ---- several streams (4.4.3) -------------------------------------------------------------------
+ */
+
+static void further_streams_are_keyed_without_another_agreement(void **state)
+{
+    struct duo d;
+    struct cph_srtp_policy p[3] = { 0 };
+    struct cph_secret out;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        unsigned dh = 0;
+
+        duo_init(&d, 800 + seed);
+        d.streams = 3;
+        d.link.delay = CPH_MS(1 + 7 * (seed % 5));
+        d.link.late = (unsigned)(seed % 3) * 30; /* streams that overtake each other */
+        duo_call(&d);
+        for (unsigned s = 0; s < 3; s++) {
+            dh += d.end[0].z[s]->live.committed.mode == CPH_ZRTP_DH;
+            assert_ok(zrtp_srtp_policy(d.end[0].z[s], CPH_KEYING_SEND, &p[s]));
+        }
+        assert_int_equal(dh, 1);
+        assert_memory_not_equal(p[0].master.key.b, p[1].master.key.b, p[0].master.key.n);
+        assert_memory_not_equal(p[1].master.key.b, p[2].master.key.b, p[0].master.key.n);
+        assert_int_equal(d.end[0].mem.puts, 1); /* 4.6.1: the cache was touched once */
+        for (unsigned s = 0; s < 3; s++)
+            assert_int_equal(cph_zrtp_export(&d.end[0].z[s]->base, &out),
+                             d.end[0].z[s]->live.committed.mode == CPH_ZRTP_DH ? CPH_OK
+                                                                               : CPH_E_STATE);
+        duo_close(&d);
+    }
+}
+
+/* A Commit with a nonce of before ends the exchange (4.4.3.1). */
+static uint8_t old_nonce[ZRTP_NONCE];
+
+static bool repeat_nonce(struct duo *d, int from, int stream, struct flight *f)
+{
+    struct zrtp *z = d->end[from].z[stream];
+    struct zrtp_live *l = &z->live;
+
+    if (flight_type(f) == ZRTP_COMMIT && l->committed.mode == CPH_ZRTP_MULTISTREAM && stream == 2) {
+        uint8_t *nonce = l->commit.b + l->commit.n - ZRTP_MAC - ZRTP_NONCE;
+
+        memcpy(nonce, old_nonce, ZRTP_NONCE);
+        assert_ok(zrtp_mac_seal(l->commit.b, l->commit.n, cph_secret_span(&z->h[1])));
+        memcpy(f->b + 12, l->commit.b, l->commit.n);
+        fix_crc(f);
+    } else if (flight_type(f) == ZRTP_COMMIT && stream == 1) {
+        memcpy(old_nonce, l->commit.b + l->commit.n - ZRTP_MAC - ZRTP_NONCE, ZRTP_NONCE);
+    }
+    return true;
+}
+
+static void a_nonce_used_twice_ends_the_exchange(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 80);
+    d.streams = 3;
+    d.end[1].cfg.passive = true;
+    duo_open(&d);
+    d.end[0].z[1]->started = d.end[0].z[2]->started = false; /* one after the other */
+    duo_run(&d, CPH_SEC(2));
+    d.end[0].z[1]->started = true;
+    d.tap = repeat_nonce;
+    duo_run(&d, CPH_SEC(4));
+    assert_int_equal(d.end[1].z[1]->live.state, ZRTP_SECURE);
+    d.end[0].z[2]->started = true;
+    duo_run(&d, CPH_SEC(40));
+    assert_int_equal(d.end[1].z[2]->live.error, ZRTP_E_NONCE);
+    assert_int_equal(d.end[0].z[2]->live.state, ZRTP_ENDED);
+    assert_same_keys(&d, 0); /* the others are as they were */
+    duo_close(&d);
+}
+
+/* Multistream where there is no session to build on. */
+static void multistream_without_a_session_is_refused(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 81);
+    d.end[1].cfg.passive = true;
+    duo_open(&d);
+    duo_turn(&d);
+    d.now += CPH_MS(20);
+    duo_turn(&d); /* Hellos */
+    assert_non_null(d.end[0].z[0]->peer);
+    d.end[0].z[0]->peer->session.n = 32;
+    for (int k = 0; k < ZRTP_KINDS; k++)
+        d.end[0].z[0]->peer->alg[k] = zrtp_alg((enum zrtp_kind)k,
+                                               zrtp_id_of(zrtp_defaults((enum zrtp_kind)k)[0]));
+    duo_run(&d, CPH_SEC(40));
+    assert_int_equal(d.end[1].z[0]->live.error, ZRTP_E_NO_SECRET);
+    assert_int_equal(d.end[0].z[0]->live.error, ZRTP_E_NO_SECRET);
+    duo_close(&d);
+}
+
+/* ---- Preshared (4.4.2) -------------------------------------------------------------------------
+ */
+
+static void a_verified_pair_may_key_by_its_last_secret(void **state)
+{
+    struct cph_zrtp_info info;
+    struct cph_secret before;
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 82);
+    d.end[0].cfg.preshared = d.end[1].cfg.preshared = true;
+    duo_call(&d);
+    next_call(&d); /* known, but not compared: DH */
+    info_of(d.end[0].z[0], &info);
+    assert_int_equal(info.mode, CPH_ZRTP_DH);
+    assert_ok(cph_zrtp_compared(&d.end[0].z[0]->base, true));
+    assert_ok(cph_zrtp_compared(&d.end[1].z[0]->base, true));
+    for (int i = 0; i < 3; i++) {
+        struct cph_secret rs2 = kept_by(&d, 0)->rs2;
+
+        before = kept_by(&d, 0)->rs1;
+        next_call(&d);
+        info_of(d.end[0].z[0], &info);
+        assert_int_equal(info.mode, CPH_ZRTP_PRESHARED);
+        assert_true(info.continuity && info.verified && !info.mismatch);
+        assert_int_equal(auth_of(&d, 0), CPH_KEYING_AUTH_RETAINED);
+        assert_int_equal(d.sent[0][ZRTP_DHPART1] + d.sent[1][ZRTP_DHPART1], 0);
+        /* 4.6.1: rs1 is new, and the old one is not kept as rs2 */
+        assert_memory_not_equal(kept_by(&d, 0)->rs1.b, before.b, 32);
+        assert_memory_equal(kept_by(&d, 0)->rs2.b, rs2.b, 32);
+        assert_memory_equal(kept_by(&d, 0)->rs1.b, kept_by(&d, 1)->rs1.b, 32);
+    }
+    duo_close(&d);
+}
+
+/* 4.4.2.3: a responder without the secret answers with a DH Commit of its own. */
+static void preshared_falls_back_to_an_agreement(void **state)
+{
+    struct cph_zrtp_info info;
+    struct duo d;
+
+    (void)state;
+    for (int e = 0; e < 2; e++) {
+        duo_init(&d, 83);
+        d.end[0].cfg.preshared = d.end[1].cfg.preshared = true;
+        duo_call(&d);
+        assert_ok(cph_zrtp_compared(&d.end[0].z[0]->base, true));
+        assert_ok(cph_zrtp_compared(&d.end[1].z[0]->base, true));
+        d.end[e].mem.at[0].used = false;
+        next_call(&d);
+        info_of(d.end[1 - e].z[0], &info);
+        assert_int_equal(info.mode, CPH_ZRTP_DH);
+        assert_true(info.mismatch);
+        duo_close(&d);
+    }
+}
+
+/* ---- GoClear (4.7.2) ---------------------------------------------------------------------------
+ */
+
+static void a_call_goes_clear_and_secure_again(void **state)
+{
+    struct cph_srtp_policy before = { 0 }, after = { 0 };
+    struct cph_zrtp_info info;
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 84);
+    d.streams = 2;
+    d.end[0].cfg.allow_clear = d.end[1].cfg.allow_clear = true;
+    duo_call(&d);
+    for (int round = 0; round < 3; round++) {
+        int who = round % 2;
+
+        assert_ok(zrtp_srtp_policy(d.end[0].z[0], CPH_KEYING_SEND, &before));
+        lose_type = ZRTP_CLEARACK;
+        lose_count = (unsigned)round;
+        d.tap = lose_one_type;
+        assert_ok(cph_zrtp_clear(&d.end[who].z[0]->base, d.now));
+        assert_err(zrtp_srtp_policy(d.end[who].z[0], CPH_KEYING_SEND, &after), CPH_E_AGAIN);
+        duo_run(&d, d.now + CPH_SEC(5));
+        d.tap = NULL;
+        assert_true(duo_all_in(&d, ZRTP_CLEAR)); /* every stream */
+        for (int e = 0; e < 2; e++)
+            for (int s = 0; s < 2; s++) {
+                assert_err(zrtp_srtp_policy(d.end[e].z[s], CPH_KEYING_SEND, &after), CPH_E_AGAIN);
+                assert_int_equal(d.end[e].z[s]->live.keys.srtp[0].n, 0);
+            }
+        info_of(d.end[0].z[0], &info);
+        assert_true(info.clear && !info.secure);
+        assert_ok(cph_zrtp_secure(&d.end[who].z[0]->base, d.now));
+        assert_ok(cph_zrtp_secure(&d.end[1 - who].z[1]->base, d.now));
+        duo_run(&d, d.now + CPH_SEC(5));
+        assert_true(duo_all_in(&d, ZRTP_SECURE));
+        assert_same_keys(&d, 0);
+        assert_same_keys(&d, 1);
+        assert_ok(zrtp_srtp_policy(d.end[0].z[0], CPH_KEYING_SEND, &after));
+        assert_memory_not_equal(before.master.key.b, after.master.key.b, 16);
+        assert_int_equal(d.end[0].z[0]->live.committed.mode, CPH_ZRTP_MULTISTREAM);
+    }
+    duo_close(&d);
+}
+
+static void goclear_needs_leave_and_a_good_mac(void **state)
+{
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 85);
+    duo_call(&d);
+    assert_err(cph_zrtp_clear(&d.end[0].z[0]->base, d.now), CPH_E_POLICY);
+    d.end[0].z[0]->live.peer_flags |= ZRTP_FLAG_A; /* and asks all the same */
+    assert_ok(cph_zrtp_clear(&d.end[0].z[0]->base, d.now));
+    duo_run(&d, d.now + CPH_SEC(5));
+    assert_int_equal(d.end[1].z[0]->live.error, ZRTP_E_GOCLEAR);
+    assert_int_equal(d.end[1].z[0]->live.err, CPH_E_POLICY); /* and no RTP */
+    duo_close(&d);
+
+    duo_init(&d, 86);
+    d.end[0].cfg.allow_clear = d.end[1].cfg.allow_clear = true;
+    d.tap = flip_byte;
+    flip.type = ZRTP_GOCLEAR;
+    flip.from = -1;
+    flip.offset = 15;
+    flip.times = ALWAYS_T;
+    duo_call(&d);
+    assert_ok(cph_zrtp_clear(&d.end[0].z[0]->base, d.now));
+    duo_run(&d, d.now + CPH_SEC(60));
+    assert_int_equal(d.end[1].z[0]->live.state, ZRTP_SECURE); /* RFC 6189 4.7.2 MUST NOT */
+    assert_int_equal(d.sent[1][ZRTP_CLEARACK], 0);
+    assert_int_equal(d.sent[0][ZRTP_GOCLEAR], 11);
+    assert_int_equal(d.end[0].z[0]->live.state, ZRTP_CLEAR); /* its keys went all the same */
+    duo_close(&d);
+}
+
+/* ---- trusted man in the middle (7.3) -----------------------------------------------------------
+ */
+
+static void a_relayed_sas_is_shown_only_when_enrolled(void **state)
+{
+    struct cph_zrtp_info phone, far;
+    struct duo inside, outside;
+
+    (void)state;
+    for (int enrolled = 0; enrolled < 2; enrolled++) {
+        duo_init(&inside, 87); /* end 0: the phone; end 1: the exchange */
+        inside.end[1].cfg.mitm = true;
+        inside.end[1].cfg.enroll = true;
+        duo_call(&inside);
+        info_of(inside.end[0].z[0], &phone);
+        assert_true(phone.peer_mitm && phone.enroll_asked && !phone.trusted_mitm);
+        if (enrolled) {
+            assert_ok(cph_zrtp_enroll(&inside.end[0].z[0]->base));
+            assert_ok(cph_zrtp_enroll(&inside.end[1].z[0]->base));
+            assert_memory_equal(kept_by(&inside, 0)->pbx.b, kept_by(&inside, 1)->pbx.b, 32);
+            assert_int_equal(kept_by(&inside, 0)->pbx.n, 32);
+        }
+        inside.end[1].cfg.enroll = false;
+        next_call(&inside);
+        duo_init(&outside, 88); /* end 0: somebody outside; end 1: the exchange */
+        outside.end[1].cfg.mitm = true;
+        outside.end[0].cfg.sas = (const char *const[]){ "B256", NULL };
+        outside.end[1].cfg.passive = true;
+        duo_call(&outside);
+
+        inside.tap = lose_one_type;
+        lose_type = ZRTP_RELAYACK;
+        lose_count = 2;
+        assert_ok(
+            cph_zrtp_relay(&inside.end[1].z[0]->base, &outside.end[1].z[0]->base, inside.now));
+        duo_run(&inside, inside.now + CPH_SEC(5));
+        assert_int_equal(inside.end[1].z[0]->live.state, ZRTP_SECURE);
+        assert_int_equal(inside.sent[1][ZRTP_SASRELAY], 3);
+        info_of(inside.end[0].z[0], &phone);
+        info_of(outside.end[0].z[0], &far);
+        assert_int_equal(phone.trusted_mitm, enrolled);
+        assert_string_equal(phone.relayed_sas, enrolled ? far.sas : "");
+        assert_err(cph_zrtp_relay(&inside.end[0].z[0]->base, NULL, inside.now), CPH_E_POLICY);
+        assert_err(cph_zrtp_enroll(&inside.end[0].z[0]->base), CPH_E_STATE); /* nobody asked */
+        duo_close(&inside);
+        duo_close(&outside);
+    }
+}
+
+/* ---- signatures (7.2) --------------------------------------------------------------------------
+ */
+
+static cph_err toy_sign(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], char type[4],
+                        uint8_t *out, size_t cap, size_t *n)
+{
+    (void)ctx;
+    assert_true(cap >= 35);
+    memcpy(type, "X509", 4);
+    memcpy(out, sashash, 32);
+    memcpy(out + 32, "sig", 3);
+    *n = 35;
+    return CPH_OK;
+}
+
+static cph_err toy_verify(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], const char type[4],
+                          struct cph_span sig)
+{
+    bool *good = ctx;
+
+    assert_memory_equal(type, "X509", 4);
+    assert_int_equal(sig.n, 36); /* padded */
+    assert_memory_equal(sig.p, sashash, 32);
+    return *good ? CPH_OK : CPH_E_AUTH;
+}
+
+static void a_signature_over_the_sas_is_carried_and_asked_about(void **state)
+{
+    bool good;
+    struct cph_zrtp_signer signer = { &good, toy_sign, toy_verify };
+    struct cph_zrtp_info info;
+    struct duo d;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        good = i;
+        duo_init(&d, 90);
+        d.end[0].cfg.signer = d.end[1].cfg.signer = &signer;
+        duo_call(&d);
+        info_of(d.end[0].z[0], &info);
+        assert_int_equal(info.signed_by_peer, good);
+        assert_int_equal(auth_of(&d, 0), good ? CPH_KEYING_AUTH_CERT : CPH_KEYING_AUTH_NONE);
+        duo_close(&d);
+    }
+    duo_init(&d, 91); /* the peer cannot read them: none is sent */
+    d.end[0].cfg.signer = &signer;
+    duo_call(&d);
+    info_of(d.end[1].z[0], &info);
+    assert_false(info.signed_by_peer);
+    duo_close(&d);
+}
+
+/* ---- Error and Ping ----------------------------------------------------------------------------
+ */
+
+static void feed_msg(struct duo *d, int to, struct zrtp_msg *m, uint32_t ssrc)
+{
+    uint8_t mb[256], pb[300];
+    struct cph_wr mw = cph_wr_open(mb, sizeof mb), pw = cph_wr_open(pb, sizeof pb);
+    struct zrtp_packet p = { .ssrc = ssrc };
+
+    zrtp_msg_build(&mw, m);
+    p.msg = cph_wr_done(&mw);
+    zrtp_packet_build(&pw, &p);
+    (void)!zrtp_feed(d->end[to].z[0], NULL, cph_wr_done(&pw), d->now);
+}
+
+static void an_error_ends_an_exchange_but_not_a_call(void **state)
+{
+    struct zrtp_msg m = { .type = ZRTP_ERROR, .u.error = ZRTP_E_UNAVAILABLE };
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 92);
+    duo_open(&d);
+    duo_turn(&d);
+    d.now = CPH_MS(20);
+    duo_turn(&d);
+    feed_msg(&d, 0, &m, 0x9999); /* not the peer's source */
+    assert_int_equal(d.end[0].z[0]->live.error, 0);
+    feed_msg(&d, 0, &m, d.end[1].z[0]->ssrc);
+    assert_int_equal(d.end[0].z[0]->live.state, ZRTP_ENDED);
+    duo_run(&d, CPH_SEC(1));
+    assert_int_equal(d.sent[0][ZRTP_ERRORACK], 1);
+    duo_close(&d);
+
+    duo_init(&d, 93);
+    duo_call(&d);
+    feed_msg(&d, 0, &m, d.end[1].z[0]->ssrc);
+    assert_int_equal(d.end[0].z[0]->live.state, ZRTP_SECURE);
+    duo_close(&d);
+}
+
+static void a_ping_is_answered_in_every_state(void **state)
+{
+    struct zrtp_msg m = { .type = ZRTP_PING, .u.ping = { "1.10", "abcdefgh" } };
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 94);
+    duo_call(&d);
+    feed_msg(&d, 0, &m, 0x12345678);
+    assert_int_equal(d.end[0].z[0]->live.due, zrtp_bit(ZRTP_PINGACK));
+    assert_memory_equal(d.end[0].z[0]->live.pinged, "abcdefgh", 8);
+    assert_int_equal(d.end[0].z[0]->live.ping_ssrc, 0x12345678);
+    duo_run(&d, d.now + CPH_SEC(1));
+    assert_int_equal(d.sent[0][ZRTP_PINGACK], 1);
+    duo_close(&d);
+}
+
+/* ---- no memory, no chance ----------------------------------------------------------------------
+ */
+
+static cph_err one_call(void *arg)
+{
+    struct duo *d = arg;
+    cph_err err;
+
+    duo_init(d, 95);
+    for (int e = 0; e < 2; e++) {
+        err = cph_zrtp_call_new(&d->end[e].cfg, &d->end[e].call);
+        if (err == CPH_OK)
+            err = zrtp_new(d->end[e].call, 0, 0, &d->end[e].z[0]);
+        if (err) {
+            duo_close(d);
+            return err;
+        }
+        d->end[e].z[0]->started = true;
+    }
+    duo_run(d, CPH_SEC(40));
+    err = duo_all_in(d, ZRTP_SECURE) ? CPH_OK : CPH_E_NOMEM;
+    if (err == CPH_OK)
+        assert_same_keys(d, 0);
+    duo_close(d);
+    return err;
+}
+
+static void no_memory_is_told_and_leaks_nothing(void **state)
+{
+    static struct duo d;
+
+    (void)state;
+    test_alloc_fails(one_call, &d);
+}
+
+static void without_randomness_there_are_no_keys(void **state)
+{
+    (void)state;
+    for (unsigned n = 1; n < 12; n++) {
+        struct duo d;
+
+        duo_init(&d, 96);
+        duo_open(&d);
+        d.end[0].env.random_fails = n;
+        duo_run(&d, CPH_SEC(40)); /* what failed is tried again, or it ends; never half */
+        for (int e = 0; e < 2; e++)
+            assert_true(d.end[e].z[0]->live.state == ZRTP_SECURE ||
+                        d.end[e].z[0]->live.has_keys == 0);
+        duo_close(&d);
+    }
+}
+
+static void wrong_settings_are_refused(void **state)
+{
+    static const char *const bad[] = { "XX25", NULL }, *const twice[] = { "X255", "X255", NULL },
+                             *const mult[] = { "Mult", NULL };
+    struct cph_zrtp_call *call;
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 97);
+    d.end[0].cfg.agreements = bad;
+    assert_err(cph_zrtp_call_new(&d.end[0].cfg, &call), CPH_E_CONFIG);
+    d.end[0].cfg.agreements = twice;
+    assert_err(cph_zrtp_call_new(&d.end[0].cfg, &call), CPH_E_CONFIG);
+    d.end[0].cfg.agreements = mult;
+    assert_err(cph_zrtp_call_new(&d.end[0].cfg, &call), CPH_E_CONFIG);
+    assert_err(cph_zrtp_info(NULL, NULL), CPH_E_ARGUMENT);
+    assert_err(cph_zrtp_compared(NULL, true), CPH_E_ARGUMENT);
+}
+
+#define T(name) cmocka_unit_test(name)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(two_ends_come_to_the_same_keys_and_sas),
+        T(two_ends_come_to_the_same_keys_and_sas),
+        T(every_type_works_whoever_goes_first),
+        T(a_thousand_lossy_exchanges_all_end_secure_with_one_sas),
+        T(of_two_commits_the_higher_one_wins),
+        T(nobody_there_is_asked_twenty_one_times_and_no_more),
+        T(a_promised_peer_is_given_twelve_seconds),
+        T(each_message_may_be_lost),
+        T(media_stands_for_the_last_acknowledgement),
+        T(a_public_value_that_was_not_committed_to_is_refused),
+        T(an_initiator_cannot_choose_his_value_late),
+        T(weak_public_values_end_the_exchange),
+        T(a_wrong_hash_image_is_passed_over),
+        T(a_changed_message_is_found_out_by_its_mac),
+        T(a_responder_s_hello_is_checked_by_the_initiator),
+        T(a_dhpart_is_checked_when_h0_comes),
+        T(a_confirm_that_does_not_authenticate_is_not_believed),
+        T(bad_hellos_end_the_exchange_or_are_passed_over),
+        T(a_newer_version_is_acknowledged_and_ignored),
+        T(a_hello_that_was_not_promised_is_passed_over),
+        T(packets_of_others_change_nothing),
+        T(somebody_in_the_middle_shows_in_the_sas),
+        T(a_compared_sas_lasts_as_long_as_continuity_does),
+        T(a_peer_that_lost_its_secret_is_told_and_the_cache_waits),
+        T(two_caches_out_of_step_find_each_other_by_rs2),
+        T(expiry_is_the_smaller_one_and_an_expired_secret_is_not_missed),
+        T(a_store_that_fails_does_not_fail_the_call),
+        T(auxiliary_secrets_are_mixed_in_when_both_have_them),
+        T(further_streams_are_keyed_without_another_agreement),
+        T(a_nonce_used_twice_ends_the_exchange),
+        T(multistream_without_a_session_is_refused),
+        T(a_verified_pair_may_key_by_its_last_secret),
+        T(preshared_falls_back_to_an_agreement),
+        T(a_call_goes_clear_and_secure_again),
+        T(goclear_needs_leave_and_a_good_mac),
+        T(a_relayed_sas_is_shown_only_when_enrolled),
+        T(a_signature_over_the_sas_is_carried_and_asked_about),
+        T(an_error_ends_an_exchange_but_not_a_call),
+        T(a_ping_is_answered_in_every_state),
+        T(no_memory_is_told_and_leaks_nothing),
+        T(without_randomness_there_are_no_keys),
+        T(wrong_settings_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,8 +4,7 @@
 
 #include "support.h"
 
-#include <stdlib.h>
-
+#include "keying_int.h"
 #include "zrtp/zrtp_int.h"
 
 enum { PAIR_STREAMS = 3, PAIR_FLIGHT = 64, PAIR_STORE = 8 };
@@ -232,12 +231,11 @@ static inline void duo_turn(struct duo *d)
         d->flight[i].used = false;
         z = d->end[f.to].z[f.stream];
         if (z) {
-            uint8_t *exact = malloc(f.n);
+            static uint8_t room[CPH_KEYING_PACKET];
+            uint8_t *end = room + sizeof room - f.n; /* a sanitizer sees who reads on */
 
-            assert_non_null(exact);
-            memcpy(exact, f.b, f.n);
-            (void)!zrtp_feed(z, NULL, (struct cph_span){ exact, f.n }, d->now);
-            free(exact);
+            memcpy(end, f.b, f.n);
+            (void)!zrtp_feed(z, NULL, (struct cph_span){ end, f.n }, d->now);
         }
         duo_send(d);
     }
