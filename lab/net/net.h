@@ -56,6 +56,10 @@ CPH_MUST_CHECK cph_err lab_wake_at(struct lab_node *node, cph_time at);
 CPH_MUST_CHECK cph_err lab_send(struct lab_node *node, const struct cph_addr *from,
                                 const struct cph_addr *to, struct cph_span bytes);
 
+/** What an attacker on the path does: a datagram with any sender, which no tap sees. */
+CPH_MUST_CHECK cph_err lab_inject(struct lab_net *net, const struct cph_addr *from,
+                                  const struct cph_addr *to, struct cph_span bytes);
+
 /** Open a reliable flow; flow_open() or flow_closed() tells how it went. The id is this node's. */
 CPH_MUST_CHECK cph_err lab_connect(struct lab_node *node, const struct cph_addr *from,
                                    const struct cph_addr *to, uint32_t *flow);

@@ -1,0 +1,231 @@
+#include "ear.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ciphony/base_text.h"
+#include "ciphony/rtp.h"
+#include "ciphony/session.h"
+#include "ciphony/srtp.h"
+
+enum { KEYS = 64, SDES_KEY = 64 };
+
+struct lab_ear {
+    uint64_t seed;
+    struct cph_srtp_engine *engine;
+    struct cph_srtp *key[KEYS];
+    struct cph_span seen[KEYS]; /* the text of the key, to try each once */
+    unsigned n;
+    struct lab_heard heard;
+};
+
+cph_err lab_ear_new(uint64_t seed, struct lab_ear **out)
+{
+    struct lab_ear *e = calloc(1, sizeof *e);
+    cph_err err;
+
+    if (!e)
+        return CPH_E_NOMEM;
+    e->seed = seed;
+    err = cph_srtp_engine_new(CPH_SRTP_ACCEL_NONE, &e->engine);
+    if (err != CPH_OK) {
+        free(e);
+        return err;
+    }
+    *out = e;
+    return CPH_OK;
+}
+
+void lab_ear_free(struct lab_ear *e)
+{
+    if (!e)
+        return;
+    for (unsigned i = 0; i < e->n; i++)
+        cph_srtp_free(e->key[i]);
+    cph_srtp_engine_free(e->engine);
+    free(e);
+}
+
+/* ---- keys in the signalling --------------------------------------------------------------------
+ */
+
+/* "AES_CM_128_HMAC_SHA1_80 inline:base64[|lifetime][|mki]" */
+static bool add_crypto(struct lab_ear *e, struct cph_span suite_name, struct cph_span inlined)
+{
+    CPH_SRTP_POLICY_SCOPED policy = { 0 };
+    uint8_t raw[SDES_KEY];
+    size_t n = 0;
+    bool added = false;
+
+    inlined = cph_span_cut(&inlined, '|');
+    policy.suite = cph_srtp_suite_by_sdes(suite_name);
+    if (!policy.suite || e->n == KEYS)
+        return false;
+    for (unsigned i = 0; i < e->n; i++)
+        if (cph_span_eq(e->seen[i], inlined))
+            return false;
+    if (cph_unbase64(inlined, true, raw, sizeof raw, &n) == CPH_OK &&
+        n == (size_t)policy.suite->key_n + policy.suite->salt_n &&
+        cph_secret_set(&policy.master.key, (struct cph_span){ raw, policy.suite->key_n }) ==
+            CPH_OK &&
+        cph_secret_set(&policy.master.salt,
+                       (struct cph_span){ raw + policy.suite->key_n, policy.suite->salt_n }) ==
+            CPH_OK &&
+        cph_srtp_new(e->engine, &policy, CPH_SRTP_RECV, &e->key[e->n]) == CPH_OK) {
+        e->seen[e->n++] = inlined;
+        added = true;
+    }
+    cph_wipe(raw, sizeof raw);
+    return added;
+}
+
+unsigned lab_ear_read_sdp(struct lab_ear *e, struct cph_span sdp)
+{
+    struct cph_span line, suite, key;
+    unsigned n = 0;
+
+    while (cph_span_line(&sdp, &line)) {
+        if (!cph_span_starts(line, "a=crypto:"))
+            continue;
+        line = cph_span_from(line, 9);
+        (void)cph_span_word(&line); /* the tag */
+        suite = cph_span_word(&line);
+        key = cph_span_word(&line);
+        if (cph_span_starts(key, "inline:"))
+            n += add_crypto(e, suite, cph_span_from(key, 7));
+    }
+    return n;
+}
+
+unsigned lab_ear_read_signalling(struct lab_ear *e, const struct lab_trace *t)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < lab_trace_count(t); i++) {
+        const struct lab_packet *p = lab_trace_at(t, i);
+
+        if (p->kind == LAB_SIP && !p->stream)
+            n += lab_ear_read_sdp(e, lab_sip_body(p->bytes));
+    }
+    return n;
+}
+
+/* ---- listening ---------------------------------------------------------------------------------
+ */
+
+static bool hear(struct lab_ear *e, struct cph_span packet, cph_time at)
+{
+    struct cph_rtp rtp;
+    unsigned speaker;
+    uint32_t i;
+
+    if (cph_rtp_parse(packet, &rtp) != CPH_OK ||
+        !lab_speech_is(e->seed, rtp.payload, &speaker, &i))
+        return false;
+    lab_heard_add(&e->heard, speaker, i, at);
+    return true;
+}
+
+static void try_packet(struct lab_ear *e, const struct lab_packet *p)
+{
+    uint8_t copy[2048];
+    struct cph_srtp_pkt pkt;
+
+    if (hear(e, p->bytes, p->at) || p->bytes.n > sizeof copy)
+        return;
+    for (unsigned i = 0; i < e->n; i++) {
+        memcpy(copy, p->bytes.p, p->bytes.n);
+        pkt = (struct cph_srtp_pkt){ copy, p->bytes.n, sizeof copy };
+        if (cph_srtp_unprotect(e->key[i], &pkt) == CPH_OK) {
+            (void)hear(e, (struct cph_span){ pkt.p, pkt.n }, p->at);
+            return;
+        }
+    }
+}
+
+void lab_ear_listen(struct lab_ear *e, const struct lab_trace *t, size_t from)
+{
+    for (size_t i = from; i < lab_trace_count(t); i++)
+        if (lab_trace_at(t, i)->kind == LAB_RTP)
+            try_packet(e, lab_trace_at(t, i));
+}
+
+const struct lab_heard *lab_ear_heard(const struct lab_ear *e)
+{
+    return &e->heard;
+}
+
+uint64_t lab_heard_total(const struct lab_heard *h)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = 0; i < LAB_SPEAKERS; i++)
+        n += h->frames[i];
+    return n;
+}
+
+/* ---- the pretender -----------------------------------------------------------------------------
+ */
+
+static void feed_all(const struct lab_pretence *p, struct cph_session *s, struct lab_heard *heard)
+{
+    struct cph_addr victim;
+    struct cph_session_packet in;
+    struct cph_session_out out;
+    uint8_t copy[2048];
+
+    if (cph_addr_parse_ip(cph_span_of(p->victim_ip), &victim) != CPH_OK)
+        return;
+    for (size_t i = 0; i < lab_trace_count(p->stage->trace); i++) {
+        const struct lab_packet *k = lab_trace_at(p->stage->trace, i);
+        struct cph_rtp rtp;
+        unsigned speaker;
+        uint32_t n;
+
+        if (!cph_addr_ip_eq(&k->from, &victim) || (k->kind != LAB_RTP && k->kind != LAB_KEYING) ||
+            k->bytes.n > sizeof copy)
+            continue;
+        memcpy(copy, k->bytes.p, k->bytes.n);
+        (void)cph_session_feed(s, 0, CPH_KEYING_RTP, &k->from, copy, k->bytes.n, k->at);
+        while (cph_session_pull(s, &out, k->at) == CPH_OK)
+            ; /* nobody would take it: the victim talks with somebody else */
+        while (cph_session_take(s, &in) == CPH_OK)
+            if (in.component == CPH_KEYING_RTP && cph_rtp_parse(in.bytes, &rtp) == CPH_OK &&
+                lab_speech_is(p->stage->cfg.seed, rtp.payload, &speaker, &n))
+                lab_heard_add(heard, speaker, n, k->at);
+    }
+}
+
+cph_err lab_pretend(const struct lab_pretence *p, struct lab_heard *heard)
+{
+    static const struct cph_sdp_codec codec = { .name = "PCMU", .rate = 8000, .channels = 1 };
+    struct cph_session_media media = { .kind = "audio",
+                                       .codecs = &codec,
+                                       .n_codecs = 1,
+                                       .direction = CPH_SDP_SENDRECV,
+                                       .rtcp_mux = true };
+    struct cph_session_config cfg = { .env = &p->stage->env, .peer = "" };
+    struct cph_session *s = NULL;
+    uint8_t answer[CPH_SESSION_SDP];
+    struct cph_wr wr = cph_wr_open(answer, sizeof answer);
+    cph_err err;
+
+    cfg.keying.env = cfg.env;
+    cfg.keying.key = lab_key(p->who);
+    cfg.keying.cert = lab_cert(p->who);
+    cfg.keying.psk = lab_psk();
+    cfg.keying.rtcp_mux = true;
+    cfg.policy.media = CPH_SECURITY_PREFER;
+    cfg.policy.keying[0] = p->keying;
+    cfg.policy.keying_n = p->keying != NULL;
+    CPH_TRY(cph_addr_parse(CPH_SPAN_LIT("10.0.0.66:30000"), &media.local[0]));
+    CPH_TRY(cph_addr_parse(CPH_SPAN_LIT("10.0.0.66:30001"), &media.local[1]));
+    CPH_TRY(cph_srtp_engine_new(CPH_SRTP_ACCEL_NONE, &cfg.srtp));
+    err = cph_session_new(&cfg, &media, 1, 0, &s);
+    if (err == CPH_OK && cph_session_answer(s, p->offer, 0, &wr) == CPH_OK)
+        feed_all(p, s, heard);
+    cph_session_free(s);
+    cph_srtp_engine_free(cfg.srtp);
+    cph_wipe(answer, sizeof answer);
+    return err;
+}

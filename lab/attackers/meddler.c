@@ -1,0 +1,397 @@
+#include "meddler.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ciphony/base_text.h"
+#include "ciphony/rtp.h"
+#include "ciphony/session.h"
+#include "ciphony/srtp.h"
+
+enum { VICTIMS = 2, SPACE = 2048 }; /* 0: who offers, 1: who answers */
+
+struct victim {
+    struct cph_session *session;
+    struct cph_addr local[2]; /* our ports towards him */
+    struct cph_addr him, us;  /* his media address, and the one he takes for the other's */
+    bool known;
+    uint8_t answer[CPH_SESSION_SDP];
+    size_t answer_n;
+    bool keyed;
+};
+
+struct lab_meddler {
+    enum lab_meddling how;
+    const char *keying;
+    uint64_t seed;
+    struct lab_stage *stage;
+    struct lab_node *node;
+    struct cph_srtp_engine *srtp;
+    struct victim victim[VICTIMS];
+    struct lab_meddler_feat feat;
+};
+
+/* ---- in the server: text -----------------------------------------------------------------------
+ */
+
+static bool is_key_line(struct cph_span line)
+{
+    static const char *const start[] = { "a=crypto:", "a=fingerprint:", "a=setup:", "a=tls-id:",
+                                         "a=key-mgmt:", "a=zrtp-hash:" };
+
+    for (size_t i = 0; i < sizeof start / sizeof *start; i++)
+        if (cph_span_starts(line, start[i]))
+            return true;
+    return false;
+}
+
+static void strip_line(struct cph_span line, struct cph_wr *out)
+{
+    static const char *const profile[] = { "UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF",
+                                           "RTP/SAVP" };
+
+    if (is_key_line(line))
+        return;
+    if (cph_span_starts(line, "m="))
+        for (size_t i = 0; i < 4; i++) {
+            const uint8_t *at = memmem(line.p, line.n, profile[i], strlen(profile[i]));
+
+            if (!at)
+                continue;
+            cph_wr_bytes(out, line.p, (size_t)(at - line.p));
+            cph_wr_text(out, i % 2 ? "RTP/AVP" : "RTP/AVPF");
+            line = cph_span_from(line, (size_t)(at - line.p) + strlen(profile[i]));
+            break;
+        }
+    cph_wr_span(out, line);
+    cph_wr_text(out, "\r\n");
+}
+
+static void substitute_line(struct lab_meddler *m, struct cph_span line, struct cph_wr *out)
+{
+    struct cph_fingerprint fp;
+    char text[CPH_FP_TEXT];
+
+    (void)m;
+    if (cph_span_starts(line, "a=fingerprint:") &&
+        cph_cert_fingerprint(lab_cert(LAB_MALLORY), CPH_FP_SHA256, &fp) == CPH_OK) {
+        cph_wr_fmt(out, "a=fingerprint:%s\r\n", cph_fingerprint_text(&fp, text));
+        return;
+    }
+    cph_wr_span(out, line);
+    cph_wr_text(out, "\r\n");
+}
+
+static void weaken(struct cph_span sdp, struct cph_wr *out)
+{
+    struct cph_span rest = sdp, line, last = { 0 };
+
+    while (cph_span_line(&rest, &line))
+        if (cph_span_starts(line, "a=crypto:"))
+            last = line;
+    while (cph_span_line(&sdp, &line)) {
+        if (cph_span_starts(line, "a=crypto:") && line.p != last.p)
+            continue;
+        cph_wr_span(out, line);
+        cph_wr_text(out, "\r\n");
+    }
+}
+
+static void change(struct lab_meddler *m, struct cph_span sdp, struct cph_wr *out)
+{
+    struct cph_span line;
+
+    if (m->how == LAB_MEDDLE_WEAKEN) {
+        weaken(sdp, out);
+        return;
+    }
+    while (cph_span_line(&sdp, &line)) {
+        if (m->how == LAB_MEDDLE_STRIP)
+            strip_line(line, out);
+        else
+            substitute_line(m, line, out);
+    }
+}
+
+/* ---- in the middle: sessions -------------------------------------------------------------------
+ */
+
+static cph_err open_victim(struct lab_meddler *m, unsigned i)
+{
+    static const struct cph_sdp_codec codec = { .name = "PCMU", .rate = 8000, .channels = 1 };
+    struct victim *v = &m->victim[i];
+    struct cph_session_media media = { .kind = "audio",
+                                       .codecs = &codec,
+                                       .n_codecs = 1,
+                                       .direction = CPH_SDP_SENDRECV,
+                                       .rtcp_mux = true };
+    struct cph_session_config cfg = { .env = &m->stage->env, .srtp = m->srtp, .peer = "" };
+
+    if (v->session)
+        return CPH_OK;
+    cfg.keying.env = cfg.env;
+    cfg.keying.key = lab_key(LAB_MALLORY);
+    cfg.keying.cert = lab_cert(LAB_MALLORY);
+    cfg.keying.rtcp_mux = true;
+    cfg.policy.media = CPH_SECURITY_PREFER;
+    cfg.policy.keying[0] = m->keying;
+    cfg.policy.keying_n = m->keying != NULL;
+    memcpy(media.local, v->local, sizeof media.local);
+    return cph_session_new(&cfg, &media, 1, lab_now(m->stage->net), &v->session);
+}
+
+/* An offer passes: answer it as the callee would, and make one of our own for the callee. */
+static cph_err take_offer(struct lab_meddler *m, struct cph_span offer, struct cph_wr *out)
+{
+    struct victim *a = &m->victim[0];
+    struct cph_wr answer = cph_wr_open(a->answer, sizeof a->answer);
+    cph_time now = lab_now(m->stage->net);
+
+    CPH_TRY(open_victim(m, 0));
+    CPH_TRY(open_victim(m, 1));
+    CPH_TRY(cph_session_answer(a->session, offer, now, &answer));
+    a->answer_n = answer.n;
+    return cph_session_offer(m->victim[1].session, now, out);
+}
+
+static cph_err take_answer(struct lab_meddler *m, const struct cph_sip_msg *msg,
+                           struct cph_wr *out)
+{
+    struct victim *a = &m->victim[0], *b = &m->victim[1];
+
+    if (!b->session || a->answer_n == 0)
+        return CPH_E_STATE;
+    CPH_TRY(cph_session_finish(b->session, 1, msg->body, lab_now(m->stage->net)));
+    if (msg->status >= 200)
+        CPH_TRY(cph_session_choose(b->session, 1));
+    cph_wr_bytes(out, a->answer, a->answer_n);
+    return CPH_OK;
+}
+
+static void turn(struct lab_meddler *m);
+
+static enum lab_proxy_body on_sdp(void *ctx, const struct cph_sip_msg *msg,
+                                  const struct cph_addr *from, struct cph_span sdp,
+                                  struct cph_wr *out)
+{
+    struct lab_meddler *m = ctx;
+    cph_err err = CPH_OK;
+
+    (void)from;
+    if (!m->stage)
+        return LAB_BODY_KEEP;
+    if (m->how == LAB_MEDDLE_BOTH || m->how == LAB_MEDDLE_MEDIA) {
+        err = msg->is_request ? take_offer(m, sdp, out) : take_answer(m, msg, out);
+        turn(m);
+        if (m->how == LAB_MEDDLE_MEDIA)
+            return LAB_BODY_KEEP; /* he only reads it */
+    } else {
+        change(m, sdp, out);
+    }
+    if (err != CPH_OK)
+        return LAB_BODY_KEEP;
+    m->feat.changed++;
+    return LAB_BODY_REPLACE;
+}
+
+/* ---- in the middle: media ----------------------------------------------------------------------
+ */
+
+static void send_to(struct lab_meddler *m, unsigned i, enum cph_keying_component port,
+                    const struct cph_addr *to, struct cph_span bytes)
+{
+    struct victim *v = &m->victim[i];
+
+    if (m->how == LAB_MEDDLE_BOTH)
+        (void)!lab_send(m->node, &v->local[port], to, bytes);
+    else if (v->known)
+        (void)!lab_inject(m->stage->net, &v->us, &v->him, bytes);
+}
+
+/* What one victim said goes on to the other, after it was read. */
+static void pass_on(struct lab_meddler *m, unsigned i)
+{
+    struct cph_session_packet in;
+    cph_time now = lab_now(m->stage->net);
+
+    while (cph_session_take(m->victim[i].session, &in) == CPH_OK) {
+        uint8_t buf[SPACE];
+        size_t n = in.bytes.n;
+        enum cph_keying_component port;
+        struct cph_addr to;
+        struct cph_rtp rtp;
+        unsigned speaker;
+        uint32_t k;
+
+        if (in.component == CPH_KEYING_RTP && cph_rtp_parse(in.bytes, &rtp) == CPH_OK &&
+            lab_speech_is(m->seed, rtp.payload, &speaker, &k))
+            lab_heard_add(&m->feat.heard, speaker, k, now);
+        if (n + CPH_SRTP_TRAILER_MAX > sizeof buf)
+            continue;
+        memcpy(buf, in.bytes.p, n);
+        if (cph_session_protect(m->victim[!i].session, 0, in.component, buf, &n, sizeof buf, &port,
+                                &to, now) == CPH_OK) {
+            m->feat.relayed++;
+            send_to(m, !i, port, &to, (struct cph_span){ buf, n });
+        }
+    }
+}
+
+static void turn(struct lab_meddler *m)
+{
+    cph_time now = lab_now(m->stage->net), next = CPH_TIME_NEVER;
+    struct cph_session_event ev;
+    struct cph_session_out out;
+
+    for (unsigned i = 0; i < VICTIMS; i++) {
+        struct cph_session *s = m->victim[i].session;
+
+        if (!s)
+            continue;
+        if (cph_session_deadline(s) <= now)
+            cph_session_tick(s, now);
+        while (cph_session_event(s, &ev) == CPH_OK)
+            if (ev.kind == CPH_SESSION_KEYED && !m->victim[i].keyed) {
+                m->victim[i].keyed = true;
+                m->feat.keyed++;
+            }
+        while (cph_session_pull(s, &out, now) == CPH_OK)
+            send_to(m, i, out.port, &out.to, out.bytes);
+        if (m->victim[!i].session)
+            pass_on(m, i);
+        if (cph_session_deadline(s) < next)
+            next = cph_session_deadline(s);
+    }
+    if (m->node)
+        (void)!lab_wake_at(m->node, next);
+}
+
+static void give(struct lab_meddler *m, unsigned i, enum cph_keying_component c,
+                 const struct cph_addr *from, struct cph_span bytes)
+{
+    uint8_t copy[SPACE];
+
+    if (!m->victim[i].session || bytes.n > sizeof copy)
+        return;
+    memcpy(copy, bytes.p, bytes.n);
+    (void)cph_session_feed(m->victim[i].session, 0, c, from, copy, bytes.n,
+                           lab_now(m->stage->net));
+    turn(m);
+}
+
+static void on_datagram(void *ctx, const struct cph_addr *local, const struct cph_addr *from,
+                        struct cph_span bytes, cph_time now)
+{
+    struct lab_meddler *m = ctx;
+
+    (void)now;
+    for (unsigned i = 0; i < VICTIMS; i++)
+        for (unsigned c = 0; c < 2; c++)
+            if (cph_addr_eq(&m->victim[i].local[c], local))
+                give(m, i, (enum cph_keying_component)c, from, bytes);
+}
+
+static void on_wake(void *ctx, cph_time now)
+{
+    (void)now;
+    turn(ctx);
+}
+
+/* On the media path: everything the victims send is his. */
+static bool on_path(void *ctx, const struct lab_packet *p)
+{
+    struct lab_meddler *m = ctx;
+    struct cph_addr who;
+
+    if (!m->stage || p->kind == LAB_SIP)
+        return true;
+    for (unsigned i = 0; i < VICTIMS; i++) {
+        struct victim *v = &m->victim[i];
+
+        if (cph_addr_parse_ip(cph_span_of(lab_person_ip(i ? LAB_BOB : LAB_ALICE)), &who) !=
+                CPH_OK ||
+            !cph_addr_ip_eq(&who, &p->from))
+            continue;
+        v->him = p->from;
+        v->us = p->to;
+        v->known = true;
+        m->victim[!i].him = p->to;
+        m->victim[!i].us = p->from;
+        m->victim[!i].known = true;
+        give(m, i, CPH_KEYING_RTP, &p->from, p->bytes);
+        return false;
+    }
+    return true;
+}
+
+/* ---- begin and end -----------------------------------------------------------------------------
+ */
+
+cph_err lab_meddler_new(enum lab_meddling how, const char *keying, uint64_t seed,
+                        struct lab_meddler **out)
+{
+    struct lab_meddler *m = calloc(1, sizeof *m);
+    cph_err err;
+
+    if (!m)
+        return CPH_E_NOMEM;
+    m->how = how;
+    m->keying = keying;
+    m->seed = seed;
+    err = cph_srtp_engine_new(CPH_SRTP_ACCEL_NONE, &m->srtp);
+    if (err != CPH_OK) {
+        free(m);
+        return err;
+    }
+    *out = m;
+    return CPH_OK;
+}
+
+void lab_meddler_free(struct lab_meddler *m)
+{
+    if (!m)
+        return;
+    for (unsigned i = 0; i < VICTIMS; i++) {
+        cph_session_free(m->victim[i].session);
+        cph_wipe(m->victim[i].answer, sizeof m->victim[i].answer);
+    }
+    cph_srtp_engine_free(m->srtp);
+    free(m);
+}
+
+void lab_meddler_place(struct lab_meddler *m, struct lab_stage_config *cfg)
+{
+    static const struct lab_proxy_ops ops = { on_sdp };
+
+    if (m->how == LAB_MEDDLE_NOT)
+        return;
+    cfg->proxy.ops = &ops;
+    cfg->proxy.ctx = m;
+    if (m->how == LAB_MEDDLE_MEDIA) {
+        cfg->filter = on_path;
+        cfg->filter_ctx = m;
+    }
+}
+
+cph_err lab_meddler_start(struct lab_meddler *m, struct lab_stage *s)
+{
+    static const struct lab_node_ops node_ops = { .datagram = on_datagram, .wake = on_wake };
+    struct cph_addr a;
+
+    m->stage = s;
+    lab_trace_name(s->trace, lab_person_ip(LAB_MALLORY), lab_person_name(LAB_MALLORY));
+    CPH_TRY(cph_addr_parse_ip(cph_span_of(lab_person_ip(LAB_MALLORY)), &a));
+    CPH_TRY(lab_node_new(s->net, &node_ops, m, &m->node));
+    for (unsigned i = 0; i < VICTIMS; i++)
+        for (unsigned c = 0; c < 2; c++) {
+            m->victim[i].local[c] = a;
+            m->victim[i].local[c].port = (uint16_t)(30000 + 2 * i + c);
+            CPH_TRY(lab_bind(m->node, &m->victim[i].local[c]));
+        }
+    return CPH_OK;
+}
+
+struct lab_meddler_feat lab_meddler_feat(const struct lab_meddler *m)
+{
+    return m->feat;
+}

@@ -1,0 +1,472 @@
+#include "stage.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ciphony/base_text.h"
+
+static const char *const name[LAB_PEOPLE] = { "alice", "bob", "bob-2", "carol", "mallory" };
+static const char *const user[LAB_PEOPLE] = { "alice", "bob", "bob", "carol", "mallory" };
+static const char *const ip[LAB_PEOPLE] = { "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4",
+                                            "10.0.0.66" };
+static const char proxy_ip[] = "10.0.0.100";
+
+/* Keys of the people: made once, since they are what a device has for years. */
+static struct {
+    struct cph_key *key[LAB_PEOPLE];
+    struct cph_cert *cert[LAB_PEOPLE];
+    struct cph_fingerprint fp[LAB_PEOPLE];
+    struct cph_secret psk;
+} house;
+
+static cph_err real_random(void *ctx, void *buf, size_t n)
+{
+    return cph_crypto_random(ctx, buf, n);
+}
+
+static int64_t lab_wall(void *ctx)
+{
+    (void)ctx;
+    return 1700000000;
+}
+
+cph_err lab_keys_open(void)
+{
+    static const struct cph_env env = { .random = real_random, .wall = lab_wall };
+    static const char psk[] = "a secret that both users hold";
+
+    if (house.key[0])
+        return CPH_OK;
+    for (unsigned i = 0; i < LAB_PEOPLE; i++) {
+        struct cph_cert_spec spec = { .cn = name[i],
+                                      .not_before = 1500000000,
+                                      .not_after = 2500000000 };
+
+        CPH_TRY(cph_key_generate(&env, CPH_KEY_EC_P256, &house.key[i]));
+        CPH_TRY(cph_cert_self_signed(&env, house.key[i], &spec, &house.cert[i]));
+        CPH_TRY(cph_cert_fingerprint(house.cert[i], CPH_FP_SHA256, &house.fp[i]));
+    }
+    return cph_secret_set(&house.psk, CPH_SPAN_LIT(psk));
+}
+
+void lab_keys_close(void)
+{
+    for (unsigned i = 0; i < LAB_PEOPLE; i++) {
+        cph_cert_free(house.cert[i]);
+        cph_key_free(house.key[i]);
+    }
+    cph_secret_wipe(&house.psk);
+    memset(&house, 0, sizeof house);
+}
+
+const struct cph_key *lab_key(enum lab_person who)
+{
+    return house.key[who];
+}
+
+const struct cph_cert *lab_cert(enum lab_person who)
+{
+    return house.cert[who];
+}
+
+const struct cph_secret *lab_psk(void)
+{
+    return &house.psk;
+}
+
+const char *lab_person_name(enum lab_person who)
+{
+    return name[who];
+}
+
+const char *lab_person_ip(enum lab_person who)
+{
+    return ip[who];
+}
+
+const char *lab_proxy_ip(void)
+{
+    return proxy_ip;
+}
+
+/* ---- what phones tell --------------------------------------------------------------------------
+ */
+
+static struct lab_stage_person *person_of(struct lab_stage *s, const struct lab_terminal *t)
+{
+    for (unsigned i = 0; i < LAB_PEOPLE; i++)
+        if (s->person[i].terminal == t)
+            return &s->person[i];
+    return NULL;
+}
+
+static void note(struct lab_stage_person *p, cph_time now)
+{
+    struct cph_phone_status st;
+
+    if (!p->terminal || !p->call || cph_phone_status(p->phone, p->call, now, &st) != CPH_OK)
+        return;
+    p->verdict = st.verdict;
+    p->has_verdict = true;
+    if (!p->answered)
+        return;
+    if (st.verdict.level > p->shown)
+        p->shown = st.verdict.level;
+    if (st.verdict.attacker > p->shown_class)
+        p->shown_class = st.verdict.attacker;
+}
+
+static void incoming(struct lab_stage_person *p, uint32_t call, cph_time now)
+{
+    p->call = call;
+    p->incoming_n++;
+    p->accept_due = CPH_TIME_NEVER;
+    (void)!cph_phone_ring(p->phone, call, now);
+    switch (p->callee) {
+    case LAB_ANSWERS:
+        p->accepted_at = now;
+        (void)!cph_phone_accept(p->phone, call, now);
+        break;
+    case LAB_ANSWERS_LATER:
+        p->accept_due = now + p->later;
+        break;
+    case LAB_RINGS:
+        break;
+    }
+}
+
+static void on_event(void *ctx, struct lab_terminal *t, const struct cph_phone_event *ev,
+                     cph_time now)
+{
+    struct lab_stage_person *p = person_of(ctx, t);
+
+    if (!p)
+        return;
+    if (ev->kind == CPH_PHONE_INCOMING) {
+        incoming(p, ev->call, now);
+        return;
+    }
+    if (ev->call != p->call)
+        return;
+    switch ((int)ev->kind) {
+    case CPH_PHONE_RINGING:
+        p->ringing = true;
+        break;
+    case CPH_PHONE_ANSWERED:
+        p->answered = true;
+        p->answered_at = now;
+        break;
+    case CPH_PHONE_SECURED:
+        if (!p->secured)
+            p->secured_at = now;
+        p->secured = true;
+        p->secured_n++;
+        break;
+    case CPH_PHONE_PLAIN:
+        p->plain = true;
+        break;
+    case CPH_PHONE_CHANGED:
+        p->changed++;
+        break;
+    case CPH_PHONE_ENDED:
+        note(p, now);
+        p->ended = true;
+        p->cause = ev->cause;
+        p->status = ev->status;
+        memcpy(p->why, ev->why, sizeof p->why);
+        break;
+    default:
+        break;
+    }
+}
+
+static enum cph_phone_pin on_pin(void *ctx, struct lab_terminal *t, struct cph_span uri,
+                                 struct cph_span sha256)
+{
+    struct lab_stage *s = ctx;
+    struct lab_stage_person *me = person_of(s, t);
+
+    (void)uri;
+    if (!s->cfg.pinned)
+        return CPH_PHONE_PIN_UNKNOWN;
+    for (unsigned i = 0; i < LAB_PEOPLE; i++)
+        if (i != LAB_MALLORY && sha256.n == house.fp[i].n &&
+            memcmp(sha256.p, house.fp[i].b, sha256.n) == 0)
+            return CPH_PHONE_PIN_PINNED;
+    if (me)
+        me->mismatch = true;
+    return CPH_PHONE_PIN_MISMATCH;
+}
+
+static cph_err on_sound(void *ctx, struct lab_terminal *t, uint32_t call,
+                        struct cph_media_source **source, struct cph_media_sink **sink)
+{
+    struct lab_stage *s = ctx;
+    struct lab_stage_person *p = person_of(s, t);
+
+    (void)call;
+    if (!p || s->cfg.quiet)
+        return CPH_OK;
+    CPH_TRY(lab_speech_source(s->net, s->cfg.seed, p->index, &p->said, source));
+    return lab_speech_sink(s->net, s->cfg.seed, &p->heard, sink);
+}
+
+static const struct lab_terminal_ops ops = { on_event, on_pin, on_sound };
+
+static bool on_tap(void *ctx, const struct cph_addr *from, const struct cph_addr *to,
+                   struct cph_span bytes, bool stream, cph_time now)
+{
+    struct lab_stage *s = ctx;
+    bool pass = true;
+    size_t n;
+
+    if (s->cfg.no_record)
+        return true;
+    s->err = s->err ? s->err : lab_trace_add(s->trace, from, to, bytes, stream, false, now);
+    n = lab_trace_count(s->trace);
+    if (s->cfg.filter && n > 0) {
+        /* The record is ours, so that what a filter took away can be marked in it. */
+        struct lab_packet *last = (struct lab_packet *)(uintptr_t)lab_trace_at(s->trace, n - 1);
+
+        pass = s->cfg.filter(s->cfg.filter_ctx, last);
+        last->swallowed = !pass;
+    }
+    return pass;
+}
+
+/* ---- begin and end -----------------------------------------------------------------------------
+ */
+
+static cph_err start(struct lab_stage *s, unsigned i)
+{
+    static const char *const codecs[] = { "PCMU", NULL };
+    struct lab_stage_person *p = &s->person[i];
+    struct cph_phone_account account = { .name = "", .user = user[i] };
+    struct cph_sip_ua_cfg sip = { .env = &s->env, .n_listeners = 1 };
+    struct lab_terminal_config cfg = { .ip = ip[i], .ops = &ops, .ctx = s };
+    char aor[64], route[64];
+
+    account.policy.media = s->cfg.of[i] ? s->cfg.of[i] : s->cfg.security;
+    if (s->cfg.keying && account.policy.media != CPH_SECURITY_NONE) {
+        account.policy.keying[0] = s->cfg.keying;
+        account.policy.keying_n = 1;
+    } else {
+        account.policy.media = CPH_SECURITY_NONE;
+    }
+    if (!s->cfg.direct) {
+        (void)snprintf(aor, sizeof aor, "sip:%s@%s", user[i], proxy_ip);
+        (void)snprintf(route, sizeof route, "sip:%s;lr", proxy_ip);
+        account.aor = aor;
+        account.registrar = route;
+        account.route = route;
+        (void)snprintf(route, sizeof route, "sip:%s;lr", proxy_ip);
+    }
+    s->pin[i] = (struct cph_sip_pin){ .name = ip[i == LAB_ALICE ? LAB_BOB : LAB_ALICE],
+                                      .fp = house.fp[i == LAB_ALICE ? LAB_BOB : LAB_ALICE] };
+    s->tls[i] = (struct cph_sip_tls){ .cert = house.cert[i],
+                                      .key = house.key[i],
+                                      .pin = &s->pin[i],
+                                      .n_pins = 1,
+                                      .need_client_cert = true };
+    sip.listener[0].proto = s->cfg.tls ? CPH_SIP_TLS : CPH_SIP_UDP;
+    sip.listener[0].addr.port = s->cfg.tls ? 5061 : 5060;
+    sip.tls = s->cfg.tls ? &s->tls[i] : NULL;
+    cfg.phone = (struct cph_phone_config){ .env = &s->env,
+                                           .sip = &sip,
+                                           .key = house.key[i],
+                                           .cert = house.cert[i],
+                                           .account = &account,
+                                           .n_accounts = 1,
+                                           .codecs = codecs,
+                                           .rtcp_mux = true };
+    CPH_TRY(lab_terminal_new(s->net, &cfg, &p->terminal));
+    p->phone = lab_terminal_phone(p->terminal);
+    return CPH_OK;
+}
+
+/* Everybody registers, as phones do. */
+static cph_err settle(struct lab_stage *s)
+{
+    for (unsigned i = 0; i < LAB_PEOPLE; i++)
+        if (s->person[i].terminal) {
+            CPH_TRY(cph_phone_register(s->person[i].phone, "", lab_now(s->net)));
+            lab_terminal_pump(s->person[i].terminal);
+        }
+    return lab_run(s->net, lab_now(s->net) + CPH_SEC(5));
+}
+
+static cph_err furnish(struct lab_stage *s)
+{
+    struct lab_proxy_config proxy = s->cfg.proxy;
+
+    CPH_TRY(lab_keys_open());
+    CPH_TRY(lab_net_new(s->cfg.seed, s->cfg.link, &s->net));
+    CPH_TRY(lab_trace_new(&s->trace));
+    lab_env(s->net, &s->env);
+    proxy.ip = proxy_ip;
+    if (!s->cfg.direct)
+        CPH_TRY(lab_proxy_new(s->net, &proxy, &s->proxy));
+    for (unsigned i = 0; i < LAB_PEOPLE; i++) {
+        struct lab_stage_person *p = &s->person[i];
+
+        p->stage = s;
+        p->index = i;
+        p->accept_due = CPH_TIME_NEVER;
+        p->shown = CPH_LEVEL_OPEN;
+        p->shown_class = CPH_ATTACKER_I;
+        if (!(s->cfg.people & 1U << i))
+            continue;
+        lab_trace_name(s->trace, ip[i], name[i]);
+        if (i == LAB_ALICE && !s->cfg.direct)
+            lab_trace_name(s->trace, proxy_ip, "proxy");
+        CPH_TRY(start(s, i));
+    }
+    if (!s->cfg.direct)
+        CPH_TRY(settle(s));
+    lab_net_tap(s->net, on_tap, s);
+    return CPH_OK;
+}
+
+cph_err lab_stage_open(const struct lab_stage_config *cfg, struct lab_stage **out)
+{
+    struct lab_stage *s = calloc(1, sizeof *s);
+    cph_err err;
+
+    if (!s)
+        return CPH_E_NOMEM;
+    s->cfg = *cfg;
+    err = furnish(s);
+    if (err != CPH_OK) {
+        lab_stage_close(s);
+        return err;
+    }
+    *out = s;
+    return CPH_OK;
+}
+
+void lab_stage_close(struct lab_stage *s)
+{
+    if (!s)
+        return;
+    for (unsigned i = 0; i < LAB_PEOPLE; i++)
+        lab_terminal_free(s->person[i].terminal);
+    lab_proxy_free(s->proxy);
+    lab_net_free(s->net);
+    lab_trace_free(s->trace);
+    free(s);
+}
+
+/* ---- what people do ----------------------------------------------------------------------------
+ */
+
+cph_err lab_stage_dial(struct lab_stage *s, enum lab_person from, const char *callee,
+                       enum lab_person direct_to)
+{
+    struct lab_stage_person *p = &s->person[from];
+    char to[128];
+    struct cph_phone_dial dial = { .to = to };
+
+    (void)snprintf(to, sizeof to, "%s:%s@%s", s->cfg.tls ? "sips" : "sip", callee,
+                   s->cfg.direct ? ip[direct_to] : proxy_ip);
+    p->dialled_at = lab_now(s->net);
+    CPH_TRY(cph_phone_dial(p->phone, &dial, lab_now(s->net), &p->call));
+    lab_terminal_pump(p->terminal);
+    return CPH_OK;
+}
+
+void lab_stage_hangup(struct lab_stage *s, enum lab_person who)
+{
+    struct lab_stage_person *p = &s->person[who];
+
+    if (p->ended || !p->call)
+        return;
+    (void)!cph_phone_hangup(p->phone, p->call, lab_now(s->net));
+    lab_terminal_pump(p->terminal);
+}
+
+cph_err lab_stage_rekey(struct lab_stage *s, enum lab_person who)
+{
+    struct lab_stage_person *p = &s->person[who];
+    cph_err err = cph_phone_rekey(p->phone, p->call, lab_now(s->net));
+
+    lab_terminal_pump(p->terminal);
+    return err;
+}
+
+void lab_stage_look(struct lab_stage *s)
+{
+    for (unsigned i = 0; i < LAB_PEOPLE; i++)
+        if (!s->person[i].ended)
+            note(&s->person[i], lab_now(s->net));
+}
+
+cph_err lab_stage_run(struct lab_stage *s, cph_time us)
+{
+    cph_time until = lab_now(s->net) + us;
+
+    while (lab_now(s->net) < until) {
+        cph_time next = until;
+
+        for (unsigned i = 0; i < LAB_PEOPLE; i++)
+            if (s->person[i].accept_due < next)
+                next = s->person[i].accept_due;
+        if (next > lab_now(s->net) + CPH_MS(100))
+            next = lab_now(s->net) + CPH_MS(100);
+        CPH_TRY(lab_run(s->net, next));
+        for (unsigned i = 0; i < LAB_PEOPLE; i++) {
+            struct lab_stage_person *p = &s->person[i];
+
+            if (p->accept_due > lab_now(s->net))
+                continue;
+            p->accept_due = CPH_TIME_NEVER;
+            p->accepted_at = lab_now(s->net);
+            (void)!cph_phone_accept(p->phone, p->call, lab_now(s->net));
+            lab_terminal_pump(p->terminal);
+        }
+        lab_stage_look(s);
+        CPH_TRY(s->err);
+    }
+    return CPH_OK;
+}
+
+cph_err lab_stage_talk(struct lab_stage *s, cph_time us)
+{
+    CPH_TRY(lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB));
+    CPH_TRY(lab_stage_run(s, us));
+    lab_stage_hangup(s, LAB_ALICE);
+    return lab_stage_run(s, CPH_SEC(2));
+}
+
+bool lab_stage_heard(const struct lab_stage *s, enum lab_person a, enum lab_person b)
+{
+    return s->person[a].heard.frames[b] > 0 && s->person[b].heard.frames[a] > 0;
+}
+
+struct cph_span lab_sip_body(struct cph_span d)
+{
+    const uint8_t *at = memmem(d.p, d.n, "\r\n\r\n", 4);
+
+    return at ? cph_span_from(d, (size_t)(at - d.p) + 4) : (struct cph_span){ 0 };
+}
+
+struct cph_span lab_stage_sdp(const struct lab_stage *s, const char *from_ip, bool response,
+                              unsigned i)
+{
+    struct cph_addr from;
+
+    if (cph_addr_parse_ip(cph_span_of(from_ip), &from) != CPH_OK)
+        return (struct cph_span){ 0 };
+    for (size_t k = 0; k < lab_trace_count(s->trace); k++) {
+        const struct lab_packet *p = lab_trace_at(s->trace, k);
+        struct cph_span body;
+
+        if (p->kind != LAB_SIP || p->stream || !cph_addr_ip_eq(&p->from, &from) ||
+            cph_span_starts(p->bytes, "SIP/2.0 ") != response)
+            continue;
+        body = lab_sip_body(p->bytes);
+        if (body.n > 0 && i-- == 0)
+            return body;
+    }
+    return (struct cph_span){ 0 };
+}

@@ -1,0 +1,113 @@
+/*
+ * The stage of an experiment: people with real phones, one SIP server between them, everything they
+ * send on record, and whoever listens or meddles. Virtual time; a run is its seed.
+ */
+#ifndef CPH_LAB_STAGE_H
+#define CPH_LAB_STAGE_H
+
+#include "proxy.h"
+#include "speech.h"
+#include "terminal.h"
+#include "trace.h"
+
+#include "ciphony/crypto_key.h"
+#include "ciphony/keying.h"
+
+/* Bob has two phones; Mallory is whoever should not be there. */
+enum lab_person { LAB_ALICE, LAB_BOB, LAB_BOB2, LAB_CAROL, LAB_MALLORY, LAB_PEOPLE };
+
+struct lab_stage;
+
+enum lab_callee { LAB_ANSWERS, LAB_RINGS, LAB_ANSWERS_LATER };
+
+struct lab_stage_person {
+    struct lab_stage *stage;
+    unsigned index;
+    struct lab_terminal *terminal; /* NULL: not on this stage */
+    struct cph_phone *phone;
+    enum lab_callee callee;
+    cph_time later; /* LAB_ANSWERS_LATER */
+    uint32_t call;  /* the latest */
+    bool ringing, answered, secured, plain, ended, mismatch;
+    unsigned secured_n, changed, incoming_n;
+    cph_time dialled_at, accepted_at, answered_at, secured_at, accept_due;
+    cph_err cause;
+    unsigned status;
+    char why[CPH_PHONE_WHY];
+    struct cph_verdict worst; /* of all looked at: the best level the user was shown is in shown */
+    enum cph_level shown;     /* the highest level shown while the call stood, or at its end */
+    enum cph_attacker shown_class;
+    struct cph_verdict verdict; /* the latest */
+    bool has_verdict;
+    struct lab_heard said, heard;
+};
+
+/* May a datagram pass? For gates, inspection and attackers on the path. */
+typedef bool lab_filter_fn(void *ctx, const struct lab_packet *p);
+
+struct lab_stage_config {
+    uint64_t seed;
+    struct lab_link link;
+    const char *keying;                      /* one method of the table; NULL: none (plain RTP) */
+    enum cph_security security;              /* of everybody */
+    enum cph_security of[LAB_PEOPLE];        /* where it is not UNSET: of this one */
+    unsigned people;                         /* bits 1 << enum lab_person */
+    bool direct;                             /* no server between */
+    bool tls;                                /* direct only: TLS with pinned certificates */
+    bool pinned;                             /* people keep each other's certificates */
+    bool quiet;                              /* nobody speaks */
+    struct lab_proxy_config proxy;           /* ip is filled in */
+    lab_filter_fn *filter;
+    void *filter_ctx;
+    bool no_record; /* packets are not kept */
+};
+
+struct lab_stage {
+    struct lab_stage_config cfg;
+    struct lab_net *net;
+    struct cph_env env;
+    struct lab_trace *trace;
+    struct lab_proxy *proxy;
+    struct lab_stage_person person[LAB_PEOPLE];
+    struct cph_sip_pin pin[LAB_PEOPLE];
+    struct cph_sip_tls tls[LAB_PEOPLE];
+    cph_err err; /* the first thing that went wrong in a callback */
+};
+
+/* What is the same for all runs of a process: device keys, dear to make. Thread-safe it is not. */
+CPH_MUST_CHECK cph_err lab_keys_open(void);
+void lab_keys_close(void);
+const struct cph_key *lab_key(enum lab_person who);
+const struct cph_cert *lab_cert(enum lab_person who);
+/** A secret both users would have agreed on, for methods that need one. */
+const struct cph_secret *lab_psk(void);
+
+CPH_MUST_CHECK cph_err lab_stage_open(const struct lab_stage_config *cfg, struct lab_stage **out);
+void lab_stage_close(struct lab_stage *s);
+
+const char *lab_person_name(enum lab_person who);
+const char *lab_person_ip(enum lab_person who);
+const char *lab_proxy_ip(void);
+
+/** from calls to: "bob" is the address of record at the server, or the phone itself if direct. */
+CPH_MUST_CHECK cph_err lab_stage_dial(struct lab_stage *s, enum lab_person from, const char *user,
+                                      enum lab_person direct_to);
+void lab_stage_hangup(struct lab_stage *s, enum lab_person who);
+CPH_MUST_CHECK cph_err lab_stage_rekey(struct lab_stage *s, enum lab_person who);
+/** Let time pass. */
+CPH_MUST_CHECK cph_err lab_stage_run(struct lab_stage *s, cph_time us);
+/** A call from Alice to Bob (his first phone answers) that talks for us, and ends. */
+CPH_MUST_CHECK cph_err lab_stage_talk(struct lab_stage *s, cph_time us);
+/** Do both of them have a call with media that was heard by each? */
+bool lab_stage_heard(const struct lab_stage *s, enum lab_person a, enum lab_person b);
+/** Note what the phones show now. */
+void lab_stage_look(struct lab_stage *s);
+
+/** The description (offer of an INVITE, or answer) on the wire: the i-th SIP datagram with a body
+ * from this host to any. Empty if there is none. */
+struct cph_span lab_stage_sdp(const struct lab_stage *s, const char *from_ip, bool response,
+                              unsigned i);
+/** The Body of a SIP datagram. */
+struct cph_span lab_sip_body(struct cph_span datagram);
+
+#endif

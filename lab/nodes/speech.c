@@ -1,0 +1,181 @@
+#include "speech.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ciphony/base_tools.h"
+
+/*
+ *   byte 0      0x80 + speaker
+ *   bytes 1..8  0x80 + one hexadecimal digit of the number each, the highest first
+ *   the rest    pseudo-random in seed, speaker and number
+ *
+ * 0x7f is never used: it and 0xff are both zero to a decoder of mu-law.
+ */
+enum { DIGITS = 8, HEAD = 1 + DIGITS };
+
+/* G.711 mu-law, the table of its decoder. */
+static int16_t to_pcm(uint8_t u)
+{
+    int v, t;
+
+    u = (uint8_t)~u;
+    t = ((u & 0x0f) << 3) + 0x84;
+    t <<= (u & 0x70) >> 4;
+    v = u & 0x80 ? 0x84 - t : t - 0x84;
+    return (int16_t)v;
+}
+
+void lab_speech_frame(uint64_t seed, unsigned speaker, uint32_t i, uint8_t out[LAB_FRAME])
+{
+    uint64_t at[2] = { ((uint64_t)speaker << 32) | i, 0 };
+
+    out[0] = (uint8_t)(0x80 | (speaker & 15));
+    for (unsigned k = 0; k < DIGITS; k++)
+        out[1 + k] = (uint8_t)(0x80 | ((i >> (4 * (DIGITS - 1 - k))) & 15));
+    for (unsigned k = HEAD; k < LAB_FRAME; k += 8) {
+        uint64_t r;
+
+        at[1] = k;
+        r = cph_siphash(seed, 77, (struct cph_span){ (const uint8_t *)at, sizeof at });
+        for (unsigned b = k; b < k + 8 && b < LAB_FRAME; b++, r >>= 8)
+            out[b] = (uint8_t)(r & 0xff) == 0x7f ? 0x55 : (uint8_t)(r & 0xff);
+    }
+}
+
+bool lab_speech_is(uint64_t seed, struct cph_span payload, unsigned *speaker, uint32_t *i)
+{
+    uint8_t want[LAB_FRAME];
+    uint32_t n = 0;
+
+    if (payload.n != LAB_FRAME || (payload.p[0] & 0xf0) != 0x80)
+        return false;
+    for (unsigned k = 0; k < DIGITS; k++) {
+        if ((payload.p[1 + k] & 0xf0) != 0x80)
+            return false;
+        n = n << 4 | (payload.p[1 + k] & 15U);
+    }
+    *speaker = payload.p[0] & 15U;
+    *i = n;
+    lab_speech_frame(seed, *speaker, n, want);
+    return *speaker < LAB_SPEAKERS && memcmp(want, payload.p, LAB_FRAME) == 0;
+}
+
+void lab_heard_add(struct lab_heard *h, unsigned speaker, uint32_t i, cph_time now)
+{
+    if (h->frames[speaker] && i <= h->last[speaker])
+        return;
+    if (!h->frames[speaker]) {
+        h->first[speaker] = i;
+        h->first_at[speaker] = now;
+    }
+    h->frames[speaker]++;
+    h->last[speaker] = i;
+    h->last_at[speaker] = now;
+}
+
+/* ---- source and sink ---------------------------------------------------------------------------
+ */
+
+struct source {
+    struct cph_media_source source;
+    struct lab_net *net;
+    uint64_t seed;
+    unsigned speaker;
+    uint32_t next;
+    size_t at; /* samples of the frame already given */
+    uint8_t frame[LAB_FRAME];
+    struct lab_heard *said;
+};
+
+static cph_err source_read(struct cph_media_source *base, int16_t *pcm, size_t n)
+{
+    struct source *s = (struct source *)base;
+
+    for (size_t i = 0; i < n; i++) {
+        if (s->at == 0) {
+            lab_speech_frame(s->seed, s->speaker, s->next, s->frame);
+            if (s->said)
+                lab_heard_add(s->said, s->speaker, s->next, lab_now(s->net));
+            s->next++;
+        }
+        pcm[i] = to_pcm(s->frame[s->at]);
+        s->at = (s->at + 1) % LAB_FRAME;
+    }
+    return CPH_OK;
+}
+
+static void source_free(struct cph_media_source *base)
+{
+    free(base);
+}
+
+cph_err lab_speech_source(struct lab_net *net, uint64_t seed, unsigned speaker,
+                          struct lab_heard *said, struct cph_media_source **out)
+{
+    static const struct cph_media_source_ops ops = { source_read, source_free };
+    struct source *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return CPH_E_NOMEM;
+    *s = (struct source){ { &ops, 8000 }, .net = net, .seed = seed, .speaker = speaker,
+                          .said = said };
+    *out = &s->source;
+    return CPH_OK;
+}
+
+struct sink {
+    struct cph_media_sink sink;
+    struct lab_net *net;
+    uint64_t seed;
+    struct lab_heard *heard;
+};
+
+/* The mu-law byte whose value this is; 0x7f (which is never said) if there is none. */
+static uint8_t from_pcm(int16_t v)
+{
+    int a = (v < 0 ? -v : v) + 0x84;
+
+    for (unsigned seg = 0; seg < 8; seg++)
+        if (a <= 252 << seg) {
+            unsigned low = (unsigned)(a >> (seg + 3)) & 15U;
+            uint8_t u = (uint8_t) ~((v < 0 ? 0x80U : 0U) | seg << 4 | low);
+
+            return to_pcm(u) == v ? u : 0x7f;
+        }
+    return 0x7f;
+}
+
+static cph_err sink_write(struct cph_media_sink *base, const int16_t *pcm, size_t n)
+{
+    struct sink *s = (struct sink *)base;
+    uint8_t frame[LAB_FRAME];
+    unsigned speaker;
+    uint32_t i;
+
+    if (n != LAB_FRAME)
+        return CPH_OK;
+    for (size_t k = 0; k < n; k++)
+        frame[k] = from_pcm(pcm[k]);
+    if (lab_speech_is(s->seed, (struct cph_span){ frame, n }, &speaker, &i))
+        lab_heard_add(s->heard, speaker, i, lab_now(s->net));
+    return CPH_OK;
+}
+
+static void sink_free(struct cph_media_sink *base)
+{
+    free(base);
+}
+
+cph_err lab_speech_sink(struct lab_net *net, uint64_t seed, struct lab_heard *heard,
+                        struct cph_media_sink **out)
+{
+    static const struct cph_media_sink_ops ops = { sink_write, sink_free };
+    struct sink *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return CPH_E_NOMEM;
+    *s = (struct sink){ { &ops, 8000 }, net, seed, heard };
+    *out = &s->sink;
+    return CPH_OK;
+}
