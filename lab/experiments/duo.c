@@ -1,0 +1,242 @@
+#include "duo.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ciphony/rtp.h"
+#include "ciphony/srtp.h"
+
+struct party {
+    struct lab_duo *duo;
+    struct cph_env env;
+    uint64_t draws;
+    struct cph_session *session;
+    struct cph_addr local[2];
+    bool keyed;
+};
+
+struct lab_duo {
+    struct cph_srtp_engine *srtp;
+    struct party party[LAB_PARTIES];
+    unsigned n, datagrams;
+    cph_time now;
+};
+
+static cph_err draw(void *ctx, void *buf, size_t n)
+{
+    struct party *p = ctx;
+    uint8_t *b = buf;
+
+    for (size_t i = 0; i < n; i++) { /* splitmix64, one byte of each */
+        uint64_t z = p->draws += 0x9e3779b97f4a7c15U;
+
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
+        z = (z ^ z >> 27) * 0x94d049bb133111ebU;
+        b[i] = (uint8_t)(z >> 56);
+    }
+    return CPH_OK;
+}
+
+static int64_t wall(void *ctx)
+{
+    (void)ctx;
+    return 1700000000;
+}
+
+cph_err lab_duo_new(struct lab_duo **out)
+{
+    struct lab_duo *d = calloc(1, sizeof *d);
+    cph_err err;
+
+    if (!d)
+        return CPH_E_NOMEM;
+    err = lab_keys_open();
+    if (err == CPH_OK)
+        err = cph_srtp_engine_new(CPH_SRTP_ACCEL_NONE, &d->srtp);
+    if (err != CPH_OK) {
+        free(d);
+        return err;
+    }
+    *out = d;
+    return CPH_OK;
+}
+
+void lab_duo_free(struct lab_duo *d)
+{
+    if (!d)
+        return;
+    for (unsigned i = 0; i < d->n; i++)
+        cph_session_free(d->party[i].session);
+    cph_srtp_engine_free(d->srtp);
+    free(d);
+}
+
+cph_err lab_duo_add(struct lab_duo *d, const struct lab_party_config *c, unsigned *party)
+{
+    static const struct cph_sdp_codec codec = { .name = "PCMU", .rate = 8000, .channels = 1 };
+    struct party *p = &d->party[d->n];
+    struct cph_session_media media = { .kind = "audio",
+                                       .codecs = &codec,
+                                       .n_codecs = 1,
+                                       .direction = CPH_SDP_SENDRECV,
+                                       .rtcp_mux = true };
+    struct cph_session_config cfg = { .srtp = d->srtp, .peer = "" };
+
+    if (d->n == LAB_PARTIES)
+        return CPH_E_LIMIT;
+    *p = (struct party){ .duo = d, .draws = c->draws };
+    p->env = (struct cph_env){ .ctx = p, .random = draw, .wall = wall };
+    cfg.env = &p->env;
+    cfg.keying = (struct cph_keying_cfg){ .env = &p->env,
+                                          .key = lab_key(c->who),
+                                          .cert = lab_cert(c->who),
+                                          .psk = lab_psk(),
+                                          .suites = c->suites,
+                                          .rtcp_mux = true };
+    cfg.policy.media = c->security;
+    cfg.policy.keying[0] = c->keying;
+    cfg.policy.keying_n = c->keying != NULL;
+    for (unsigned i = 0; i < 2; i++) {
+        CPH_TRY(cph_addr_parse_ip(CPH_SPAN_LIT("10.0.0.9"), &p->local[i]));
+        p->local[i].port = (uint16_t)(20000 + 2 * d->n + i);
+        media.local[i] = p->local[i];
+    }
+    CPH_TRY(cph_session_new(&cfg, &media, 1, d->now, &p->session));
+    *party = d->n++;
+    return CPH_OK;
+}
+
+struct cph_session *lab_duo_session(struct lab_duo *d, unsigned party)
+{
+    return d->party[party].session;
+}
+
+static void deliver(struct lab_duo *d, const struct cph_addr *from, const struct cph_addr *to,
+                    struct cph_span bytes)
+{
+    uint8_t copy[LAB_WIRE];
+
+    for (unsigned i = 0; i < d->n; i++)
+        for (unsigned c = 0; c < 2; c++)
+            if (cph_addr_eq(&d->party[i].local[c], to) && bytes.n <= sizeof copy) {
+                memcpy(copy, bytes.p, bytes.n);
+                (void)cph_session_feed(d->party[i].session, 0, (enum cph_keying_component)c, from,
+                                       copy, bytes.n, d->now);
+            }
+}
+
+static bool pump_once(struct lab_duo *d)
+{
+    struct cph_session_event ev;
+    struct cph_session_out out;
+    bool any = false;
+
+    for (unsigned i = 0; i < d->n; i++) {
+        struct party *p = &d->party[i];
+
+        while (cph_session_event(p->session, &ev) == CPH_OK)
+            p->keyed |= ev.kind == CPH_SESSION_KEYED;
+        while (cph_session_pull(p->session, &out, d->now) == CPH_OK) {
+            uint8_t copy[LAB_WIRE];
+            struct cph_span bytes = { copy, out.bytes.n };
+            struct cph_addr to = out.to;
+
+            if (out.bytes.n > sizeof copy)
+                continue;
+            memcpy(copy, out.bytes.p, out.bytes.n);
+            any = true;
+            d->datagrams++;
+            deliver(d, &p->local[out.port], &to, bytes);
+        }
+    }
+    return any;
+}
+
+/* Some milliseconds between turns; mechanisms with a schedule of their own get a few seconds. */
+static void pump(struct lab_duo *d)
+{
+    for (unsigned quiet = 0; quiet < 100;) {
+        bool any = pump_once(d), keyed = true, due = false;
+
+        for (unsigned i = 0; i < d->n; i++) {
+            keyed &= cph_session_line(d->party[i].session, 0, NULL) == CPH_SESSION_LINE_KEYED;
+            due |= cph_session_deadline(d->party[i].session) < CPH_TIME_NEVER;
+        }
+        quiet = any ? 0 : quiet + 1;
+        if (!any && (keyed || !due))
+            return;
+        d->now += CPH_MS(10);
+        for (unsigned i = 0; i < d->n; i++)
+            if (cph_session_deadline(d->party[i].session) <= d->now)
+                cph_session_tick(d->party[i].session, d->now);
+    }
+}
+
+cph_err lab_duo_connect(struct lab_duo *d, unsigned a, const unsigned *b, unsigned n, bool choose)
+{
+    uint8_t offer[CPH_SESSION_SDP], answer[CPH_SESSION_SDP];
+    struct cph_wr o = cph_wr_open(offer, sizeof offer);
+
+    CPH_TRY(cph_session_offer(d->party[a].session, d->now, &o));
+    for (unsigned i = 0; i < n; i++) {
+        struct cph_wr w = cph_wr_open(answer, sizeof answer);
+
+        CPH_TRY(cph_session_answer(d->party[b[i]].session, cph_wr_done(&o), d->now, &w));
+        CPH_TRY(cph_session_finish(d->party[a].session, i + 1, cph_wr_done(&w), d->now));
+    }
+    if (n > 1)
+        pump(d);
+    if (choose)
+        CPH_TRY(cph_session_choose(d->party[a].session, 1));
+    pump(d);
+    (void)pump_once(d);
+    return CPH_OK;
+}
+
+bool lab_duo_keyed(struct lab_duo *d, unsigned party)
+{
+    return cph_session_line(d->party[party].session, 0, NULL) == CPH_SESSION_LINE_KEYED;
+}
+
+void lab_duo_protect(struct lab_duo *d, unsigned party, uint32_t ssrc, uint16_t seq,
+                     const uint8_t payload[LAB_FRAME], uint8_t out[LAB_WIRE], size_t *n)
+{
+    struct cph_wr wr = cph_wr_open(out, LAB_WIRE);
+    enum cph_keying_component port;
+    struct cph_addr to;
+
+    cph_wr_u8(&wr, 0x80);
+    cph_wr_u8(&wr, 0);
+    cph_wr_u16(&wr, seq);
+    cph_wr_u32(&wr, 160U * seq);
+    cph_wr_u32(&wr, ssrc);
+    cph_wr_bytes(&wr, payload, LAB_FRAME);
+    *n = wr.n;
+    if (cph_session_protect(d->party[party].session, 0, CPH_KEYING_RTP, out, n, LAB_WIRE, &port,
+                            &to, d->now) != CPH_OK)
+        *n = 0;
+}
+
+bool lab_duo_take(struct lab_duo *d, unsigned party, unsigned from, const uint8_t *packet, size_t n,
+                  const uint8_t payload[LAB_FRAME])
+{
+    struct cph_session_packet in;
+    uint8_t copy[LAB_WIRE];
+    struct cph_rtp rtp;
+    bool good = false;
+
+    if (n == 0 || n > sizeof copy)
+        return false;
+    memcpy(copy, packet, n);
+    (void)cph_session_feed(d->party[party].session, 0, CPH_KEYING_RTP, &d->party[from].local[0],
+                           copy, n, d->now);
+    while (cph_session_take(d->party[party].session, &in) == CPH_OK)
+        if (in.component == CPH_KEYING_RTP && cph_rtp_parse(in.bytes, &rtp) == CPH_OK)
+            good |= rtp.payload.n == LAB_FRAME && memcmp(rtp.payload.p, payload, LAB_FRAME) == 0;
+    return good;
+}
+
+unsigned lab_duo_datagrams(const struct lab_duo *d)
+{
+    return d->datagrams;
+}

@@ -1,0 +1,39 @@
+/* Sessions that talk without any signalling protocol: whatever carries their descriptions. */
+#ifndef CPH_LAB_DUO_H
+#define CPH_LAB_DUO_H
+
+#include "stage.h"
+
+#include "ciphony/session.h"
+
+struct lab_duo; /* up to four parties and the wire between them */
+
+enum { LAB_PARTIES = 4, LAB_WIRE = 2048 };
+
+struct lab_party_config {
+    const char *keying;
+    const char *const *suites; /* NULL: all */
+    enum cph_security security;
+    enum lab_person who; /* whose device keys */
+    uint64_t draws;      /* seed of its randomness: the same draws, the same keys of its own */
+};
+
+CPH_MUST_CHECK cph_err lab_duo_new(struct lab_duo **out);
+void lab_duo_free(struct lab_duo *d);
+CPH_MUST_CHECK cph_err lab_duo_add(struct lab_duo *d, const struct lab_party_config *cfg,
+                                   unsigned *party);
+struct cph_session *lab_duo_session(struct lab_duo *d, unsigned party);
+/** a offers, each of b[n] answers (branches 1..n); the first is chosen. Keying runs to its end. */
+CPH_MUST_CHECK cph_err lab_duo_connect(struct lab_duo *d, unsigned a, const unsigned *b,
+                                       unsigned n, bool choose);
+bool lab_duo_keyed(struct lab_duo *d, unsigned party);
+/** Protect one packet; *n is 0 if the session refused. */
+void lab_duo_protect(struct lab_duo *d, unsigned party, uint32_t ssrc, uint16_t seq,
+                     const uint8_t payload[LAB_FRAME], uint8_t out[LAB_WIRE], size_t *n);
+/** Give it to a party as coming from another; true if it gave a plain packet with this payload. */
+bool lab_duo_take(struct lab_duo *d, unsigned party, unsigned from, const uint8_t *packet, size_t n,
+                  const uint8_t payload[LAB_FRAME]);
+/** Keying datagrams that went over the wire. */
+unsigned lab_duo_datagrams(const struct lab_duo *d);
+
+#endif

@@ -1,0 +1,200 @@
+/* Forking and retargeting: draft-wing-media-security-requirements-05 3.2, B.1. */
+#include "lab.h"
+
+#include <stdio.h>
+
+#include "ear.h"
+
+enum { A = 1 << LAB_ALICE, B = 1 << LAB_BOB, B2 = 1 << LAB_BOB2, C = 1 << LAB_CAROL };
+
+/* What somebody who held the offer but was not answered can make of the media. */
+static cph_err overheard(const struct lab_stage *s, const struct lab_case *c, enum lab_person who,
+                         uint64_t *frames)
+{
+    struct cph_span offer = lab_stage_sdp(s, lab_person_ip(LAB_ALICE), false, 0);
+    struct lab_pretence p = { s, c->keying, who, offer, lab_person_ip(LAB_ALICE) };
+    struct lab_heard heard = { 0 };
+    struct lab_ear *ear;
+
+    CPH_TRY(lab_pretend(&p, &heard));
+    CPH_TRY(lab_ear_new(c->seed, &ear));
+    (void)lab_ear_read_sdp(ear, offer);
+    lab_ear_listen(ear, s->trace, 0);
+    *frames = lab_heard_total(&heard) > lab_heard_total(lab_ear_heard(ear))
+                  ? lab_heard_total(&heard)
+                  : lab_heard_total(lab_ear_heard(ear));
+    lab_ear_free(ear);
+    return CPH_OK;
+}
+
+static void judge(const struct lab_stage *s, const struct lab_case *c, struct lab_outcome *out,
+                  enum lab_person answered, uint64_t frames, const char *who)
+{
+    const struct lab_stage_person *a = &s->person[LAB_ALICE];
+
+    out->sessions = 1;
+    lab_measure(out, "overheard", "frames", (double)frames);
+    if (!lab_stage_heard(s, LAB_ALICE, answered)) {
+        lab_say(out, "call fails", "alice and %s did not hear each other: %s",
+                lab_person_name(answered), a->why);
+        return;
+    }
+    if (c->trial) {
+        c->trial->sessions++;
+        c->trial->heard += frames > 0;
+        if (frames > 0 && a->shown > CPH_LEVEL_HOP && c->trial->failures++ == 0)
+            (void)snprintf(c->trial->first, sizeof c->trial->first,
+                           "%s, seed %llu: %s heard %llu frames, alice was shown %s", c->keying,
+                           (unsigned long long)c->seed, who, (unsigned long long)frames,
+                           cph_level_name(a->shown));
+    }
+    if (frames)
+        lab_say(out, "no", "%s decrypted %llu frames of the call with what the offer told it", who,
+                (unsigned long long)frames);
+    else
+        lab_say(out, "yes", "%s held the offer and decrypted nothing", who);
+}
+
+/* ---- forking -----------------------------------------------------------------------------------
+ */
+
+static cph_err run_forking(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, A | B | B2);
+    struct lab_stage *s;
+    uint64_t frames = 0;
+    cph_err err;
+
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    s->person[LAB_BOB].callee = LAB_ANSWERS_LATER;
+    s->person[LAB_BOB].later = CPH_MS(500);
+    s->person[LAB_BOB2].callee = LAB_RINGS;
+    err = lab_stage_talk(s, CPH_SEC(3));
+    if (err == CPH_OK)
+        err = overheard(s, c, LAB_BOB2, &frames);
+    if (err == CPH_OK) {
+        judge(s, c, out, LAB_BOB, frames, "the phone that only rang");
+        lab_case_show(c, s, "Forking: two phones ring, one is answered");
+    }
+    lab_stage_close(s);
+    return err;
+}
+
+const struct lab_experiment lab_exp_forking = { "forking", "B.1",
+                                                "Is a phone that only rang unable to listen?",
+                                                run_forking };
+
+/* ---- retargeting -------------------------------------------------------------------------------
+ */
+
+static cph_err run_retargeting(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, A | C);
+    struct lab_redirect *r = NULL;
+    struct lab_stage *s;
+    uint64_t frames = 0;
+    cph_err err;
+
+    cfg.proxy.recurse = true;
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    lab_trace_name(s->trace, lab_person_ip(LAB_BOB), "bob");
+    err = lab_redirect_new(s->net, lab_person_ip(LAB_BOB), "sip:carol@10.0.0.4:5060", &r);
+    if (err == CPH_OK)
+        err = lab_proxy_add(s->proxy, "bob", "sip:bob@10.0.0.2:5060");
+    if (err == CPH_OK)
+        err = lab_stage_talk(s, CPH_SEC(3));
+    if (err == CPH_OK)
+        err = overheard(s, c, LAB_BOB, &frames);
+    if (err == CPH_OK) {
+        judge(s, c, out, LAB_CAROL, frames, "the first target, which sent the call on,");
+        lab_case_show(c, s, "Retargeting: bob sends the call on to carol (302)");
+    }
+    lab_redirect_free(r);
+    lab_stage_close(s);
+    return err;
+}
+
+const struct lab_experiment lab_exp_retargeting = {
+    "retargeting", "B.1", "Is the first target of a forwarded call unable to listen?",
+    run_retargeting
+};
+
+/* ---- which media belongs to which answer -------------------------------------------------------
+ */
+
+static cph_err run_association(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, A | B | B2);
+    struct lab_stage *s;
+    cph_err err;
+
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    err = lab_stage_talk(s, CPH_SEC(3)); /* both answer at once, and both talk */
+    if (err == CPH_OK) {
+        const struct lab_heard *h = &s->person[LAB_ALICE].heard;
+        uint64_t one = h->frames[LAB_BOB], two = h->frames[LAB_BOB2];
+
+        out->sessions = 2;
+        lab_measure(out, "of the answerer", "frames", (double)(one > two ? one : two));
+        lab_measure(out, "of the other", "frames", (double)(one > two ? two : one));
+        if (one + two == 0)
+            lab_say(out, "call fails", "alice heard nobody: %s", s->person[LAB_ALICE].why);
+        else if (one && two)
+            lab_say(out, "no", "alice heard %llu frames of one answerer and %llu of the other",
+                    (unsigned long long)one, (unsigned long long)two);
+        else
+            lab_say(out, "yes", "both answered; alice heard the one her phone chose and no other");
+        lab_case_show(c, s, "Association: two phones answer at the same moment");
+    }
+    lab_stage_close(s);
+    return err;
+}
+
+const struct lab_experiment lab_exp_association = {
+    "association", "B.1", "Can the caller tell which media belongs to which answer?",
+    run_association
+};
+
+/* ---- some can do SRTP, some cannot -------------------------------------------------------------
+ */
+
+static cph_err run_mixed_fork(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, A | B | B2);
+    struct lab_stage *s;
+    bool secure[2] = { false, false }, heard[2] = { false, false };
+    cph_err err = CPH_OK;
+
+    cfg.security = CPH_SECURITY_PREFER;
+    for (unsigned round = 0; round < 2 && err == CPH_OK; round++) {
+        /* The second phone has no SRTP; first the phone that has it answers, then the other. */
+        enum lab_person answers = round ? LAB_BOB2 : LAB_BOB, rings = round ? LAB_BOB : LAB_BOB2;
+
+        cfg.of[LAB_BOB2] = CPH_SECURITY_NONE;
+        err = lab_stage_open(&cfg, &s);
+        if (err != CPH_OK)
+            break;
+        s->person[answers].callee = LAB_ANSWERS_LATER;
+        s->person[answers].later = CPH_MS(500);
+        s->person[rings].callee = LAB_RINGS;
+        err = lab_stage_talk(s, CPH_SEC(3));
+        heard[round] = lab_stage_heard(s, LAB_ALICE, answers);
+        secure[round] = s->person[LAB_ALICE].secured;
+        out->sessions++;
+        if (round == 0)
+            lab_case_show(c, s, "Forking to a phone with and one without SRTP");
+        lab_stage_close(s);
+    }
+    if (heard[0] && secure[0] && heard[1] && !secure[1])
+        lab_say(out, "yes", "with the phone that has SRTP the call is encrypted, with the other it "
+                            "is plain RTP and shown as open");
+    else
+        lab_say(out, "no", "SRTP phone: %s, plain phone: %s",
+                heard[0] ? secure[0] ? "encrypted" : "not encrypted" : "call fails",
+                heard[1] ? secure[1] ? "encrypted?" : "plain" : "call fails");
+    return err;
+}
+
+const struct lab_experiment lab_exp_mixed_fork = {
+    "mixed-fork", "4 R2", "Does a call survive forking to phones without SRTP?", run_mixed_fork
+};

@@ -1,0 +1,373 @@
+/* Sessions without signalling around them: which keys, when, at what cost. Draft B.1, B.3, B.4, C.4.
+ */
+#include "duo.h"
+#include "lab.h"
+
+#include <string.h>
+
+enum { SSRC = 0x11111111 };
+
+static struct lab_party_config party(const struct lab_case *c, enum lab_person who)
+{
+    return (struct lab_party_config){ .keying = c->keying,
+                                      .security = CPH_SECURITY_REQUIRED,
+                                      .who = who,
+                                      .draws = c->seed * 1000 + who };
+}
+
+/* ---- two-time pad ------------------------------------------------------------------------------
+ */
+
+struct sample {
+    uint8_t plain[LAB_FRAME], wire[LAB_WIRE];
+    size_t n;
+};
+
+static bool same_pad(const struct sample *a, const struct sample *b)
+{
+    enum { HEAD = 12 };
+
+    if (a->n < HEAD + LAB_FRAME || b->n < HEAD + LAB_FRAME)
+        return false; /* that party refused to send */
+    for (size_t i = 0; i < LAB_FRAME; i++)
+        if ((a->wire[HEAD + i] ^ b->wire[HEAD + i]) != (a->plain[i] ^ b->plain[i]))
+            return false;
+    return true;
+}
+
+static cph_err run_pad(const struct lab_case *c, struct lab_outcome *out)
+{
+    static const enum lab_person who[] = { LAB_ALICE, LAB_BOB, LAB_BOB2 };
+    struct sample sample[3];
+    unsigned p[3], pads = 0, refused = 0;
+    struct lab_duo *d;
+    cph_err err;
+
+    CPH_TRY(lab_duo_new(&d));
+    for (unsigned i = 0; i < 3; i++) {
+        struct lab_party_config cfg = party(c, who[i]);
+
+        err = lab_duo_add(d, &cfg, &p[i]);
+        if (err != CPH_OK)
+            goto out;
+    }
+    err = lab_duo_connect(d, p[0], p + 1, 2, false);
+    if (err == CPH_OK)
+        err = cph_session_choose(lab_duo_session(d, p[0]), 1);
+    if (err != CPH_OK)
+        goto out;
+    for (unsigned i = 0; i < 3; i++) {
+        lab_speech_frame(c->seed, who[i], 0, sample[i].plain);
+        lab_duo_protect(d, p[i], SSRC, 1, sample[i].plain, sample[i].wire, &sample[i].n);
+        refused += sample[i].n == 0;
+    }
+    for (unsigned i = 0; i < 3; i++)
+        for (unsigned k = i + 1; k < 3; k++)
+            pads += same_pad(&sample[i], &sample[k]);
+    out->sessions = 2;
+    lab_measure(out, "pairs under one keystream", "pairs", pads);
+    if (refused == 3)
+        lab_say(out, "call fails", "nobody had keys");
+    else
+        lab_say(out, pads ? "yes" : "no",
+                "three senders with the same SSRC: %u pairs of packets share a keystream%s", pads,
+                refused ? ", one sender refused to send" : "");
+out:
+    lab_duo_free(d);
+    return err;
+}
+
+const struct lab_experiment lab_exp_pad = {
+    "two-time-pad", "B.1", "Two branches choose the same SSRC: is a keystream used twice?", run_pad
+};
+
+/* ---- centralized keying ------------------------------------------------------------------------
+ */
+
+/* Twice the same mixer, drawing the same random numbers, with another participant each: is what it
+ * sends encrypted with the same keys? Then one encrypted stream serves all. */
+static cph_err central(const struct lab_case *c, bool mixer_offers, struct lab_outcome *out)
+{
+    struct sample sample[2];
+    bool same;
+
+    memset(sample, 0, sizeof sample);
+    for (unsigned i = 0; i < 2; i++) {
+        struct lab_party_config mixer = party(c, LAB_CAROL);
+        struct lab_party_config user = party(c, i ? LAB_BOB : LAB_ALICE);
+        struct lab_duo *d;
+        unsigned m, u;
+        cph_err err;
+
+        CPH_TRY(lab_duo_new(&d));
+        err = lab_duo_add(d, &mixer, &m);
+        if (err == CPH_OK)
+            err = lab_duo_add(d, &user, &u);
+        if (err == CPH_OK)
+            err = mixer_offers ? lab_duo_connect(d, m, &u, 1, true)
+                               : lab_duo_connect(d, u, &m, 1, true);
+        if (err == CPH_OK) {
+            lab_speech_frame(c->seed, LAB_CAROL, 0, sample[i].plain);
+            lab_duo_protect(d, m, SSRC, 1, sample[i].plain, sample[i].wire, &sample[i].n);
+        }
+        lab_duo_free(d);
+        CPH_TRY(err);
+    }
+    out->sessions = 2;
+    same = sample[0].n > 0 && sample[0].n == sample[1].n &&
+           memcmp(sample[0].wire, sample[1].wire, sample[0].n) == 0;
+    if (sample[0].n == 0 || sample[1].n == 0)
+        lab_say(out, "call fails", "the mixer had no keys");
+    else
+        lab_say(out, same ? "yes" : "no",
+                same ? "the mixer alone decides its sending key: one encrypted stream can serve "
+                       "all participants"
+                     : "the participant has a part in the mixer's sending key: each needs a stream "
+                       "of its own");
+    return CPH_OK;
+}
+
+static cph_err run_central_mixer(const struct lab_case *c, struct lab_outcome *out)
+{
+    return central(c, true, out);
+}
+
+static cph_err run_central_user(const struct lab_case *c, struct lab_outcome *out)
+{
+    return central(c, false, out);
+}
+
+const struct lab_experiment lab_exp_central_mixer = {
+    "central-mixer", "B.3", "The mixer offers: can one encrypted stream serve all?",
+    run_central_mixer
+};
+const struct lab_experiment lab_exp_central_user = {
+    "central-user", "B.3", "The participant offers: can one encrypted stream serve all?",
+    run_central_user
+};
+
+/* ---- SSRC and ROC ------------------------------------------------------------------------------
+ */
+
+static cph_err pair(const struct lab_case *c, struct lab_duo **d, unsigned p[2])
+{
+    struct lab_party_config a = party(c, LAB_ALICE), b = party(c, LAB_BOB);
+    cph_err err;
+
+    CPH_TRY(lab_duo_new(d));
+    err = lab_duo_add(*d, &a, &p[0]);
+    if (err == CPH_OK)
+        err = lab_duo_add(*d, &b, &p[1]);
+    if (err == CPH_OK)
+        err = lab_duo_connect(*d, p[0], &p[1], 1, true);
+    if (err != CPH_OK)
+        lab_duo_free(*d);
+    return err;
+}
+
+static cph_err run_ssrc(const struct lab_case *c, struct lab_outcome *out)
+{
+    uint8_t plain[LAB_FRAME], wire[LAB_WIRE];
+    bool first, second;
+    struct lab_duo *d;
+    unsigned p[2];
+    size_t n;
+
+    CPH_TRY(pair(c, &d, p));
+    lab_speech_frame(c->seed, LAB_ALICE, 0, plain);
+    lab_duo_protect(d, p[0], SSRC, 1, plain, wire, &n);
+    first = lab_duo_take(d, p[1], p[0], wire, n, plain);
+    lab_duo_protect(d, p[0], SSRC + 1, 1, plain, wire, &n);
+    second = lab_duo_take(d, p[1], p[0], wire, n, plain);
+    lab_duo_free(d);
+    out->sessions = 1;
+    if (!first)
+        lab_say(out, "call fails", "not even the first SSRC was understood");
+    else
+        lab_say(out, second ? "late binding" : "signalled",
+                second ? "an SSRC nobody announced is decrypted: it is bound by its first packet"
+                       : "an SSRC nobody announced is refused");
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_ssrc = { "ssrc", "B.4", "How does the receiver learn the SSRC?",
+                                             run_ssrc };
+
+static cph_err run_roc(const struct lab_case *c, struct lab_outcome *out)
+{
+    uint8_t plain[LAB_FRAME], wire[LAB_WIRE];
+    struct lab_duo *d;
+    unsigned p[2];
+    size_t n;
+    bool late;
+
+    CPH_TRY(pair(c, &d, p));
+    lab_speech_frame(c->seed, LAB_ALICE, 0, plain);
+    lab_duo_protect(d, p[0], SSRC, 65535, plain, wire, &n); /* these two are never delivered */
+    lab_duo_protect(d, p[0], SSRC, 0, plain, wire, &n);
+    lab_duo_protect(d, p[0], SSRC, 1, plain, wire, &n);
+    late = lab_duo_take(d, p[1], p[0], wire, n, plain);
+    lab_duo_free(d);
+    out->sessions = 1;
+    if (n == 0)
+        lab_say(out, "call fails", "nobody had keys");
+    else
+        lab_say(out, late ? "signalled" : "not signalled",
+                late ? "a receiver that missed the roll-over still decrypts"
+                     : "a receiver that missed the roll-over cannot decrypt: it takes the counter "
+                       "for 0");
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_roc = {
+    "roc", "B.4", "Does a receiver that missed the roll-over learn the counter?", run_roc
+};
+
+/* ---- cost --------------------------------------------------------------------------------------
+ */
+
+static cph_err offer_cost(const struct lab_case *c, unsigned suites, unsigned *ops)
+{
+    const char *list[8] = { NULL };
+    struct lab_party_config a = party(c, LAB_ALICE);
+    uint8_t offer[CPH_SESSION_SDP];
+    struct cph_wr wr = cph_wr_open(offer, sizeof offer);
+    struct lab_count before, after;
+    struct lab_duo *d;
+    unsigned p;
+    cph_err err;
+
+    for (unsigned i = 0; i < suites && i < 7 && cph_keying_suites[i]; i++)
+        list[i] = cph_keying_suites[i];
+    a.suites = list;
+    CPH_TRY(lab_duo_new(&d));
+    before = lab_count_now();
+    err = lab_duo_add(d, &a, &p);
+    if (err == CPH_OK)
+        err = cph_session_offer(lab_duo_session(d, p), 0, &wr);
+    after = lab_count_now();
+    *ops = lab_count_between(&before, &after);
+    lab_duo_free(d);
+    return err;
+}
+
+static cph_err run_offer_cost(const struct lab_case *c, struct lab_outcome *out)
+{
+    static const char *const name[] = { "1 suite", "2 suites", "3 suites", "4 suites" };
+    unsigned ops[4];
+
+    for (unsigned i = 0; i < 4; i++) {
+        CPH_TRY(offer_cost(c, i + 1, &ops[i]));
+        lab_measure(out, name[i], "public-key operations", ops[i]);
+    }
+    out->sessions = 4;
+    if (ops[3] == 0)
+        lab_say(out, "none", "an offer costs no public-key operation and begins no handshake, "
+                             "whatever it offers");
+    else if (ops[3] == ops[0])
+        lab_say(out, "constant", "%u public-key operations for each offer, however many suites it "
+                                 "has", ops[0]);
+    else
+        lab_say(out, "per suite", "%u public-key operations with one suite, %u with four", ops[0],
+                ops[3]);
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_offer_cost = {
+    "offer-cost", "C.4", "Public-key operations for an offer, as suites are added", run_offer_cost
+};
+
+static cph_err run_resume(const struct lab_case *c, struct lab_outcome *out)
+{
+    unsigned ops[2], p[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct lab_count before = lab_count_now(), after;
+        struct lab_duo *d;
+
+        CPH_TRY(pair(c, &d, p));
+        after = lab_count_now();
+        ops[i] = lab_count_between(&before, &after);
+        lab_duo_free(d);
+    }
+    out->sessions = 2;
+    lab_measure(out, "first call", "operations and handshakes", ops[0]);
+    lab_measure(out, "second call", "operations and handshakes", ops[1]);
+    if (ops[0] == 0)
+        lab_say(out, "not needed", "a call costs no public-key operation");
+    else
+        lab_say(out, ops[1] < ops[0] ? "yes" : "no",
+                "first call between the two: %u operations and handshakes, second: %u", ops[0],
+                ops[1]);
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_resume = {
+    "resumption", "4 R4, R11", "Is a second call between the same two cheaper?", run_resume
+};
+
+/* ---- agility -----------------------------------------------------------------------------------
+ */
+
+static cph_err run_agility(const struct lab_case *c, struct lab_outcome *out)
+{
+    char seen[8][CPH_FACT_TEXT];
+    unsigned different = 0;
+
+    for (unsigned i = 0; cph_keying_suites[i] && i < 8; i++) {
+        const char *one[] = { cph_keying_suites[i], NULL };
+        struct lab_party_config a = party(c, LAB_ALICE), b = party(c, LAB_BOB);
+        struct cph_verdict v;
+        struct lab_duo *d;
+        unsigned p[2], k = 0;
+        cph_err err;
+
+        a.suites = b.suites = one;
+        CPH_TRY(lab_duo_new(&d));
+        err = lab_duo_add(d, &a, &p[0]);
+        if (err == CPH_OK)
+            err = lab_duo_add(d, &b, &p[1]);
+        if (err == CPH_OK && lab_duo_connect(d, p[0], &p[1], 1, true) == CPH_OK &&
+            lab_duo_keyed(d, p[0])) {
+            cph_session_verdict(lab_duo_session(d, p[0]), &v);
+            while (k < different && strcmp(seen[k], v.stream[0].suite) != 0)
+                k++;
+            if (k == different)
+                memcpy(seen[different++], v.stream[0].suite, CPH_FACT_TEXT);
+        }
+        lab_duo_free(d);
+        CPH_TRY(err);
+        out->sessions++;
+    }
+    lab_measure(out, "suites", "suites", different);
+    lab_say(out, different > 1 ? "yes" : "no",
+            "configured one session at a time, %u different suites were agreed on", different);
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_agility = {
+    "agility", "4 R19, R21", "Can each session choose its own algorithms?", run_agility
+};
+
+static cph_err run_no_sip(const struct lab_case *c, struct lab_outcome *out)
+{
+    uint8_t plain[LAB_FRAME], wire[LAB_WIRE];
+    struct lab_duo *d;
+    unsigned p[2];
+    size_t n;
+    bool ok;
+
+    CPH_TRY(pair(c, &d, p));
+    lab_speech_frame(c->seed, LAB_BOB, 0, plain);
+    lab_duo_protect(d, p[1], SSRC, 1, plain, wire, &n);
+    ok = lab_duo_take(d, p[0], p[1], wire, n, plain);
+    lab_duo_free(d);
+    out->sessions = 1;
+    lab_say(out, ok ? "yes" : "no", "two sessions that exchanged their descriptions without any "
+                                    "SIP %s each other", ok ? "understand" : "do not understand");
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_no_sip = {
+    "no-sip", "4 R22", "Does it work under another signalling protocol?", run_no_sip
+};

@@ -1,0 +1,464 @@
+/* When media flows, how long it takes and what it costs: draft-wing-... 3.1, 3.4, 3.5, B.2, A. */
+#include "lab.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "ciphony/base_text.h"
+
+enum { AB = 1 << LAB_ALICE | 1 << LAB_BOB };
+
+/* Milliseconds between bob's answer and the first frame of his that alice hears the beginning of:
+ * what he could not send yet, and what she could not play. */
+static double clipped(const struct lab_stage *s)
+{
+    const struct lab_stage_person *a = &s->person[LAB_ALICE], *b = &s->person[LAB_BOB];
+
+    if (!b->said.frames[LAB_BOB] || !a->heard.frames[LAB_BOB])
+        return -1;
+    return (double)(b->said.first_at[LAB_BOB] - b->accepted_at) / 1000.0 +
+           20.0 * a->heard.first[LAB_BOB];
+}
+
+static cph_err clip_call(const struct lab_case *c, cph_time one_way, cph_time proxy, double *ms,
+                         const char *show)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    struct lab_stage *s;
+    cph_err err;
+
+    cfg.link.delay = one_way;
+    cfg.proxy.delay = proxy;
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    err = lab_stage_talk(s, CPH_SEC(6));
+    *ms = clipped(s);
+    if (show)
+        lab_case_show(c, s, show);
+    lab_stage_close(s);
+    return err;
+}
+
+static cph_err run_clipping(const struct lab_case *c, struct lab_outcome *out)
+{
+    static const struct {
+        const char *name;
+        unsigned rtt_ms;
+    } rtt[] = { { "rtt 20", 20 },   { "rtt 50", 50 },   { "rtt 100", 100 },
+                { "rtt 200", 200 }, { "rtt 300", 300 }, { "rtt 400", 400 } };
+    double near, far;
+
+    CPH_TRY(clip_call(c, CPH_MS(20), 0, &near, NULL));
+    CPH_TRY(clip_call(c, CPH_MS(20), CPH_MS(400), &far,
+                      "Clipping: the server holds each message for 400 ms"));
+    lab_measure(out, "clipped", "ms", near);
+    lab_measure(out, "clipped, slow server", "ms", far);
+    for (size_t i = 0; i < sizeof rtt / sizeof *rtt; i++) {
+        double ms;
+
+        CPH_TRY(clip_call(c, CPH_MS(rtt[i].rtt_ms) / 2, 0, &ms, NULL));
+        lab_measure(out, rtt[i].name, "ms", ms);
+    }
+    out->sessions = 8;
+    if (near < 0 || far < 0)
+        lab_say(out, "call fails", "no media was heard");
+    else if (far > near + 100)
+        lab_say(out, "clipped", "%.0f ms of the answerer are lost, and %.0f ms when the answer is "
+                                "late: media waits for the signalling", near, far);
+    else
+        lab_say(out, "not clipped", "%.0f ms pass before the answerer is heard, whether the "
+                                    "signalling is late or not", near);
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_clipping = {
+    "clipping", "B.2", "Is media that comes before the SDP answer lost?", run_clipping
+};
+
+/* ---- re-keying ---------------------------------------------------------------------------------
+ */
+
+static bool has_reason(const struct cph_verdict *v, enum cph_reason r)
+{
+    for (unsigned i = 0; i < v->reasons_n; i++)
+        if (v->reason[i].code == r)
+            return true;
+    return false;
+}
+
+static unsigned since(const struct lab_stage *s, size_t from, enum lab_kind kind, const char *starts)
+{
+    unsigned n = 0;
+
+    for (size_t i = from; i < lab_trace_count(s->trace); i++) {
+        const struct lab_packet *p = lab_trace_at(s->trace, i);
+
+        n += p->kind == kind && (!starts || cph_span_starts(p->bytes, starts));
+    }
+    return n;
+}
+
+static cph_err run_rekeying(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    struct lab_stage *s;
+    uint64_t before, lost;
+    size_t at;
+    cph_err err;
+
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    err = lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB);
+    if (err == CPH_OK)
+        err = lab_stage_run(s, CPH_SEC(2));
+    before = s->person[LAB_ALICE].heard.frames[LAB_BOB];
+    at = lab_trace_count(s->trace);
+    if (err == CPH_OK && !s->person[LAB_ALICE].ended) {
+        err = lab_stage_rekey(s, LAB_ALICE);
+        if (err == CPH_OK)
+            err = lab_stage_run(s, CPH_SEC(3));
+    }
+    out->sessions = 1;
+    if (err == CPH_OK) {
+        const struct lab_stage_person *a = &s->person[LAB_ALICE];
+        bool invites = since(s, at, LAB_SIP, "INVITE ") > 0;
+        bool changed = has_reason(&a->verdict, CPH_REASON_REKEYED);
+        bool goes_on = a->heard.frames[LAB_BOB] > before + 100 && !a->ended;
+
+        lost = a->heard.last[LAB_BOB] + 1 - a->heard.first[LAB_BOB] - a->heard.frames[LAB_BOB];
+        lab_measure(out, "frames lost", "frames", (double)lost);
+        if (!changed || !goes_on)
+            lab_say(out, "no", "keys changed: %s; the call goes on: %s", changed ? "yes" : "no",
+                    goes_on ? "yes" : "no");
+        else
+            lab_say(out, invites ? "re-INVITE" : "media path",
+                    "new keys by %s%s; %llu frames were lost on the way",
+                    invites ? "a re-INVITE" : "the media path alone",
+                    since(s, at, LAB_KEYING, NULL) ? " and a handshake in the media path" : "",
+                    (unsigned long long)lost);
+        lab_case_show(c, s, "Re-keying in the middle of a call");
+    }
+    lab_stage_close(s);
+    return err;
+}
+
+const struct lab_experiment lab_exp_rekeying = { "rekeying", "B.3",
+                                                 "How do keys change during a call?",
+                                                 run_rekeying };
+
+/* ---- best effort -------------------------------------------------------------------------------
+ */
+
+static cph_err run_best_effort(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    bool plain = false, secure = false;
+    struct lab_stage *s;
+    cph_err err = CPH_OK;
+
+    cfg.security = CPH_SECURITY_PREFER;
+    for (unsigned round = 0; round < 2 && err == CPH_OK; round++) {
+        cfg.of[LAB_BOB] = round ? CPH_SECURITY_NONE : CPH_SECURITY_UNSET;
+        err = lab_stage_open(&cfg, &s);
+        if (err != CPH_OK)
+            break;
+        err = lab_stage_talk(s, CPH_SEC(2));
+        out->sessions++;
+        if (round)
+            plain = lab_stage_heard(s, LAB_ALICE, LAB_BOB) && s->person[LAB_ALICE].plain &&
+                    s->person[LAB_ALICE].shown == CPH_LEVEL_OPEN;
+        else
+            secure = lab_stage_heard(s, LAB_ALICE, LAB_BOB) && s->person[LAB_ALICE].secured;
+        if (round)
+            lab_case_show(c, s, "Best effort: the peer knows only RTP");
+        lab_stage_close(s);
+    }
+    if (plain && secure)
+        lab_say(out, "yes", "one offer under RTP/AVP with keys (RFC 8643): SRTP with a peer that "
+                            "has it, RTP and level open with one that has not");
+    else
+        lab_say(out, "no", "peer with SRTP: %s; peer without: %s",
+                secure ? "encrypted" : "not encrypted", plain ? "plain call" : "call fails");
+    return err;
+}
+
+const struct lab_experiment lab_exp_best_effort = {
+    "best-effort", "C.3", "Is there encryption if the peer can, and a call if it cannot?",
+    run_best_effort
+};
+
+/* ---- the price in messages ---------------------------------------------------------------------
+ */
+
+static unsigned flights(const struct lab_stage *s, unsigned *datagrams)
+{
+    const struct lab_packet *last = NULL;
+    unsigned n = 0;
+
+    *datagrams = 0;
+    for (size_t i = 0; i < lab_trace_count(s->trace); i++) {
+        const struct lab_packet *p = lab_trace_at(s->trace, i);
+
+        if (p->kind != LAB_KEYING)
+            continue;
+        (*datagrams)++;
+        if (!last || !cph_addr_eq(&last->from, &p->from))
+            n++;
+        last = p;
+    }
+    return n;
+}
+
+static unsigned with_keys(const struct lab_stage *s)
+{
+    static const char *const word[] = { "\na=crypto:", "\na=fingerprint:", "\na=key-mgmt:",
+                                        "\na=zrtp-hash:" };
+    unsigned n = 0;
+
+    for (size_t i = 0; i < lab_trace_count(s->trace); i++) {
+        const struct lab_packet *p = lab_trace_at(s->trace, i);
+        bool has = false;
+
+        for (size_t k = 0; k < 4 && p->kind == LAB_SIP && !p->stream; k++)
+            has |= memmem(p->bytes.p, p->bytes.n, word[k], strlen(word[k])) != NULL;
+        n += has;
+    }
+    return n;
+}
+
+static cph_err run_messages(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    struct lab_stage *s;
+    unsigned datagrams, media, signalling;
+    cph_err err;
+
+    cfg.direct = true;
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    err = lab_stage_talk(s, CPH_SEC(3));
+    media = flights(s, &datagrams);
+    signalling = with_keys(s);
+    out->sessions = 1;
+    lab_measure(out, "descriptions with keying", "messages", signalling);
+    lab_measure(out, "media-path flights", "flights", media);
+    lab_measure(out, "media-path datagrams", "datagrams", datagrams);
+    if (s->person[LAB_BOB].secured)
+        lab_measure(out, "keys after the answer", "round trips",
+                    (double)(s->person[LAB_BOB].secured_at - s->person[LAB_BOB].accepted_at) /
+                        (double)CPH_MS(40));
+    lab_say(out, "", "%u of the SIP messages carry keying, then %u flights (%u datagrams) go over "
+                     "the media path", signalling, media, datagrams);
+    (void)snprintf(out->answer, sizeof out->answer, "%u + %u", signalling, media);
+    lab_case_show(c, s, "Messages: a call without a server");
+    lab_stage_close(s);
+    return err;
+}
+
+const struct lab_experiment lab_exp_messages = {
+    "messages", "A", "Messages in signalling + flights in the media path", run_messages
+};
+
+static cph_err run_loss(const struct lab_case *c, struct lab_outcome *out)
+{
+    static const char *const name[] = { "loss 0 %", "loss 5 %", "loss 10 %", "loss 20 %" };
+    static const unsigned loss[] = { 0, 50, 100, 200 };
+    enum { CALLS = 5 };
+
+    for (unsigned i = 0; i < 4; i++) {
+        double sum = 0;
+        unsigned keyed = 0;
+
+        for (unsigned k = 0; k < CALLS; k++) {
+            struct lab_stage_config cfg = lab_stage_usual(c, AB);
+            struct lab_stage *s;
+            cph_err err;
+
+            cfg.direct = true;
+            cfg.quiet = true;
+            cfg.no_record = true;
+            cfg.seed = c->seed * CALLS + k;
+            cfg.link.loss = loss[i];
+            CPH_TRY(lab_stage_open(&cfg, &s));
+            err = lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB);
+            for (unsigned t = 0; err == CPH_OK && t < 300 && !s->person[LAB_ALICE].ended &&
+                                 !(s->person[LAB_ALICE].secured && s->person[LAB_BOB].secured);
+                 t++)
+                err = lab_stage_run(s, CPH_MS(100));
+            if (s->person[LAB_ALICE].secured && s->person[LAB_BOB].secured) {
+                cph_time x = s->person[LAB_ALICE].secured_at, y = s->person[LAB_BOB].secured_at;
+
+                sum += (double)((x > y ? x : y) - s->person[LAB_ALICE].dialled_at) / 1000.0;
+                keyed++;
+            }
+            lab_stage_close(s);
+            CPH_TRY(err);
+            out->sessions++;
+        }
+        lab_measure(out, name[i], "ms", keyed ? sum / keyed : -1);
+    }
+    lab_say(out, "", "mean time from dialling until both have keys, over %d calls each", CALLS);
+    (void)snprintf(out->answer, sizeof out->answer, "%.0f ms, 10 %%: %.0f ms", out->value[0].v,
+                   out->value[2].v);
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_loss = { "set-up-time", "-",
+                                             "How long until there are keys, over loss?", run_loss };
+
+/* ---- boxes on the media path -------------------------------------------------------------------
+ */
+
+static cph_err boxed(const struct lab_case *c, struct lab_outcome *out,
+                     struct lab_stage_config *cfg, const char *title, struct lab_stage **keep)
+{
+    struct lab_stage *s;
+    cph_err err;
+
+    CPH_TRY(lab_stage_open(cfg, &s));
+    s->person[LAB_BOB].callee = LAB_ANSWERS_LATER;
+    s->person[LAB_BOB].later = CPH_MS(300);
+    if (cfg->filter_ctx == NULL)
+        cfg->filter_ctx = s;
+    s->cfg.filter_ctx = cfg->filter_ctx;
+    err = lab_stage_talk(s, CPH_SEC(8));
+    out->sessions++;
+    lab_measure(out, "clipped", "ms", clipped(s));
+    if (err == CPH_OK && lab_stage_heard(s, LAB_ALICE, LAB_BOB) && s->person[LAB_ALICE].secured)
+        lab_say(out, "works", "the call is keyed and heard, %.0f ms after the answer", clipped(s));
+    else
+        lab_say(out, "fails", "the call did not get keys: %s",
+                s->person[LAB_ALICE].why[0] ? s->person[LAB_ALICE].why : "no media was heard");
+    lab_case_show(c, s, title);
+    if (keep && err == CPH_OK)
+        *keep = s;
+    else
+        lab_stage_close(s);
+    return err;
+}
+
+/* The gate opens when it has seen the 200 of the INVITE pass to the caller. */
+static bool gate(void *ctx, const struct lab_packet *p)
+{
+    struct lab_stage *s = ctx;
+    struct cph_addr alice;
+
+    if (p->kind == LAB_SIP || !s)
+        return true;
+    if (cph_addr_parse_ip(cph_span_of(lab_person_ip(LAB_ALICE)), &alice) != CPH_OK)
+        return false;
+    for (size_t i = 0; i < lab_trace_count(s->trace); i++) {
+        const struct lab_packet *k = lab_trace_at(s->trace, i);
+
+        if (k->kind == LAB_SIP && cph_addr_ip_eq(&k->to, &alice) &&
+            cph_span_starts(k->bytes, "SIP/2.0 200") &&
+            memmem(k->bytes.p, k->bytes.n, " INVITE\r\n", 9))
+            return p->at >= k->at + CPH_MS(20);
+    }
+    return false;
+}
+
+static cph_err run_gate(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+
+    cfg.filter = gate;
+    return boxed(c, out, &cfg, "A media gate that opens at the 200", NULL);
+}
+
+const struct lab_experiment lab_exp_gate = {
+    "gate", "3.5", "Does a gate that lets media pass only after the 200 hurt?", run_gate
+};
+
+/* RFC 3550 A.1: version, payload type, length. What a box without knowledge of keying lets pass. */
+static bool looks_like_rtp(struct cph_span p)
+{
+    size_t head;
+    unsigned pt;
+
+    if (p.n < 12 || (p.p[0] & 0xc0) != 0x80)
+        return false;
+    pt = p.p[1] & 0x7fU;
+    if (pt >= 72 && pt <= 76)
+        return p.p[1] >= 200 && p.p[1] <= 204; /* RTCP */
+    head = 12 + 4U * (p.p[0] & 15U);
+    if (p.p[0] & 0x10) {
+        if (p.n < head + 4)
+            return false;
+        head += 4 + 4U * (unsigned)(p.p[head + 2] << 8 | p.p[head + 3]);
+    }
+    return p.n >= head;
+}
+
+static bool inspect(void *ctx, const struct lab_packet *p)
+{
+    (void)ctx;
+    return p->kind == LAB_SIP || looks_like_rtp(p->bytes);
+}
+
+static cph_err run_inspection(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+
+    cfg.filter = inspect;
+    return boxed(c, out, &cfg, "Inspection that drops what does not look like RTP", NULL);
+}
+
+const struct lab_experiment lab_exp_inspection = {
+    "inspection", "3.5", "Does deep packet inspection that knows only RTP hurt?", run_inspection
+};
+
+static cph_err run_validity(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    struct lab_stage *s = NULL;
+    unsigned keying = 0, passed = 0;
+
+    CPH_TRY(boxed(c, out, &cfg, "Keying packets on the media path", &s));
+    for (size_t i = 0; i < lab_trace_count(s->trace); i++) {
+        const struct lab_packet *p = lab_trace_at(s->trace, i);
+
+        keying += p->kind == LAB_KEYING;
+        passed += p->kind == LAB_KEYING && looks_like_rtp(p->bytes);
+    }
+    lab_stage_close(s);
+    lab_measure(out, "keying packets", "datagrams", keying);
+    lab_measure(out, "taken for RTP", "datagrams", passed);
+    if (keying == 0)
+        lab_say(out, "none sent", "the mechanism sends nothing on the media path");
+    else
+        lab_say(out, passed ? "some pass" : "none pass",
+                "%u of %u keying packets pass the check of RFC 3550 A.1", passed, keying);
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_validity = {
+    "rtp-validity", "4 R10", "Could a keying packet be taken for RTP?", run_validity
+};
+
+/* ---- boxes in the signalling -------------------------------------------------------------------
+ */
+
+static cph_err run_b2bua(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+
+    cfg.proxy.no_prack = true;
+    cfg.proxy.hold_sdp = true;
+    cfg.proxy.delay = CPH_MS(50);
+    return boxed(c, out, &cfg, "A B2BUA without PRACK that holds descriptions back to the 200",
+                 NULL);
+}
+
+const struct lab_experiment lab_exp_b2bua = {
+    "b2bua", "3.4", "Does a B2BUA that takes PRACK out and delays SDP hurt?", run_b2bua
+};
+
+static cph_err run_early(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+
+    cfg.proxy.fake_early = true;
+    return boxed(c, out, &cfg, "A network that answers with an early dialog of its own", NULL);
+}
+
+const struct lab_experiment lab_exp_early_dialog = {
+    "early-dialog", "3.4", "Does an early dialog invented by the network hurt?", run_early
+};

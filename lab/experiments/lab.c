@@ -1,0 +1,93 @@
+#include "lab.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A new experiment is a row here. */
+const struct lab_experiment *const lab_experiments[] = {
+    &lab_exp_forking,      &lab_exp_retargeting,  &lab_exp_association,  &lab_exp_pad,
+    &lab_exp_clipping,     &lab_exp_central_mixer, &lab_exp_central_user, &lab_exp_rekeying,
+    &lab_exp_ssrc,         &lab_exp_roc,          &lab_exp_pki,          &lab_exp_pfs,
+    &lab_exp_best_effort,  &lab_exp_offer_cost,   &lab_exp_messages,     &lab_exp_loss,
+    &lab_exp_class,        &lab_exp_class_pinned, &lab_exp_media_only,   &lab_exp_downgrade,
+    &lab_exp_mixed_fork,   &lab_exp_resume,       &lab_exp_validity,     &lab_exp_gate,
+    &lab_exp_inspection,   &lab_exp_b2bua,        &lab_exp_early_dialog, &lab_exp_upgrade,
+    &lab_exp_dos,          &lab_exp_agility,      &lab_exp_no_sip,       &lab_exp_intercept,
+    NULL,
+};
+
+const struct lab_experiment *lab_experiment_find(const char *name)
+{
+    for (const struct lab_experiment *const *e = lab_experiments; *e; e++)
+        if (strcmp((*e)->name, name) == 0)
+            return *e;
+    return NULL;
+}
+
+cph_err lab_run_one(const struct lab_experiment *e, const struct lab_case *c,
+                    struct lab_outcome *out)
+{
+    cph_err err;
+
+    *out = (struct lab_outcome){ 0 };
+    err = e->run(c, out);
+    if (err != CPH_OK)
+        lab_say(out, "failed", "the experiment could not be run: %s", cph_err_text(err));
+    return err;
+}
+
+void lab_say(struct lab_outcome *out, const char *answer, const char *fmt, ...)
+{
+    va_list ap;
+
+    (void)snprintf(out->answer, sizeof out->answer, "%s", answer);
+    va_start(ap, fmt);
+    (void)vsnprintf(out->detail, sizeof out->detail, fmt, ap);
+    va_end(ap);
+}
+
+void lab_measure(struct lab_outcome *out, const char *name, const char *unit, double v)
+{
+    if (out->n_values < LAB_VALUES)
+        out->value[out->n_values++] = (struct lab_value){ name, unit, v };
+}
+
+double lab_value_of(const struct lab_outcome *out, const char *name)
+{
+    for (unsigned i = 0; i < out->n_values; i++)
+        if (strcmp(out->value[i].name, name) == 0)
+            return out->value[i].v;
+    return -1;
+}
+
+void lab_case_show(const struct lab_case *c, const struct lab_stage *s, const char *title)
+{
+    enum { TEXT = 65536 };
+    struct lab_ladder *l = c->ladder;
+    struct cph_wr wr;
+
+    if (!l)
+        return;
+    free(l->text);
+    *l = (struct lab_ladder){ 0 };
+    (void)snprintf(l->title, sizeof l->title, "%s", title);
+    for (unsigned i = 0; i < lab_trace_hosts(s->trace) && i < LAB_HOSTS; i++, l->hosts++)
+        (void)snprintf(l->host[i], sizeof l->host[i], "%s", lab_trace_host(s->trace, i));
+    l->n = lab_trace_ladder(s->trace, l->step, LAB_LADDER);
+    l->text = calloc(1, TEXT);
+    if (!l->text)
+        return;
+    wr = cph_wr_open(l->text, TEXT - 1);
+    lab_trace_print(s->trace, &wr);
+}
+
+struct lab_stage_config lab_stage_usual(const struct lab_case *c, unsigned people)
+{
+    return (struct lab_stage_config){ .seed = c->seed,
+                                      .link = { .delay = CPH_MS(20) },
+                                      .keying = c->keying,
+                                      .security = CPH_SECURITY_REQUIRED,
+                                      .people = people };
+}

@@ -1,0 +1,93 @@
+/*
+ * The experiments. Each is a row: a name, the section of draft-wing-media-security-requirements-05
+ * it reproduces, and a function that runs real sessions and reads the answer off them. The outcome
+ * is a function of experiment, keying and seed.
+ */
+#ifndef CPH_LAB_LAB_H
+#define CPH_LAB_LAB_H
+
+#include "stage.h"
+
+enum { LAB_ANSWER = 24, LAB_DETAIL = 240, LAB_VALUES = 12, LAB_LADDER = 160, LAB_HOSTS = 8 };
+
+struct lab_value {
+    const char *name; /* static: "clipped" */
+    const char *unit; /* static: "ms" */
+    double v;
+};
+
+/* What an experiment found. */
+struct lab_outcome {
+    char answer[LAB_ANSWER]; /* a word or two, for a cell */
+    char detail[LAB_DETAIL]; /* one sentence: what was seen */
+    struct lab_value value[LAB_VALUES];
+    unsigned n_values;
+    unsigned sessions; /* calls that were run for it */
+};
+
+/* The ladder of one call, as it was. */
+struct lab_ladder {
+    char title[96];
+    char host[LAB_HOSTS][16];
+    unsigned hosts;
+    struct lab_step step[LAB_LADDER];
+    size_t n;
+    char *text; /* the same as text; free() */
+};
+
+/* Every attacked session: what the user was shown, what the attacker got. */
+struct lab_trial {
+    unsigned sessions, heard, noticed;
+    unsigned failures; /* shown better than it was */
+    char first[LAB_DETAIL];
+};
+
+struct lab_case {
+    const char *keying; /* name of a method of the table */
+    uint64_t seed;
+    struct lab_ladder *ladder; /* filled by the experiment's most telling call; NULL: not wanted */
+    struct lab_trial *trial;   /* NULL: nobody counts */
+};
+
+struct lab_experiment {
+    const char *name, *section;
+    const char *title; /* a question */
+    cph_err (*run)(const struct lab_case *c, struct lab_outcome *out);
+};
+
+extern const struct lab_experiment *const lab_experiments[]; /* ends with NULL */
+const struct lab_experiment *lab_experiment_find(const char *name);
+
+/** Run one; also sets out->answer to "failed" when it could not be run at all. */
+CPH_MUST_CHECK cph_err lab_run_one(const struct lab_experiment *e, const struct lab_case *c,
+                                   struct lab_outcome *out);
+
+/* ---- for experiments ---------------------------------------------------------------------------
+ */
+
+void lab_say(struct lab_outcome *out, const char *answer, const char *fmt, ...) CPH_PRINTF(3, 4);
+void lab_measure(struct lab_outcome *out, const char *name, const char *unit, double v);
+double lab_value_of(const struct lab_outcome *out, const char *name); /* -1: not measured */
+/** Keep the ladder of this stage if somebody wants it. */
+void lab_case_show(const struct lab_case *c, const struct lab_stage *s, const char *title);
+/** The usual stage: a SIP server, 20 ms each way, policy required. */
+struct lab_stage_config lab_stage_usual(const struct lab_case *c, unsigned people);
+/** Public-key operations and handshakes begun so far in this process. */
+struct lab_count {
+    unsigned signs, verifies, generates, agreements, handshakes;
+};
+struct lab_count lab_count_now(void);
+unsigned lab_count_between(const struct lab_count *a, const struct lab_count *b);
+
+/* Rows, by file. */
+extern const struct lab_experiment lab_exp_forking, lab_exp_retargeting, lab_exp_association,
+    lab_exp_mixed_fork, lab_exp_clipping, lab_exp_rekeying, lab_exp_best_effort, lab_exp_pki,
+    lab_exp_pfs, lab_exp_messages, lab_exp_validity, lab_exp_gate, lab_exp_inspection,
+    lab_exp_b2bua, lab_exp_early_dialog, lab_exp_upgrade, lab_exp_loss; /* stage based */
+extern const struct lab_experiment lab_exp_pad, lab_exp_central_mixer, lab_exp_central_user,
+    lab_exp_ssrc, lab_exp_roc, lab_exp_offer_cost, lab_exp_resume, lab_exp_agility,
+    lab_exp_no_sip; /* session based */
+extern const struct lab_experiment lab_exp_class, lab_exp_class_pinned, lab_exp_downgrade,
+    lab_exp_dos, lab_exp_intercept, lab_exp_media_only; /* attacks */
+
+#endif
