@@ -68,9 +68,8 @@ static bool add_crypto(struct lab_ear *e, struct cph_span suite_name, struct cph
         n == (size_t)policy.suite->key_n + policy.suite->salt_n &&
         cph_secret_set(&policy.master.key, (struct cph_span){ raw, policy.suite->key_n }) ==
             CPH_OK &&
-        cph_secret_set(&policy.master.salt,
-                       (struct cph_span){ raw + policy.suite->key_n, policy.suite->salt_n }) ==
-            CPH_OK &&
+        cph_secret_set(&policy.master.salt, (struct cph_span){ raw + policy.suite->key_n,
+                                                               policy.suite->salt_n }) == CPH_OK &&
         cph_srtp_new(e->engine, &policy, CPH_SRTP_RECV, &e->key[e->n]) == CPH_OK) {
         e->seen[e->n++] = inlined;
         added = true;
@@ -119,8 +118,7 @@ static bool hear(struct lab_ear *e, struct cph_span packet, cph_time at)
     unsigned speaker;
     uint32_t i;
 
-    if (cph_rtp_parse(packet, &rtp) != CPH_OK ||
-        !lab_speech_is(e->seed, rtp.payload, &speaker, &i))
+    if (cph_rtp_parse(packet, &rtp) != CPH_OK || !lab_speech_is(e->seed, rtp.payload, &speaker, &i))
         return false;
     lab_heard_add(&e->heard, speaker, i, at);
     return true;

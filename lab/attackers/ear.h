@@ -31,7 +31,7 @@ uint64_t lab_heard_total(const struct lab_heard *h);
 struct lab_pretence {
     const struct lab_stage *stage;
     const char *keying;
-    enum lab_person who;   /* whose long-term keys are used */
+    enum lab_person who; /* whose long-term keys are used */
     struct cph_span offer;
     const char *victim_ip; /* who sent the offer */
 };

@@ -36,8 +36,8 @@ struct lab_meddler {
 
 static bool is_key_line(struct cph_span line)
 {
-    static const char *const start[] = { "a=crypto:", "a=fingerprint:", "a=setup:", "a=tls-id:",
-                                         "a=key-mgmt:", "a=zrtp-hash:" };
+    static const char *const start[] = { "a=crypto:", "a=fingerprint:", "a=setup:",
+                                         "a=tls-id:", "a=key-mgmt:",    "a=zrtp-hash:" };
 
     for (size_t i = 0; i < sizeof start / sizeof *start; i++)
         if (cph_span_starts(line, start[i]))
@@ -154,8 +154,7 @@ static cph_err take_offer(struct lab_meddler *m, struct cph_span offer, struct c
     return cph_session_offer(m->victim[1].session, now, out);
 }
 
-static cph_err take_answer(struct lab_meddler *m, const struct cph_sip_msg *msg,
-                           struct cph_wr *out)
+static cph_err take_answer(struct lab_meddler *m, const struct cph_sip_msg *msg, struct cph_wr *out)
 {
     struct victim *a = &m->victim[0], *b = &m->victim[1];
 
@@ -274,8 +273,7 @@ static void give(struct lab_meddler *m, unsigned i, enum cph_keying_component c,
     if (!m->victim[i].session || bytes.n > sizeof copy)
         return;
     memcpy(copy, bytes.p, bytes.n);
-    (void)cph_session_feed(m->victim[i].session, 0, c, from, copy, bytes.n,
-                           lab_now(m->stage->net));
+    (void)cph_session_feed(m->victim[i].session, 0, c, from, copy, bytes.n, lab_now(m->stage->net));
     turn(m);
 }
 

@@ -18,13 +18,13 @@ unsigned lab_count_between(const struct lab_count *a, const struct lab_count *b)
            b->agreements - a->agreements + b->handshakes - a->handshakes;
 }
 
-#define WRAP(field, ret, name, params, args) \
-    ret __real_##name params;                \
-    ret __wrap_##name params;                \
-    ret __wrap_##name params                 \
-    {                                        \
-        count.field++;                       \
-        return __real_##name args;           \
+#define WRAP(field, ret, name, params, args)                                                       \
+    ret __real_##name params;                                                                      \
+    ret __wrap_##name params;                                                                      \
+    ret __wrap_##name params                                                                       \
+    {                                                                                              \
+        count.field++;                                                                             \
+        return __real_##name args;                                                                 \
     }
 
 WRAP(signs, cph_err, cph_key_sign,

@@ -24,8 +24,8 @@ CPH_MUST_CHECK cph_err lab_duo_add(struct lab_duo *d, const struct lab_party_con
                                    unsigned *party);
 struct cph_session *lab_duo_session(struct lab_duo *d, unsigned party);
 /** a offers, each of b[n] answers (branches 1..n); the first is chosen. Keying runs to its end. */
-CPH_MUST_CHECK cph_err lab_duo_connect(struct lab_duo *d, unsigned a, const unsigned *b,
-                                       unsigned n, bool choose);
+CPH_MUST_CHECK cph_err lab_duo_connect(struct lab_duo *d, unsigned a, const unsigned *b, unsigned n,
+                                       bool choose);
 bool lab_duo_keyed(struct lab_duo *d, unsigned party);
 /** Protect one packet; *n is 0 if the session refused. */
 void lab_duo_protect(struct lab_duo *d, unsigned party, uint32_t ssrc, uint16_t seq,

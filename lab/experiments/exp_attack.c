@@ -1,4 +1,5 @@
-/* Attackers at work: draft-wing-media-security-requirements-05 5, C.1, C.2, R6, R7, R16, R17, R20. */
+/* Attackers at work: draft-wing-media-security-requirements-05 5, C.1, C.2, R6, R7, R16, R17, R20.
+ */
 #include "lab.h"
 
 #include <stdio.h>
@@ -13,51 +14,40 @@ struct attack {
     enum lab_meddling how;
     bool pinned;
     enum cph_security security;
-    enum lab_callee callee;
 };
 
 struct feat {
-    uint64_t passive; /* frames heard by listening to signalling and media */
+    uint64_t media;   /* frames heard by listening to the media path alone */
+    uint64_t passive; /* ... to signalling and media */
     uint64_t active;  /* frames decrypted in the middle */
     bool stands;      /* the two hear each other */
     bool noticed;     /* a phone ended the call or refused it, and said why */
     bool plain;
-    enum cph_level shown;        /* the best that either user was shown */
+    enum cph_level shown; /* the best that either user was shown */
     enum cph_attacker shown_class;
     char suite[CPH_FACT_TEXT];
     char why[CPH_PHONE_WHY];
 };
 
+static const char *const meddling[] = { "nobody meddles",        "offers stripped",
+                                        "fingerprints changed",  "suites removed",
+                                        "in the middle of both", "in the middle of the media" };
+
 /* The claim on trial: what was shown is never better than what happened. */
 static void try_verdict(const struct lab_case *c, const struct attack *a, const struct feat *f)
 {
-    static const char *const name[] = { "nobody meddles", "offers stripped", "fingerprints changed",
-                                        "suites removed", "in the middle of both",
-                                        "in the middle of the media" };
-    enum cph_attacker worst = CPH_ATTACKER_IV;
-    enum cph_level level = CPH_LEVEL_VERIFIED;
-    struct lab_trial *t = c->trial;
+    char what[96];
 
-    if (!t)
-        return;
-    t->sessions++;
-    t->heard += f->passive || f->active;
-    t->noticed += f->noticed;
-    if (f->passive) { /* listening to the media was enough once the signalling was read or changed */
-        worst = a->how == LAB_MEDDLE_NOT ? CPH_ATTACKER_I : CPH_ATTACKER_II;
-        level = CPH_LEVEL_HOP;
-    } else if (f->active) {
-        worst = a->how == LAB_MEDDLE_BOTH ? CPH_ATTACKER_III : CPH_ATTACKER_II;
-        level = a->how == LAB_MEDDLE_BOTH ? CPH_LEVEL_IDENTIFIED : CPH_LEVEL_HOP;
-    }
-    if ((f->shown > level || f->shown_class > worst) && t->failures++ == 0)
-        (void)snprintf(t->first, sizeof t->first,
-                       "%s, seed %llu, %s%s: the attacker heard %llu frames, the phones showed %s "
-                       "and class %s",
-                       c->keying, (unsigned long long)c->seed, name[a->how],
-                       a->pinned ? ", pinned" : "",
-                       (unsigned long long)(f->passive + f->active), cph_level_name(f->shown),
-                       cph_attacker_name(f->shown_class));
+    (void)snprintf(what, sizeof what, "%s%s", meddling[a->how], a->pinned ? ", pinned" : "");
+    lab_trial_add(c, what,
+                  &(struct lab_verdict_case){
+                      .passive = f->passive,
+                      .active = f->active,
+                      .server = a->how != LAB_MEDDLE_NOT && a->how != LAB_MEDDLE_MEDIA,
+                      .media = a->how == LAB_MEDDLE_MEDIA || a->how == LAB_MEDDLE_BOTH,
+                      .noticed = f->noticed,
+                      .shown = f->shown,
+                      .shown_class = f->shown_class });
 }
 
 static void look(const struct lab_stage *s, struct feat *f)
@@ -109,6 +99,8 @@ static cph_err attacked(const struct lab_case *c, const struct attack *a, struct
     if (err == CPH_OK) {
         struct lab_meddler_feat feat = lab_meddler_feat(m);
 
+        lab_ear_listen(ear, s->trace, 0);
+        f->media = lab_heard_total(lab_ear_heard(ear));
         (void)lab_ear_read_signalling(ear, s->trace);
         lab_ear_listen(ear, s->trace, 0);
         f->passive = lab_heard_total(lab_ear_heard(ear));
@@ -131,7 +123,7 @@ static cph_err classify(const struct lab_case *c, bool pinned, struct lab_outcom
 {
     static const enum lab_meddling server[] = { LAB_MEDDLE_STRIP, LAB_MEDDLE_SUBSTITUTE,
                                                 LAB_MEDDLE_WEAKEN };
-    struct attack a = { LAB_MEDDLE_NOT, pinned, CPH_SECURITY_REQUIRED, LAB_ANSWERS };
+    struct attack a = { LAB_MEDDLE_NOT, pinned, CPH_SECURITY_REQUIRED };
     struct feat listen, serve, media, both;
     uint64_t by_server = 0;
 
@@ -152,6 +144,7 @@ static cph_err classify(const struct lab_case *c, bool pinned, struct lab_outcom
                      pinned ? "In the middle of signalling and media, certificates pinned"
                             : "In the middle of signalling and media"));
     out->sessions = 9;
+    lab_measure(out, "listening to media alone", "frames", (double)listen.media);
     lab_measure(out, "listening", "frames", (double)listen.passive);
     lab_measure(out, "in the server", "frames", (double)by_server);
     lab_measure(out, "in the media path", "frames", (double)(media.passive + media.active));
@@ -165,8 +158,10 @@ static cph_err classify(const struct lab_case *c, bool pinned, struct lab_outcom
         lab_say(out, "II", "changing the signalling and listening to the media heard %llu frames",
                 (unsigned long long)by_server);
     else if (both.active && !both.noticed)
-        lab_say(out, "III", "only the attacker in both places heard anything (%llu frames), and "
-                            "nobody noticed", (unsigned long long)both.active);
+        lab_say(out, "III",
+                "only the attacker in both places heard anything (%llu frames), and "
+                "nobody noticed",
+                (unsigned long long)both.active);
     else
         lab_say(out, "IV", "no attacker heard a frame; in both places he was noticed: %.120s",
                 both.why);
@@ -189,16 +184,56 @@ const struct lab_experiment lab_exp_class_pinned = {
     "class-pinned", "5", "... if the users keep each other's certificates?", run_class_pinned
 };
 
+/* Signalling from phone to phone over TLS, with the certificates both keep. */
+static cph_err run_over_tls(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    struct attack a = { LAB_MEDDLE_NOT, true, CPH_SECURITY_REQUIRED };
+    struct lab_ear *ear = NULL;
+    struct feat f = { 0 };
+    struct lab_stage *s;
+    cph_err err;
+
+    cfg.direct = cfg.tls = cfg.pinned = true;
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    err = lab_ear_new(c->seed, &ear);
+    if (err == CPH_OK)
+        err = lab_stage_talk(s, CPH_SEC(3));
+    if (err == CPH_OK) {
+        (void)lab_ear_read_signalling(ear, s->trace);
+        lab_ear_listen(ear, s->trace, 0);
+        f.passive = lab_heard_total(lab_ear_heard(ear));
+        look(s, &f);
+        try_verdict(c, &a, &f);
+        out->sessions = 1;
+        lab_measure(out, "listening", "frames", (double)f.passive);
+        lab_say(out, f.stands ? f.passive ? "heard" : cph_level_name(f.shown) : "call fails",
+                "who listens to every wire hears %llu frames; the phones show %s, class %s",
+                (unsigned long long)f.passive, cph_level_name(f.shown),
+                cph_attacker_name(f.shown_class));
+        lab_case_show(c, s,
+                      "Signalling over TLS between phones that keep each other's certificate");
+    }
+    lab_ear_free(ear);
+    lab_stage_close(s);
+    return err;
+}
+
+const struct lab_experiment lab_exp_over_tls = {
+    "over-tls", "A.1.8", "Signalling over pinned TLS, phone to phone: what is it worth?",
+    run_over_tls
+};
+
 static cph_err run_media_only(const struct lab_case *c, struct lab_outcome *out)
 {
-    struct attack a = { LAB_MEDDLE_MEDIA, false, CPH_SECURITY_REQUIRED, LAB_ANSWERS };
+    struct attack a = { LAB_MEDDLE_MEDIA, false, CPH_SECURITY_REQUIRED };
     struct feat f;
 
     CPH_TRY(attacked(c, &a, &f, "In the middle of the media path alone"));
     out->sessions = 1;
     lab_measure(out, "decrypted", "frames", (double)(f.active + f.passive));
     if (f.active + f.passive)
-        lab_say(out, "no", "who reads the signalling decrypts %llu frames without changing it",
+        lab_say(out, "no", "who only reads the signalling decrypts %llu frames",
                 (unsigned long long)(f.active + f.passive));
     else
         lab_say(out, "yes", "nothing was decrypted; the phones said: %.150s",
@@ -207,7 +242,8 @@ static cph_err run_media_only(const struct lab_case *c, struct lab_outcome *out)
 }
 
 const struct lab_experiment lab_exp_media_only = {
-    "media-only", "4 R17", "Is an attacker on the media path alone kept out?", run_media_only
+    "media-only", "4 R17", "Active on the media path, only reading the signalling: is he kept out?",
+    run_media_only
 };
 
 /* ---- downgrade ---------------------------------------------------------------------------------
@@ -215,7 +251,7 @@ const struct lab_experiment lab_exp_media_only = {
 
 static cph_err run_downgrade(const struct lab_case *c, struct lab_outcome *out)
 {
-    struct attack a = { LAB_MEDDLE_NOT, false, CPH_SECURITY_REQUIRED, LAB_ANSWERS };
+    struct attack a = { LAB_MEDDLE_NOT, false, CPH_SECURITY_REQUIRED };
     struct feat honest, weakened;
     bool same;
 
@@ -237,16 +273,16 @@ static cph_err run_downgrade(const struct lab_case *c, struct lab_outcome *out)
     return CPH_OK;
 }
 
-const struct lab_experiment lab_exp_downgrade = {
-    "downgrade", "4 R20", "Is the choice of suite safe from the server?", run_downgrade
-};
+const struct lab_experiment lab_exp_downgrade = { "downgrade", "4 R20",
+                                                  "Is the choice of suite safe from the server?",
+                                                  run_downgrade };
 
 /* ---- lawful interception against detection -----------------------------------------------------
  */
 
 static cph_err run_intercept(const struct lab_case *c, struct lab_outcome *out)
 {
-    struct attack a = { LAB_MEDDLE_BOTH, false, CPH_SECURITY_REQUIRED, LAB_ANSWERS };
+    struct attack a = { LAB_MEDDLE_BOTH, false, CPH_SECURITY_REQUIRED };
     struct feat loose, strict;
 
     CPH_TRY(attacked(c, &a, &loose, "An intermediary that terminates and records the media"));
@@ -277,7 +313,7 @@ const struct lab_experiment lab_exp_intercept = {
 
 static cph_err run_pki(const struct lab_case *c, struct lab_outcome *out)
 {
-    struct attack a = { LAB_MEDDLE_NOT, false, CPH_SECURITY_REQUIRED, LAB_ANSWERS };
+    struct attack a = { LAB_MEDDLE_NOT, false, CPH_SECURITY_REQUIRED };
     struct feat f;
 
     CPH_TRY(attacked(c, &a, &f, NULL));
@@ -386,8 +422,9 @@ static cph_err run_upgrade(const struct lab_case *c, struct lab_outcome *out)
         err = lab_stage_run(s, CPH_SEC(3));
         out->sessions = 1;
         if (plain && offered == CPH_OK && s->person[LAB_ALICE].secured && !s->person[LAB_BOB].ended)
-            lab_say(out, "yes", "the call began in RTP and has keys after a re-INVITE; it goes on "
-                                "being shown as %s for what was said before",
+            lab_say(out, "yes",
+                    "the call began in RTP and has keys after a re-INVITE; it goes on "
+                    "being shown as %s for what was said before",
                     cph_level_name(s->person[LAB_ALICE].verdict.level));
         else
             lab_say(out, "no", "began in RTP: %s; re-offer: %s; keys afterwards: %s",
@@ -400,14 +437,15 @@ static cph_err run_upgrade(const struct lab_case *c, struct lab_outcome *out)
     return err;
 }
 
-const struct lab_experiment lab_exp_upgrade = {
-    "upgrade", "4 R15", "Can a call begin in RTP and go on in SRTP?", run_upgrade
-};
+const struct lab_experiment lab_exp_upgrade = { "upgrade", "4 R15",
+                                                "Can a call begin in RTP and go on in SRTP?",
+                                                run_upgrade };
 
 /* ---- denial of service -------------------------------------------------------------------------
  */
 
-/* The first keying packet of the answerer in an honest call: what a stranger can make up as well. */
+/* The first keying packet of the answerer in an honest call: what a stranger can make up as well.
+ */
 static cph_err first_packet(const struct lab_case *c, uint8_t out[2048], size_t *n)
 {
     struct lab_stage_config cfg = lab_stage_usual(c, AB);
@@ -479,8 +517,8 @@ static cph_err run_dos(const struct lab_case *c, struct lab_outcome *out)
                 lab_count_between(&before, &after));
     lab_say(out, back > sent ? "amplifies" : "no gain",
             "20 packets in the names of others made %.1f bytes for each byte, and %u public-key "
-            "operations or handshakes", (double)(back * 10 / sent) / 10,
-            lab_count_between(&before, &after));
+            "operations or handshakes",
+            (double)(back * 10 / sent) / 10, lab_count_between(&before, &after));
     return CPH_OK;
 }
 

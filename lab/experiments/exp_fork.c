@@ -1,8 +1,6 @@
 /* Forking and retargeting: draft-wing-media-security-requirements-05 3.2, B.1. */
 #include "lab.h"
 
-#include <stdio.h>
-
 #include "ear.h"
 
 enum { A = 1 << LAB_ALICE, B = 1 << LAB_BOB, B2 = 1 << LAB_BOB2, C = 1 << LAB_CAROL };
@@ -39,15 +37,9 @@ static void judge(const struct lab_stage *s, const struct lab_case *c, struct la
                 lab_person_name(answered), a->why);
         return;
     }
-    if (c->trial) {
-        c->trial->sessions++;
-        c->trial->heard += frames > 0;
-        if (frames > 0 && a->shown > CPH_LEVEL_HOP && c->trial->failures++ == 0)
-            (void)snprintf(c->trial->first, sizeof c->trial->first,
-                           "%s, seed %llu: %s heard %llu frames, alice was shown %s", c->keying,
-                           (unsigned long long)c->seed, who, (unsigned long long)frames,
-                           cph_level_name(a->shown));
-    }
+    lab_trial_add(c, who,
+                  &(struct lab_verdict_case){
+                      .passive = frames, .shown = a->shown, .shown_class = a->shown_class });
     if (frames)
         lab_say(out, "no", "%s decrypted %llu frames of the call with what the offer told it", who,
                 (unsigned long long)frames);
@@ -186,8 +178,9 @@ static cph_err run_mixed_fork(const struct lab_case *c, struct lab_outcome *out)
         lab_stage_close(s);
     }
     if (heard[0] && secure[0] && heard[1] && !secure[1])
-        lab_say(out, "yes", "with the phone that has SRTP the call is encrypted, with the other it "
-                            "is plain RTP and shown as open");
+        lab_say(out, "yes",
+                "with the phone that has SRTP the call is encrypted, with the other it "
+                "is plain RTP and shown as open");
     else
         lab_say(out, "no", "SRTP phone: %s, plain phone: %s",
                 heard[0] ? secure[0] ? "encrypted" : "not encrypted" : "call fails",

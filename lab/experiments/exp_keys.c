@@ -1,4 +1,5 @@
-/* Sessions without signalling around them: which keys, when, at what cost. Draft B.1, B.3, B.4, C.4.
+/* Sessions without signalling around them: which keys, when, at what cost. Draft B.1, B.3, B.4,
+ * C.4.
  */
 #include "duo.h"
 #include "lab.h"
@@ -262,11 +263,14 @@ static cph_err run_offer_cost(const struct lab_case *c, struct lab_outcome *out)
     }
     out->sessions = 4;
     if (ops[3] == 0)
-        lab_say(out, "none", "an offer costs no public-key operation and begins no handshake, "
-                             "whatever it offers");
+        lab_say(out, "none",
+                "an offer costs no public-key operation and begins no handshake, "
+                "whatever it offers");
     else if (ops[3] == ops[0])
-        lab_say(out, "constant", "%u public-key operations for each offer, however many suites it "
-                                 "has", ops[0]);
+        lab_say(out, "constant",
+                "%u public-key operations for each offer, however many suites it "
+                "has",
+                ops[0]);
     else
         lab_say(out, "per suite", "%u public-key operations with one suite, %u with four", ops[0],
                 ops[3]);
@@ -302,9 +306,9 @@ static cph_err run_resume(const struct lab_case *c, struct lab_outcome *out)
     return CPH_OK;
 }
 
-const struct lab_experiment lab_exp_resume = {
-    "resumption", "4 R4, R11", "Is a second call between the same two cheaper?", run_resume
-};
+const struct lab_experiment lab_exp_resume = { "resumption", "4 R4, R11",
+                                               "Is a second call between the same two cheaper?",
+                                               run_resume };
 
 /* ---- agility -----------------------------------------------------------------------------------
  */
@@ -312,7 +316,7 @@ const struct lab_experiment lab_exp_resume = {
 static cph_err run_agility(const struct lab_case *c, struct lab_outcome *out)
 {
     char seen[8][CPH_FACT_TEXT];
-    unsigned different = 0;
+    unsigned different = 0, aes = 0;
 
     for (unsigned i = 0; cph_keying_suites[i] && i < 8; i++) {
         const char *one[] = { cph_keying_suites[i], NULL };
@@ -332,22 +336,25 @@ static cph_err run_agility(const struct lab_case *c, struct lab_outcome *out)
             cph_session_verdict(lab_duo_session(d, p[0]), &v);
             while (k < different && strcmp(seen[k], v.stream[0].suite) != 0)
                 k++;
-            if (k == different)
+            if (k == different) {
                 memcpy(seen[different++], v.stream[0].suite, CPH_FACT_TEXT);
+                aes += strstr(v.stream[0].suite, "AES_") != NULL; /* with SHA-1 or GMAC */
+            }
         }
         lab_duo_free(d);
         CPH_TRY(err);
         out->sessions++;
     }
     lab_measure(out, "suites", "suites", different);
+    lab_measure(out, "of them AES", "suites", aes);
     lab_say(out, different > 1 ? "yes" : "no",
             "configured one session at a time, %u different suites were agreed on", different);
     return CPH_OK;
 }
 
-const struct lab_experiment lab_exp_agility = {
-    "agility", "4 R19, R21", "Can each session choose its own algorithms?", run_agility
-};
+const struct lab_experiment lab_exp_agility = { "agility", "4 R19, R21",
+                                                "Can each session choose its own algorithms?",
+                                                run_agility };
 
 static cph_err run_no_sip(const struct lab_case *c, struct lab_outcome *out)
 {
@@ -363,11 +370,13 @@ static cph_err run_no_sip(const struct lab_case *c, struct lab_outcome *out)
     ok = lab_duo_take(d, p[0], p[1], wire, n, plain);
     lab_duo_free(d);
     out->sessions = 1;
-    lab_say(out, ok ? "yes" : "no", "two sessions that exchanged their descriptions without any "
-                                    "SIP %s each other", ok ? "understand" : "do not understand");
+    lab_say(out, ok ? "yes" : "no",
+            "two sessions that exchanged their descriptions without any "
+            "SIP %s each other",
+            ok ? "understand" : "do not understand");
     return CPH_OK;
 }
 
-const struct lab_experiment lab_exp_no_sip = {
-    "no-sip", "4 R22", "Does it work under another signalling protocol?", run_no_sip
-};
+const struct lab_experiment lab_exp_no_sip = { "no-sip", "4 R22",
+                                               "Does it work under another signalling protocol?",
+                                               run_no_sip };

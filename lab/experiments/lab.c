@@ -7,14 +7,40 @@
 
 /* A new experiment is a row here. */
 const struct lab_experiment *const lab_experiments[] = {
-    &lab_exp_forking,      &lab_exp_retargeting,  &lab_exp_association,  &lab_exp_pad,
-    &lab_exp_clipping,     &lab_exp_central_mixer, &lab_exp_central_user, &lab_exp_rekeying,
-    &lab_exp_ssrc,         &lab_exp_roc,          &lab_exp_pki,          &lab_exp_pfs,
-    &lab_exp_best_effort,  &lab_exp_offer_cost,   &lab_exp_messages,     &lab_exp_loss,
-    &lab_exp_class,        &lab_exp_class_pinned, &lab_exp_media_only,   &lab_exp_downgrade,
-    &lab_exp_mixed_fork,   &lab_exp_resume,       &lab_exp_validity,     &lab_exp_gate,
-    &lab_exp_inspection,   &lab_exp_b2bua,        &lab_exp_early_dialog, &lab_exp_upgrade,
-    &lab_exp_dos,          &lab_exp_agility,      &lab_exp_no_sip,       &lab_exp_intercept,
+    &lab_exp_forking,
+    &lab_exp_retargeting,
+    &lab_exp_association,
+    &lab_exp_pad,
+    &lab_exp_clipping,
+    &lab_exp_central_mixer,
+    &lab_exp_central_user,
+    &lab_exp_rekeying,
+    &lab_exp_ssrc,
+    &lab_exp_roc,
+    &lab_exp_pki,
+    &lab_exp_pfs,
+    &lab_exp_best_effort,
+    &lab_exp_offer_cost,
+    &lab_exp_messages,
+    &lab_exp_loss,
+    &lab_exp_class,
+    &lab_exp_class_pinned,
+    &lab_exp_over_tls,
+    &lab_exp_media_only,
+    &lab_exp_downgrade,
+    &lab_exp_mixed_fork,
+    &lab_exp_resume,
+    &lab_exp_validity,
+    &lab_exp_gate,
+    &lab_exp_inspection,
+    &lab_exp_b2bua,
+    &lab_exp_early_dialog,
+    &lab_exp_upgrade,
+    &lab_exp_dos,
+    &lab_exp_agility,
+    &lab_exp_no_sip,
+    &lab_exp_intercept,
+    &lab_exp_gateway,
     NULL,
 };
 
@@ -90,4 +116,37 @@ struct lab_stage_config lab_stage_usual(const struct lab_case *c, unsigned peopl
                                       .keying = c->keying,
                                       .security = CPH_SECURITY_REQUIRED,
                                       .people = people };
+}
+
+bool lab_shown_too_much(const struct lab_verdict_case *v)
+{
+    enum cph_attacker worst = CPH_ATTACKER_IV;
+    enum cph_level level = CPH_LEVEL_VERIFIED;
+
+    if (v->passive) {
+        worst = v->server || v->media ? CPH_ATTACKER_II : CPH_ATTACKER_I;
+        level = CPH_LEVEL_HOP;
+    } else if (v->active) {
+        worst = v->server && v->media ? CPH_ATTACKER_III : CPH_ATTACKER_II;
+        level = v->server && v->media ? CPH_LEVEL_IDENTIFIED : CPH_LEVEL_HOP;
+    }
+    return v->shown > level || v->shown_class > worst;
+}
+
+void lab_trial_add(const struct lab_case *c, const char *what, const struct lab_verdict_case *v)
+{
+    struct lab_trial *t = c->trial;
+
+    if (!t)
+        return;
+    t->sessions++;
+    t->heard += v->passive || v->active;
+    t->noticed += v->noticed;
+    if (lab_shown_too_much(v) && t->failures++ == 0)
+        (void)snprintf(t->first, sizeof t->first,
+                       "%s, seed %llu, %s: %llu frames were heard, the phones showed %s and class "
+                       "%s",
+                       c->keying, (unsigned long long)c->seed, what,
+                       (unsigned long long)(v->passive + v->active), cph_level_name(v->shown),
+                       cph_attacker_name(v->shown_class));
 }

@@ -79,15 +79,32 @@ struct lab_count {
 struct lab_count lab_count_now(void);
 unsigned lab_count_between(const struct lab_count *a, const struct lab_count *b);
 
+/* One attacked call: what the attacker got, where he was, and what the phones showed. */
+struct lab_verdict_case {
+    uint64_t passive;   /* frames heard by listening, once he had read or changed the signalling */
+    uint64_t active;    /* frames decrypted in the middle of the media */
+    bool server, media; /* he changed things there */
+    bool noticed;
+    enum cph_level shown;
+    enum cph_attacker shown_class;
+};
+/** Was more shown than is true? Heard by listening: at most hop, and class I, or II if he had to
+ * change the signalling. Heard in the middle: class I or II and hop if one place was enough, else
+ * at most identified and class III. */
+bool lab_shown_too_much(const struct lab_verdict_case *v);
+/** Count it in c->trial. */
+void lab_trial_add(const struct lab_case *c, const char *what, const struct lab_verdict_case *v);
+
 /* Rows, by file. */
 extern const struct lab_experiment lab_exp_forking, lab_exp_retargeting, lab_exp_association,
     lab_exp_mixed_fork, lab_exp_clipping, lab_exp_rekeying, lab_exp_best_effort, lab_exp_pki,
     lab_exp_pfs, lab_exp_messages, lab_exp_validity, lab_exp_gate, lab_exp_inspection,
-    lab_exp_b2bua, lab_exp_early_dialog, lab_exp_upgrade, lab_exp_loss; /* stage based */
+    lab_exp_b2bua, lab_exp_early_dialog, lab_exp_loss, lab_exp_gateway; /* stage based */
 extern const struct lab_experiment lab_exp_pad, lab_exp_central_mixer, lab_exp_central_user,
     lab_exp_ssrc, lab_exp_roc, lab_exp_offer_cost, lab_exp_resume, lab_exp_agility,
     lab_exp_no_sip; /* session based */
 extern const struct lab_experiment lab_exp_class, lab_exp_class_pinned, lab_exp_downgrade,
-    lab_exp_dos, lab_exp_intercept, lab_exp_media_only; /* attacks */
+    lab_exp_dos, lab_exp_intercept, lab_exp_media_only, lab_exp_over_tls,
+    lab_exp_upgrade; /* attacks */
 
 #endif

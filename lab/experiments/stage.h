@@ -48,15 +48,15 @@ typedef bool lab_filter_fn(void *ctx, const struct lab_packet *p);
 struct lab_stage_config {
     uint64_t seed;
     struct lab_link link;
-    const char *keying;                      /* one method of the table; NULL: none (plain RTP) */
-    enum cph_security security;              /* of everybody */
-    enum cph_security of[LAB_PEOPLE];        /* where it is not UNSET: of this one */
-    unsigned people;                         /* bits 1 << enum lab_person */
-    bool direct;                             /* no server between */
-    bool tls;                                /* direct only: TLS with pinned certificates */
-    bool pinned;                             /* people keep each other's certificates */
-    bool quiet;                              /* nobody speaks */
-    struct lab_proxy_config proxy;           /* ip is filled in */
+    const char *keying;               /* one method of the table; NULL: none (plain RTP) */
+    enum cph_security security;       /* of everybody */
+    enum cph_security of[LAB_PEOPLE]; /* where it is not UNSET: of this one */
+    unsigned people;                  /* bits 1 << enum lab_person */
+    bool direct;                      /* no server between */
+    bool tls;                         /* direct only: TLS with pinned certificates */
+    bool pinned;                      /* people keep each other's certificates */
+    bool quiet;                       /* nobody speaks */
+    struct lab_proxy_config proxy;    /* ip is filled in */
     lab_filter_fn *filter;
     void *filter_ctx;
     bool no_record; /* packets are not kept */

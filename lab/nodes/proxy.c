@@ -192,8 +192,7 @@ static void copy_headers(const struct lab_proxy *p, const struct cph_sip_msg *ms
         case CPH_SIP_H_CONTENT_TYPE:
             break;
         case CPH_SIP_H_MAX_FORWARDS:
-            cph_sip_wr_header_fmt(wr, h->id, "%u",
-                                  msg->max_forwards ? msg->max_forwards - 1U : 0U);
+            cph_sip_wr_header_fmt(wr, h->id, "%u", msg->max_forwards ? msg->max_forwards - 1U : 0U);
             break;
         case CPH_SIP_H_ROUTE:
             if (drop_route && !route_seen) {
@@ -232,9 +231,9 @@ static void finish(const struct cph_sip_msg *msg, struct cph_span body, struct c
 }
 
 /* uri: the new request URI; to: where it goes. */
-static void forward(struct lab_proxy *p, const struct cph_sip_msg *req,
-                    const struct cph_addr *from, const char *uri, const struct cph_addr *to,
-                    const char *branch_of, bool drop_route)
+static void forward(struct lab_proxy *p, const struct cph_sip_msg *req, const struct cph_addr *from,
+                    const char *uri, const struct cph_addr *to, const char *branch_of,
+                    bool drop_route)
 {
     struct cph_wr wr = cph_wr_open(p->out, sizeof p->out);
     char branch[BRANCH], us[CPH_ADDR_TEXT];
@@ -392,8 +391,7 @@ static void fake_early(struct lab_proxy *p, struct invite *v, const struct cph_s
                    "v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\n"
                    "m=audio 40000 RTP/AVP 0\r\n",
                    us, us);
-    cph_sip_wr_response(&wr, req, 183, (struct cph_span){ 0 }, CPH_SPAN_LIT("network"),
-                        &v->caller);
+    cph_sip_wr_response(&wr, req, 183, (struct cph_span){ 0 }, CPH_SPAN_LIT("network"), &v->caller);
     cph_sip_wr_header_fmt(&wr, CPH_SIP_H_CONTACT, "<sip:announcement@%s>", us);
     cph_sip_wr_body(&wr, CPH_SPAN_LIT("application/sdp"), cph_span_of(sdp));
     send_to(p, &v->caller, &wr);
@@ -517,8 +515,7 @@ static void on_request(struct lab_proxy *p, const struct cph_sip_msg *req,
 /* ---- responses ---------------------------------------------------------------------------------
  */
 
-static void pass_up(struct lab_proxy *p, const struct cph_sip_msg *res,
-                    const struct cph_addr *from)
+static void pass_up(struct lab_proxy *p, const struct cph_sip_msg *res, const struct cph_addr *from)
 {
     struct cph_wr wr = cph_wr_open(p->out, sizeof p->out);
     struct cph_addr to;
@@ -574,9 +571,8 @@ static void keep_best(struct invite *v, const struct cph_sip_msg *res)
 }
 
 /* A final failure of one target: HERFP, only one of them reaches the caller. */
-static void failed(struct lab_proxy *p, struct invite *v, unsigned i,
-                   const struct cph_sip_msg *req, const struct cph_sip_msg *res,
-                   const struct cph_addr *from)
+static void failed(struct lab_proxy *p, struct invite *v, unsigned i, const struct cph_sip_msg *req,
+                   const struct cph_sip_msg *res, const struct cph_addr *from)
 {
     struct cph_sip_msg best;
 

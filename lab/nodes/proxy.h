@@ -23,12 +23,12 @@ struct lab_proxy_ops {
 };
 
 struct lab_proxy_config {
-    const char *ip;      /* it listens on port 5060 there */
-    cph_time delay;      /* it thinks this long over each message */
-    bool recurse;        /* follows a 3xx itself; else it goes back to the caller */
-    bool no_prack;       /* takes 100rel out of Supported and Require */
-    bool hold_sdp;       /* takes descriptions out of provisional responses */
-    bool fake_early;     /* answers each INVITE with an early dialog of the network's own */
+    const char *ip;  /* it listens on port 5060 there */
+    cph_time delay;  /* it thinks this long over each message */
+    bool recurse;    /* follows a 3xx itself; else it goes back to the caller */
+    bool no_prack;   /* takes 100rel out of Supported and Require */
+    bool hold_sdp;   /* takes descriptions out of provisional responses */
+    bool fake_early; /* answers each INVITE with an early dialog of the network's own */
     const struct lab_proxy_ops *ops; /* NULL: it is honest */
     void *ctx;
 };

@@ -25,8 +25,8 @@ static void on_datagram(void *ctx, const struct cph_addr *local, const struct cp
     (void)now;
     if (cph_arena_new(CPH_SIP_ARENA, &arena) != CPH_OK)
         return;
-    if (cph_sip_msg_parse(arena, bytes, CPH_SIP_DATAGRAM, &msg, NULL) == CPH_OK &&
-        msg.is_request && msg.method == CPH_SIP_INVITE) {
+    if (cph_sip_msg_parse(arena, bytes, CPH_SIP_DATAGRAM, &msg, NULL) == CPH_OK && msg.is_request &&
+        msg.method == CPH_SIP_INVITE) {
         if (msg.body.n <= sizeof r->offer) {
             memcpy(r->offer, msg.body.p, msg.body.n);
             r->offer_n = msg.body.n;

@@ -118,8 +118,9 @@ cph_err lab_speech_source(struct lab_net *net, uint64_t seed, unsigned speaker,
 
     if (!s)
         return CPH_E_NOMEM;
-    *s = (struct source){ { &ops, 8000 }, .net = net, .seed = seed, .speaker = speaker,
-                          .said = said };
+    *s = (struct source){
+        { &ops, 8000 }, .net = net, .seed = seed, .speaker = speaker, .said = said
+    };
     *out = &s->source;
     return CPH_OK;
 }

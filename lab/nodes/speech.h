@@ -28,7 +28,7 @@ void lab_heard_add(struct lab_heard *h, unsigned speaker, uint32_t i, cph_time n
 CPH_MUST_CHECK cph_err lab_speech_source(struct lab_net *net, uint64_t seed, unsigned speaker,
                                          struct lab_heard *said, struct cph_media_source **out);
 /** Listens, and counts in *heard, which must outlive it. */
-CPH_MUST_CHECK cph_err lab_speech_sink(struct lab_net *net, uint64_t seed,
-                                       struct lab_heard *heard, struct cph_media_sink **out);
+CPH_MUST_CHECK cph_err lab_speech_sink(struct lab_net *net, uint64_t seed, struct lab_heard *heard,
+                                       struct cph_media_sink **out);
 
 #endif

@@ -37,8 +37,7 @@ void lab_trace_free(struct lab_trace *t)
 
 void lab_trace_name(struct lab_trace *t, const char *ip, const char *name)
 {
-    if (t->hosts == HOSTS ||
-        cph_addr_parse_ip(cph_span_of(ip), &t->host[t->hosts].ip) != CPH_OK)
+    if (t->hosts == HOSTS || cph_addr_parse_ip(cph_span_of(ip), &t->host[t->hosts].ip) != CPH_OK)
         return;
     (void)snprintf(t->host[t->hosts].name, NAME, "%s", name);
     t->hosts++;
@@ -231,10 +230,9 @@ size_t lab_trace_ladder(const struct lab_trace *t, struct lab_step *out, size_t 
 
     for (size_t i = 0; i < t->n && n < cap; i++) {
         const struct lab_packet *p = &t->packet[i];
-        struct lab_step s = { .at = p->at,
-                              .from = host_of(t, &p->from),
-                              .to = host_of(t, &p->to),
-                              .n = 1 };
+        struct lab_step s = {
+            .at = p->at, .from = host_of(t, &p->from), .to = host_of(t, &p->to), .n = 1
+        };
         size_t k = n;
 
         if (s.from >= t->hosts || s.to >= t->hosts || s.from == s.to)
@@ -245,14 +243,12 @@ size_t lab_trace_ladder(const struct lab_trace *t, struct lab_step *out, size_t 
             while (k > 0 && (strncmp(out[k - 1].text, "media", 5) == 0 ||
                              strncmp(out[k - 1].text, "RTCP", 4) == 0)) {
                 k--;
-                if (out[k].from == s.from && out[k].to == s.to &&
-                    strcmp(out[k].text, s.text) == 0)
+                if (out[k].from == s.from && out[k].to == s.to && strcmp(out[k].text, s.text) == 0)
                     break;
                 if (k == 0)
                     break;
             }
-        if (k < n && out[k].from == s.from && out[k].to == s.to &&
-            strcmp(out[k].text, s.text) == 0)
+        if (k < n && out[k].from == s.from && out[k].to == s.to && strcmp(out[k].text, s.text) == 0)
             out[k].n++;
         else
             out[n++] = s;

@@ -123,6 +123,8 @@ enum cli_opt {
     CLI_OPT_DEVICE,
     CLI_OPT_CA,
     CLI_OPT_INSECURE_TLS,
+    CLI_OPT_SEED,
+    CLI_OPT_HTML,
     CLI_OPT_COUNT_,
 };
 
@@ -214,7 +216,8 @@ CPH_MUST_CHECK cph_err cli_store_open(struct cli *cli, struct cph_store **out);
 /** The whole command, without the process around it. */
 enum cli_exit cli_main(int argc, const char *const *argv);
 
-extern const struct cli_verb cli_verb_call, cli_verb_answer, cli_verb_register, cli_verb_demo;
+extern const struct cli_verb cli_verb_call, cli_verb_answer, cli_verb_register, cli_verb_demo,
+    cli_verb_lab;
 extern const struct cli_verb cli_verb_id, cli_verb_trust, cli_verb_config, cli_verb_version,
     cli_verb_help;
 

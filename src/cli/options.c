@@ -33,6 +33,8 @@ const struct cli_opt_row cli_opts[CLI_OPT_COUNT_] = {
                      "trust these authorities for TLS: a PEM file or a directory of such", false },
     [CLI_OPT_INSECURE_TLS] = { "insecure-tls", NULL, "accept any TLS server; the verdict says so",
                                false },
+    [CLI_OPT_SEED] = { "seed", "NUMBER", "run the lab's network from this number", false },
+    [CLI_OPT_HTML] = { "html", "FILE", "write the report to this file", false },
     [CLI_OPT_MAN] = { "man", NULL, "print the manual page's source", false },
 };
 
@@ -139,6 +141,8 @@ cph_err cli_args_parse(const struct cli_verb *verb, int argc, const char *const 
             options = false;
         else if (options && strcmp(word, "-h") == 0)
             CPH_TRY(on_option(out, 1, (const char *const[]){ "--help" }, &(int){ 0 }, why));
+        else if (options && strcmp(word, "-v") == 0)
+            CPH_TRY(on_option(out, 1, (const char *const[]){ "--verbose" }, &(int){ 0 }, why));
         else if (options && strncmp(word, "--", 2) == 0)
             CPH_TRY(on_option(out, argc, argv, &i, why));
         else if (options && word[0] == '-' && word[1] != '\0')

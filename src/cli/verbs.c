@@ -5,8 +5,9 @@
 
 /* A new verb is a file and a row here. */
 const struct cli_verb *const cli_verbs[] = {
-    &cli_verb_call,  &cli_verb_answer, &cli_verb_register, &cli_verb_demo, &cli_verb_id,
-    &cli_verb_trust, &cli_verb_config, &cli_verb_version,  &cli_verb_help, NULL,
+    &cli_verb_call, &cli_verb_answer, &cli_verb_register, &cli_verb_demo,    &cli_verb_lab,
+    &cli_verb_id,   &cli_verb_trust,  &cli_verb_config,   &cli_verb_version, &cli_verb_help,
+    NULL,
 };
 
 const struct cli_verb *cli_verb_find(const char *name)

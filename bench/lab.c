@@ -1,0 +1,105 @@
+/* Complete keyed sessions a second on one core: ./bench/bench_lab [sessions] */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "duo.h"
+
+enum { PER_STAGE = 50 };
+
+static double seconds(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* Offer, answer, keys, one packet each way, gone: sessions without SIP around them. */
+static unsigned sessions(const char *keying, unsigned n)
+{
+    unsigned good = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        struct lab_party_config a = { keying, NULL, CPH_SECURITY_REQUIRED, LAB_ALICE, i };
+        struct lab_party_config b = { keying, NULL, CPH_SECURITY_REQUIRED, LAB_BOB, i + n };
+        uint8_t plain[LAB_FRAME], wire[LAB_WIRE];
+        struct lab_duo *d;
+        unsigned p, q;
+        size_t len;
+
+        if (lab_duo_new(&d) != CPH_OK)
+            return good;
+        if (lab_duo_add(d, &a, &p) == CPH_OK && lab_duo_add(d, &b, &q) == CPH_OK &&
+            lab_duo_connect(d, p, &q, 1, true) == CPH_OK) {
+            lab_speech_frame(i, 0, 0, plain);
+            lab_duo_protect(d, p, 1, 1, plain, wire, &len);
+            bool there = lab_duo_take(d, q, p, wire, len, plain);
+
+            lab_duo_protect(d, q, 2, 1, plain, wire, &len);
+            good += there && lab_duo_take(d, p, q, wire, len, plain);
+        }
+        lab_duo_free(d);
+    }
+    return good;
+}
+
+/* The same as calls of two phones: INVITE, 200, ACK, keys, 100 ms of speech each way, BYE. */
+static unsigned calls(const char *keying, unsigned n)
+{
+    unsigned good = 0;
+
+    for (unsigned done = 0; done < n; done += PER_STAGE) {
+        struct lab_stage_config cfg = { .seed = done + 1,
+                                        .link.delay = CPH_MS(20),
+                                        .keying = keying,
+                                        .security = CPH_SECURITY_REQUIRED,
+                                        .people = 1 << LAB_ALICE | 1 << LAB_BOB,
+                                        .direct = true,
+                                        .no_record = true };
+        struct lab_stage *s;
+
+        if (lab_stage_open(&cfg, &s) != CPH_OK)
+            return good;
+        for (unsigned i = 0; i < PER_STAGE; i++) {
+            struct lab_stage_person *a = &s->person[LAB_ALICE], *b = &s->person[LAB_BOB];
+
+            a->heard = b->heard = (struct lab_heard){ 0 };
+            a->secured = b->secured = a->ended = b->ended = false;
+            if (lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB) != CPH_OK ||
+                lab_stage_run(s, CPH_MS(300)) != CPH_OK)
+                break;
+            good += a->secured && b->secured && lab_stage_heard(s, LAB_ALICE, LAB_BOB);
+            lab_stage_hangup(s, LAB_ALICE);
+            if (lab_stage_run(s, CPH_MS(200)) != CPH_OK)
+                break;
+        }
+        lab_stage_close(s);
+    }
+    return good;
+}
+
+static void measure(const char *what, const char *keying,
+                    unsigned (*run)(const char *keying, unsigned n), unsigned n)
+{
+    double from = seconds(), took;
+    unsigned good = run(keying, n);
+
+    took = seconds() - from;
+    (void)printf("%-28s %-6s %6u of %u keyed and heard, %8.0f a second\n", what, keying, good, n,
+                 took > 0 ? good / took : 0);
+}
+
+int main(int argc, char **argv)
+{
+    unsigned n = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1000;
+
+    if (lab_keys_open() != CPH_OK)
+        return 1;
+    measure("sessions, no SIP", "sdes", sessions, n);
+    measure("sessions, no SIP", "dtls", sessions, n);
+    measure("calls of phones, over SIP", "sdes", calls, n);
+    measure("calls of phones, over SIP", "dtls", calls, n);
+    lab_keys_close();
+    return 0;
+}

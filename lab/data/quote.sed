@@ -1,0 +1,3 @@
+# Lines of text into lines of a C string.
+s/["\\]/\\&/g
+s/.*/"&\\n"/

@@ -1,0 +1,382 @@
+/* The lab's experiments, their comparison with the draft, and the verdict on trial. */
+#include "support.h"
+
+#include <stdlib.h>
+
+#include "ear.h"
+#include "matrix.h"
+#include "meddler.h"
+
+#include "ciphony/base_text.h"
+
+/* The mechanisms of docs/lab-matrix.md. */
+static const char documented[] = "dtls,sdes";
+
+enum { SEED = 1, TEXT = 1 << 20, A = 1 << LAB_ALICE, B = 1 << LAB_BOB, B2 = 1 << LAB_BOB2 };
+
+static struct lab_results *results;
+
+static int open_lab(void **state)
+{
+    (void)state;
+    assert_ok(lab_keys_open());
+    assert_ok(lab_results_run(documented, SEED, true, NULL, NULL, &results));
+    return 0;
+}
+
+static int close_lab(void **state)
+{
+    (void)state;
+    lab_results_free(results);
+    lab_keys_close();
+    return 0;
+}
+
+/* ---- the comparison ----------------------------------------------------------------------------
+ */
+
+static char *slurp(const char *name)
+{
+    char path[4096];
+    char *text = calloc(1, TEXT);
+    FILE *f;
+
+    assert_non_null(getenv("CPH_SOURCE"));
+    (void)snprintf(path, sizeof path, "%s/%s", getenv("CPH_SOURCE"), name);
+    f = fopen(path, "r");
+    assert_non_null(f);
+    assert_non_null(text);
+    assert_true(fread(text, 1, TEXT - 1, f) > 0);
+    (void)fclose(f);
+    return text;
+}
+
+static void the_tables_are_those_in_the_documentation(void **state)
+{
+    struct cph_buf text = { .limit = TEXT };
+    char *doc = slurp("docs/lab-matrix.md");
+    struct cph_span got, want = cph_span_of(doc), a, b;
+
+    (void)state;
+    lab_results_markdown(results, &text);
+    got = cph_buf_view(&text);
+    while (cph_span_line(&got, &a)) {
+        assert_true(cph_span_line(&want, &b));
+        if (!cph_span_eq(a, b))
+            print_error("docs/lab-matrix.md says\n%.*s\nand the lab\n%.*s\n"
+                        "If that is right: ciphony lab matrix --keying %s > docs/lab-matrix.md\n",
+                        CPH_SPAN_ARG(b), CPH_SPAN_ARG(a), documented);
+        assert_true(cph_span_eq(a, b));
+    }
+    assert_int_equal(want.n, 0);
+    cph_buf_clear(&text);
+    free(doc);
+}
+
+static void every_difference_from_the_draft_has_a_reason(void **state)
+{
+    unsigned unexplained;
+
+    (void)state;
+    assert_true(lab_results_differences(results, &unexplained) > 0);
+    assert_int_equal(unexplained, 0);
+    assert_int_equal(results->failed, 0);
+}
+
+static void the_draft_s_answers_are_about_our_experiments(void **state)
+{
+    struct lab_said said;
+    unsigned n = 0;
+
+    (void)state;
+    for (; lab_said_at(n, &said); n++) {
+        assert_non_null(lab_experiment_find(said.experiment));
+        assert_true(said.mechanism[0] && said.section[0]);
+    }
+    assert_true(n > 200);
+    assert_true(lab_said_find("mikey-rsa", "offer-cost", &said));
+    assert_string_equal(said.answer, "per suite");
+    assert_false(lab_said_find("sdes", "no such thing", &said));
+}
+
+static void several_answers_of_the_draft_are_told_apart(void **state)
+{
+    struct lab_said said = { .answer = "1 + 4/2 + 4" };
+
+    (void)state;
+    assert_true(lab_said_agrees(&said, "2 + 4"));
+    assert_true(lab_said_agrees(&said, "1 + 4"));
+    assert_false(lab_said_agrees(&said, "2 + 0"));
+    (void)snprintf(said.answer, sizeof said.answer, "n/a");
+    assert_true(lab_said_agrees(&said, "n/a"));
+    said.answer[0] = '\0';
+    assert_true(lab_said_agrees(&said, "whatever"));
+}
+
+static void the_report_needs_nothing_from_elsewhere(void **state)
+{
+    static const char *const never[] = { "<script", "href=", "src=", "url(", "@import", "http" };
+    struct cph_buf text = { .limit = 16 << 20 };
+    struct cph_span page;
+
+    (void)state;
+    lab_results_html(results, &text);
+    page = cph_buf_view(&text);
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+        assert_null(memmem(page.p, page.n, never[i], strlen(never[i])));
+    assert_non_null(memmem(page.p, page.n, "<polyline", 9));
+    assert_non_null(memmem(page.p, page.n, "INVITE (SDP: fingerprint)", 25));
+    assert_non_null(memmem(page.p, page.n, "</html>", 7));
+    cph_buf_clear(&text);
+}
+
+static void the_same_seed_gives_the_same_messages_at_the_same_times(void **state)
+{
+    struct lab_ladder one = { 0 }, two = { 0 };
+    struct lab_case c = { "sdes", 7, &one, NULL };
+    struct lab_outcome o;
+
+    (void)state;
+    assert_ok(lab_run_one(lab_experiment_find("forking"), &c, &o));
+    c.ladder = &two;
+    assert_ok(lab_run_one(lab_experiment_find("forking"), &c, &o));
+    assert_non_null(one.text);
+    assert_string_equal(one.text, two.text);
+    free(one.text);
+    free(two.text);
+}
+
+/* ---- the verdict on trial ----------------------------------------------------------------------
+ */
+
+static void what_phones_show_is_never_better_than_what_attackers_achieve(void **state)
+{
+    static const char *const attacked[] = { "forking",      "retargeting", "class",
+                                            "class-pinned", "media-only",  "downgrade",
+                                            "intermediary", "over-tls" };
+    struct lab_trial trial = { 0 };
+
+    (void)state;
+    for (unsigned m = 0; cph_keying_methods[m]; m++)
+        for (uint64_t seed = 1; seed <= 5; seed++)
+            for (size_t i = 0; i < sizeof attacked / sizeof *attacked; i++) {
+                struct lab_case c = { cph_keying_methods[m]->name, seed, NULL, &trial };
+                struct lab_outcome o;
+
+                (void)!lab_run_one(lab_experiment_find(attacked[i]), &c, &o);
+            }
+    if (trial.failures)
+        print_error("%u of %u attacked calls: %s\n", trial.failures, trial.sessions, trial.first);
+    assert_int_equal(trial.failures, 0);
+    assert_true(trial.sessions > 200);
+    assert_true(trial.heard > 50); /* there were attackers who succeeded */
+    assert_true(trial.noticed > 20);
+}
+
+static void showing_too_much_is_caught(void **state)
+{
+    static const struct {
+        struct lab_verdict_case v;
+        bool too_much;
+    } row[] = {
+        { { .passive = 1, .shown = CPH_LEVEL_OPEN, .shown_class = CPH_ATTACKER_I }, false },
+        { { .passive = 1, .shown = CPH_LEVEL_HOP, .shown_class = CPH_ATTACKER_I }, false },
+        { { .passive = 1, .shown = CPH_LEVEL_PRIVATE, .shown_class = CPH_ATTACKER_I }, true },
+        { { .passive = 1, .shown = CPH_LEVEL_HOP, .shown_class = CPH_ATTACKER_II }, true },
+        { { .passive = 1, .server = true, .shown = CPH_LEVEL_HOP, .shown_class = CPH_ATTACKER_II },
+          false },
+        { { .passive = 1, .server = true, .shown = CPH_LEVEL_HOP, .shown_class = CPH_ATTACKER_III },
+          true },
+        { { .active = 1,
+            .server = true,
+            .media = true,
+            .shown = CPH_LEVEL_PRIVATE,
+            .shown_class = CPH_ATTACKER_III },
+          false },
+        { { .active = 1,
+            .server = true,
+            .media = true,
+            .shown = CPH_LEVEL_PRIVATE,
+            .shown_class = CPH_ATTACKER_IV },
+          true },
+        { { .active = 1,
+            .server = true,
+            .media = true,
+            .shown = CPH_LEVEL_VERIFIED,
+            .shown_class = CPH_ATTACKER_III },
+          true },
+        { { .active = 1, .media = true, .shown = CPH_LEVEL_PRIVATE, .shown_class = CPH_ATTACKER_I },
+          true },
+        { { .shown = CPH_LEVEL_VERIFIED, .shown_class = CPH_ATTACKER_IV }, false },
+    };
+    struct lab_trial trial = { 0 };
+    struct lab_case c = { "sdes", 1, NULL, &trial };
+    unsigned too_much = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        assert_int_equal(lab_shown_too_much(&row[i].v), row[i].too_much);
+        lab_trial_add(&c, "a test", &row[i].v);
+        too_much += row[i].too_much;
+    }
+    assert_int_equal(trial.failures, too_much);
+    assert_int_equal(trial.sessions, sizeof row / sizeof *row);
+    assert_true(trial.first[0] != '\0');
+}
+
+static void an_attacker_without_the_keys_hears_nothing_and_with_them_everything(void **state)
+{
+    struct lab_stage_config cfg = {
+        .seed = 3, .keying = "sdes", .security = CPH_SECURITY_REQUIRED, .people = A | B
+    };
+    struct lab_stage *s;
+    struct lab_ear *ear;
+
+    (void)state;
+    assert_ok(lab_stage_open(&cfg, &s));
+    assert_ok(lab_stage_talk(s, CPH_SEC(1)));
+    assert_true(lab_stage_heard(s, LAB_ALICE, LAB_BOB));
+    assert_ok(lab_ear_new(3, &ear));
+    lab_ear_listen(ear, s->trace, 0);
+    assert_int_equal(lab_heard_total(lab_ear_heard(ear)), 0);
+    assert_true(lab_ear_read_signalling(ear, s->trace) >= 2);
+    lab_ear_listen(ear, s->trace, 0);
+    assert_int_equal(lab_heard_total(lab_ear_heard(ear)),
+                     s->person[LAB_ALICE].said.frames[LAB_ALICE] +
+                         s->person[LAB_BOB].said.frames[LAB_BOB]);
+    lab_ear_free(ear);
+    lab_stage_close(s);
+}
+
+/* ---- nodes -------------------------------------------------------------------------------------
+ */
+
+static void phones_register_and_a_call_forks_to_all_contacts(void **state)
+{
+    struct lab_stage_config cfg = { .seed = 4,
+                                    .link.delay = CPH_MS(20),
+                                    .keying = "dtls",
+                                    .security = CPH_SECURITY_REQUIRED,
+                                    .people = A | B | B2 };
+    struct lab_proxy_counts n;
+    struct lab_stage *s;
+
+    (void)state;
+    assert_ok(lab_stage_open(&cfg, &s));
+    assert_int_equal(lab_proxy_contacts(s->proxy, "bob"), 2);
+    assert_int_equal(lab_proxy_contacts(s->proxy, "alice"), 1);
+    s->person[LAB_BOB2].callee = LAB_RINGS;
+    s->person[LAB_BOB].callee = LAB_ANSWERS_LATER;
+    s->person[LAB_BOB].later = CPH_MS(200);
+    assert_ok(lab_stage_talk(s, CPH_SEC(2)));
+    n = lab_proxy_counts(s->proxy);
+    assert_int_equal(n.forks, 1);
+    assert_int_equal(n.cancelled, 1);
+    assert_true(s->person[LAB_BOB2].ended && !s->person[LAB_BOB2].answered);
+    assert_int_equal(s->person[LAB_BOB2].status, 487);
+    assert_true(s->person[LAB_BOB].ended && s->person[LAB_BOB].answered);
+    lab_stage_close(s);
+}
+
+static void a_redirect_goes_back_to_the_caller_unless_the_proxy_follows_it(void **state)
+{
+    struct lab_stage_config cfg = {
+        .seed = 5, .keying = "sdes", .security = CPH_SECURITY_REQUIRED, .people = A | 1 << LAB_CAROL
+    };
+    struct lab_redirect *r;
+    struct lab_stage *s;
+
+    (void)state;
+    for (unsigned follow = 0; follow < 2; follow++) {
+        cfg.proxy.recurse = follow;
+        assert_ok(lab_stage_open(&cfg, &s));
+        assert_ok(lab_redirect_new(s->net, "10.0.0.2", "sip:carol@10.0.0.4:5060", &r));
+        assert_ok(lab_proxy_add(s->proxy, "bob", "sip:bob@10.0.0.2:5060"));
+        assert_ok(lab_stage_talk(s, CPH_SEC(2)));
+        assert_int_equal(lab_proxy_counts(s->proxy).recursed, follow);
+        assert_true(lab_redirect_offer(r).n > 0);
+        if (follow)
+            assert_true(s->person[LAB_CAROL].answered);
+        lab_redirect_free(r);
+        lab_stage_close(s);
+    }
+}
+
+static void what_is_said_is_known_again_and_nothing_else_is(void **state)
+{
+    uint8_t frame[LAB_FRAME];
+    struct cph_span payload = { frame, LAB_FRAME };
+    unsigned speaker;
+    uint32_t i;
+
+    (void)state;
+    lab_speech_frame(9, LAB_CAROL, 123456, frame);
+    assert_true(lab_speech_is(9, payload, &speaker, &i));
+    assert_int_equal(speaker, LAB_CAROL);
+    assert_int_equal(i, 123456);
+    assert_false(lab_speech_is(10, payload, &speaker, &i));
+    for (size_t k = 0; k < LAB_FRAME; k++) {
+        frame[k] ^= 1;
+        assert_false(lab_speech_is(9, payload, &speaker, &i));
+        frame[k] ^= 1;
+    }
+    payload.n--;
+    assert_false(lab_speech_is(9, payload, &speaker, &i));
+}
+
+static void pinned_certificates_end_the_call_an_intermediary_would_hear(void **state)
+{
+    struct lab_stage_config base = { .seed = 6,
+                                     .link.delay = CPH_MS(20),
+                                     .keying = "dtls",
+                                     .security = CPH_SECURITY_REQUIRED,
+                                     .people = A | B };
+
+    (void)state;
+    for (unsigned pinned = 0; pinned < 2; pinned++) {
+        struct lab_stage_config cfg = base;
+        struct lab_meddler *m;
+        struct lab_stage *s;
+
+        cfg.pinned = pinned;
+        assert_ok(lab_meddler_new(LAB_MEDDLE_BOTH, "dtls", cfg.seed, &m));
+        lab_meddler_place(m, &cfg);
+        assert_ok(lab_stage_open(&cfg, &s));
+        assert_ok(lab_meddler_start(m, s));
+        assert_ok(lab_stage_talk(s, CPH_SEC(2)));
+        struct lab_meddler_feat feat = lab_meddler_feat(m);
+
+        if (pinned) {
+            assert_int_equal(lab_heard_total(&feat.heard), 0);
+            assert_true(s->person[LAB_ALICE].mismatch || s->person[LAB_BOB].mismatch);
+        } else {
+            assert_true(lab_heard_total(&feat.heard) > 100);
+            assert_true(lab_stage_heard(s, LAB_ALICE, LAB_BOB));
+            assert_int_equal(s->person[LAB_ALICE].shown, CPH_LEVEL_PRIVATE);
+            assert_int_equal(s->person[LAB_ALICE].shown_class, CPH_ATTACKER_III);
+        }
+        lab_stage_close(s);
+        lab_meddler_free(m);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_tables_are_those_in_the_documentation),
+        cmocka_unit_test(every_difference_from_the_draft_has_a_reason),
+        cmocka_unit_test(the_draft_s_answers_are_about_our_experiments),
+        cmocka_unit_test(several_answers_of_the_draft_are_told_apart),
+        cmocka_unit_test(the_report_needs_nothing_from_elsewhere),
+        cmocka_unit_test(the_same_seed_gives_the_same_messages_at_the_same_times),
+        cmocka_unit_test(what_phones_show_is_never_better_than_what_attackers_achieve),
+        cmocka_unit_test(showing_too_much_is_caught),
+        cmocka_unit_test(an_attacker_without_the_keys_hears_nothing_and_with_them_everything),
+        cmocka_unit_test(phones_register_and_a_call_forks_to_all_contacts),
+        cmocka_unit_test(a_redirect_goes_back_to_the_caller_unless_the_proxy_follows_it),
+        cmocka_unit_test(what_is_said_is_known_again_and_nothing_else_is),
+        cmocka_unit_test(pinned_certificates_end_the_call_an_intermediary_would_hear),
+    };
+
+    return cmocka_run_group_tests(tests, open_lab, close_lab);
+}
