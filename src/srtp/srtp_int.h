@@ -165,7 +165,7 @@ struct srtp_stream {
 };
 
 _Static_assert(offsetof(struct srtp_stream, rtcp) == SRTP_LINE, "SRTP's state is one line");
-_Static_assert(sizeof(struct srtp_stream) == 2 * SRTP_LINE, "SRTCP's state is one line");
+_Static_assert(sizeof(struct srtp_stream) == (size_t)2 * SRTP_LINE, "SRTCP's state is one line");
 
 /* The first line is what packets need. */
 struct srtp_key {

@@ -172,7 +172,7 @@ static cph_err make_context(const struct zrtp *z, const struct zrtp_live *live,
 
     memcpy(out->b, zid_of(z, live, live->initiator), CPH_ZRTP_ZID);
     memcpy(out->b + CPH_ZRTP_ZID, zid_of(z, live, !live->initiator), CPH_ZRTP_ZID);
-    CPH_TRY(zrtp_hash_all(hash, part, n, out->b + 2 * CPH_ZRTP_ZID));
+    CPH_TRY(zrtp_hash_all(hash, part, n, out->b + (size_t)2 * CPH_ZRTP_ZID));
     out->n = 2 * CPH_ZRTP_ZID + hash->hash_n;
     return CPH_OK;
 }
@@ -320,7 +320,7 @@ static cph_err respond_dh(const struct zrtp *z, struct zrtp_live *next, cph_time
     if (next->dh.n > 0 && before && before->group == group)
         memcpy(pv, own_pv(&z->live.dhpart2, n).p, n);
     else
-        CPH_TRY(cph_agree_make(z->call->cfg.env, group, 2 * next->alg[ZRTP_K_CIPHER]->key_n,
+        CPH_TRY(cph_agree_make(z->call->cfg.env, group, (size_t)2 * next->alg[ZRTP_K_CIPHER]->key_n,
                                &next->dh, pv));
     CPH_TRY(zrtp_write_dhpart(z, z->peer, ZRTP_RESPONDER, next, (struct cph_span){ pv, n },
                               &next->dhpart1));

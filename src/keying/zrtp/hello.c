@@ -222,7 +222,7 @@ cph_err zrtp_commit_dh(const struct zrtp *z, const struct zrtp_peer *peer, struc
     pick_rows(next, c.id);
     a = next->alg[ZRTP_K_AGREEMENT];
     /* RFC 6189 5.1.5 SHOULD: an exponent of twice the length of the AES key */
-    CPH_TRY(cph_agree_make(z->call->cfg.env, a->group, 2 * next->alg[ZRTP_K_CIPHER]->key_n,
+    CPH_TRY(cph_agree_make(z->call->cfg.env, a->group, (size_t)2 * next->alg[ZRTP_K_CIPHER]->key_n,
                            &next->dh, pv));
     CPH_TRY(zrtp_write_dhpart(z, peer, ZRTP_INITIATOR, next,
                               (struct cph_span){ pv, cph_agree_public_size(a->group) },

@@ -6,7 +6,7 @@
 
 #include "ciphony/base_text.h"
 
-#define ID4(s) ZRTP_ID(s[0], s[1], s[2], s[3])
+#define ID4(s) ZRTP_ID((s)[0], (s)[1], (s)[2], (s)[3])
 
 static const struct zrtp_alg hashes[] = {
     { ZRTP_ID('S', '2', '5', '6'), "S256", .digest = CPH_DIGEST_SHA256, .hash_n = 32 },
