@@ -44,6 +44,12 @@ CPH_API CPH_MUST_CHECK cph_err cph_aes_wrap(struct cph_span key, const uint8_t *
 CPH_API CPH_MUST_CHECK cph_err cph_aes_unwrap(struct cph_span key, const uint8_t *iv,
                                               struct cph_span in, uint8_t *out);
 
+/* ---- signatures ------------------------------------------------------------------------------ */
+
+/** Bytes of a signature with this key: exactly for RSA and raw ECDSA, at most for others; 0 if sig
+ * is not for such a key. */
+CPH_API size_t cph_key_sig_size(const struct cph_key *key, enum cph_sig sig);
+
 /* ---- signatures over SHA-1 --------------------------------------------------------------------
  */
 

@@ -107,6 +107,26 @@ cph_err cph_aes_unwrap(struct cph_span key, const uint8_t *iv, struct cph_span i
     return in.n < WRAP_MIN + CPH_WRAP_MORE ? CPH_E_ARGUMENT : wrap(false, key, iv, in, out);
 }
 
+/* ---- signatures ------------------------------------------------------------------------------ */
+
+size_t cph_key_sig_size(const struct cph_key *key, enum cph_sig sig)
+{
+    bool ec = key->kind == CPH_KEY_EC_P256 || key->kind == CPH_KEY_EC_P384;
+
+    switch (sig) {
+    case CPH_SIG_ECDSA_RAW:
+        return !ec ? 0 : key->kind == CPH_KEY_EC_P384 ? 96 : 64;
+    case CPH_SIG_ECDSA:
+        return ec ? (size_t)EVP_PKEY_get_size(key->pkey) : 0;
+    case CPH_SIG_RSA_PKCS1:
+    case CPH_SIG_RSA_PSS:
+        return key->kind == CPH_KEY_RSA ? (size_t)EVP_PKEY_get_size(key->pkey) : 0;
+    case CPH_SIG_ED25519:
+        return key->kind == CPH_KEY_ED25519 ? 64 : 0;
+    }
+    return 0;
+}
+
 /* ---- signatures over SHA-1 --------------------------------------------------------------------
  */
 

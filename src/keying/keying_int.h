@@ -8,6 +8,7 @@
 /* clang-format off */
 #define KEYING_ROWS(X) \
     X(cph_keying_dtls) \
+    X(cph_keying_mikey) \
     X(cph_keying_sdes)
 /* clang-format on */
 

@@ -137,6 +137,24 @@ static void signatures_over_sha1_are_of_their_own(void **state)
     assert_err(cph_key_verify_sha1(&t.env, ec, CPH_SIG_ECDSA, msg, msg), CPH_E_ARGUMENT);
 }
 
+static void the_size_of_a_signature_is_known_beforehand(void **state)
+{
+    struct cph_span msg = CPH_SPAN_LIT("m");
+    uint8_t sig[CPH_KEY_SIG_MAX];
+    size_t n;
+
+    (void)state;
+    assert_ok(cph_key_sign(&t.env, rsa, CPH_SIG_RSA_PKCS1, msg, sig, sizeof sig, &n));
+    assert_int_equal(n, cph_key_sig_size(rsa, CPH_SIG_RSA_PKCS1));
+    assert_ok(cph_key_sign(&t.env, ec, CPH_SIG_ECDSA_RAW, msg, sig, sizeof sig, &n));
+    assert_int_equal(n, cph_key_sig_size(ec, CPH_SIG_ECDSA_RAW));
+    assert_ok(cph_key_sign(&t.env, ec, CPH_SIG_ECDSA, msg, sig, sizeof sig, &n));
+    assert_true(n <= cph_key_sig_size(ec, CPH_SIG_ECDSA));
+    assert_int_equal(cph_key_sig_size(ec, CPH_SIG_RSA_PSS), 0);
+    assert_int_equal(cph_key_sig_size(rsa, CPH_SIG_ECDSA_RAW), 0);
+    assert_int_equal(cph_key_sig_size(rsa, CPH_SIG_ED25519), 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -144,6 +162,7 @@ int main(void)
         cmocka_unit_test(another_initial_value_makes_another_wrapping),
         cmocka_unit_test(what_rsa_encrypts_the_private_key_decrypts),
         cmocka_unit_test(a_broken_ciphertext_gives_a_random_secret),
+        cmocka_unit_test(the_size_of_a_signature_is_known_beforehand),
         cmocka_unit_test(signatures_over_sha1_are_of_their_own),
     };
 

@@ -1,0 +1,536 @@
+/*
+ * MIKEY in SDP: one instance serves one m= line.
+ *
+ *   -> offer:  a=key-mgmt:mikey I_MESSAGE
+ *   <- answer: a=key-mgmt:mikey R_MESSAGE
+ *
+ * Our offers stand at the level of the stream, each a bundle of its own with two crypto sessions:
+ * 1 for the stream of who began the bundle, 2 for the other's. A later offer updates the bundle.
+ */
+#include "mikey_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ciphony/base_text.h"
+#include "ciphony/crypto_cipher.h"
+
+enum {
+    SUITES_MAX = 8,
+    ERROR_MAX = 512, /* bytes of an Error message with all policies */
+};
+
+struct mikey {
+    struct cph_keying base;
+    struct cph_keying_cfg cfg;
+    struct cph_mikey *m;
+    const struct cph_srtp_suite *suite[SUITES_MAX + 1];
+    bool open;  /* our offer may be answered */
+    bool first; /* and it was the first exchange */
+    bool keyed, renew;
+    bool shares;     /* we keep the bundle that other lines of the description look for */
+    bool key_shared; /* forked: other answerers have our keys too */
+    unsigned line;   /* which pair of crypto sessions of the bundle is ours */
+    uint32_t ssrc, roc;
+    struct mikey_offer offer;
+    struct mikey_csb csb;
+    struct cph_keying_status status;
+    int error_sent, error_got;
+    size_t error_n;
+    uint8_t error[ERROR_MAX];
+};
+
+static struct mikey *of(struct cph_keying *k)
+{
+    return (struct mikey *)k;
+}
+
+static const struct mikey *of_const(const struct cph_keying *k)
+{
+    return (const struct mikey *)k;
+}
+
+static struct cph_span text_of(const struct mikey_text *t)
+{
+    return (struct cph_span){ t->b, t->n };
+}
+
+static void text_wipe(struct mikey_text *t)
+{
+    cph_wipe(t, sizeof *t);
+}
+
+#define TEXT_SCOPED __attribute__((cleanup(text_wipe))) struct mikey_text
+
+/* ---- the instance ---------------------------------------------------------------------------- */
+
+static bool mikey_present(const struct cph_keying_remote *remote)
+{
+    struct mikey_found f;
+
+    return mikey_find(remote->sdp, remote->media, &f);
+}
+
+static cph_err mikey_make(const struct cph_keying_cfg *cfg, struct cph_keying **out)
+{
+    const char *const *names = cfg->suites ? cfg->suites : cph_keying_suites;
+    struct mikey *k;
+    unsigned n = 0;
+
+    if (!cfg->mikey)
+        return CPH_E_CONFIG;
+    k = calloc(1, sizeof *k);
+    if (!k)
+        return CPH_E_NOMEM;
+    k->base.method = &cph_keying_mikey;
+    k->cfg = *cfg;
+    k->m = cfg->mikey;
+    k->error_sent = k->error_got = -1;
+    for (size_t i = 0; names[i] && n < SUITES_MAX; i++) {
+        k->suite[n] = cph_srtp_suite_by_sdes(cph_span_of(names[i]));
+        n += k->suite[n] != NULL;
+    }
+    *out = &k->base;
+    return CPH_OK;
+}
+
+static void forget_shared(struct cph_mikey *m)
+{
+    cph_free_secret(m->shared, sizeof *m->shared);
+    m->shared = NULL;
+}
+
+static void mikey_free(struct cph_keying *k)
+{
+    if (of(k)->shares)
+        forget_shared(of(k)->m);
+    cph_free_secret(of(k), sizeof(struct mikey));
+}
+
+/* Our SSRC: what we were told, or what our own description says (RFC 5576). */
+static uint32_t our_ssrc(const struct mikey *k, const struct cph_sdp_media *ours)
+{
+    const struct cph_sdp_line *l = cph_sdp_attr(&ours->part, "ssrc");
+    struct cph_sdp_ssrc s;
+
+    if (k->ssrc == 0 && l && cph_sdp_ssrc_parse(l->arg, &s) == CPH_OK)
+        return s.ssrc;
+    return k->ssrc;
+}
+
+static struct mikey_around around_of(const struct mikey *k, const struct cph_sdp_media *ours,
+                                     const char *list, unsigned line)
+{
+    return (struct mikey_around){
+        .list = cph_span_of(list),
+        .suites = k->suite,
+        .allow_unencrypted = k->cfg.allow_unencrypted,
+        .allow_unauthenticated = k->cfg.allow_unauthenticated,
+        .ssrc = ours ? our_ssrc(k, ours) : k->ssrc,
+        .roc = k->roc,
+        .line = line,
+    };
+}
+
+/* ---- committing -------------------------------------------------------------------------------
+ */
+
+/* The crypto session of a direction: odd ones are of who began. One alone serves both. */
+static unsigned session_of(const struct mikey_csb *csb, unsigned line, enum cph_keying_dir dir)
+{
+    bool first = (dir == CPH_KEYING_SEND) == csb->we_began;
+
+    return csb->n_cs == 1 ? 1 : 2 * line + (first ? 1 : 2);
+}
+
+static bool same_master(const struct cph_srtp_policy *a, const struct cph_srtp_policy *b)
+{
+    bool key = cph_ct_eq(cph_secret_span(&a->master.key), cph_secret_span(&b->master.key));
+    bool salt = cph_ct_eq(cph_secret_span(&a->master.salt), cph_secret_span(&b->master.salt));
+
+    return key && salt && a->suite == b->suite && a->kdr == b->kdr &&
+           a->unencrypted_rtp == b->unencrypted_rtp && a->unencrypted_rtcp == b->unencrypted_rtcp &&
+           a->unauthenticated_rtp == b->unauthenticated_rtp && a->master.mki_n == b->master.mki_n &&
+           memcmp(a->master.mki, b->master.mki, a->master.mki_n) == 0;
+}
+
+/* Has a direction the keys it had? */
+static bool goes_on(const struct mikey *k, const struct mikey_csb *next, unsigned line,
+                    enum cph_keying_dir dir)
+{
+    if (!k->keyed || k->csb.n_keys != next->n_keys)
+        return false;
+    for (unsigned i = 0; i < next->n_keys; i++) {
+        CPH_SRTP_POLICY_SCOPED was = { 0 };
+        CPH_SRTP_POLICY_SCOPED is = { 0 };
+
+        if (mikey_master(&k->csb, session_of(&k->csb, k->line, dir), i, &was) != CPH_OK ||
+            mikey_master(next, session_of(next, line, dir), i, &is) != CPH_OK ||
+            !same_master(&was, &is))
+            return false;
+    }
+    return true;
+}
+
+/* The only writer of the bundle. */
+static void commit(struct mikey *k, const struct mikey_csb *next, unsigned line)
+{
+    bool update = k->keyed && k->csb.b.csb_id == next->b.csb_id &&
+                  k->csb.b.rand_n == next->b.rand_n &&
+                  memcmp(k->csb.b.rand, next->b.rand, next->b.rand_n) == 0;
+
+    for (int d = 0; d < 2; d++) {
+        if (goes_on(k, next, line, (enum cph_keying_dir)d))
+            continue;
+        k->status.dir[d].generation++;
+        /* RFC 3711 3.3.1 MUST: over a re-key the ROC goes on; a new bundle says its own */
+        k->status.dir[d].streams = update ? CPH_KEYING_STREAMS_KEEP : CPH_KEYING_STREAMS_FRESH;
+    }
+    k->csb = *next;
+    k->line = line;
+    k->keyed = true;
+    k->renew = false;
+    k->status.state = CPH_KEYING_KEYED;
+}
+
+/* ---- offering ---------------------------------------------------------------------------------
+ */
+
+static cph_err mikey_offer(struct cph_keying *base, const struct cph_keying_local *offer)
+{
+    struct mikey *k = of(base);
+    MIKEY_OFFER_SCOPED next = { 0 };
+    TEXT_SCOPED msg = { 0 };
+    char list[MIKEY_LIST_MAX];
+    struct mikey_around around;
+
+    CPH_TRY(mikey_list(&offer->media->part, true, list));
+    around = around_of(k, offer->media, list, k->keyed ? k->line : 0);
+    CPH_TRY(mikey_start(k->m, k->keyed ? &k->csb : NULL, k->renew, &around, &next, &msg));
+    CPH_TRY(mikey_encode(offer->sdp, offer->media, &msg));
+    k->offer = next;
+    k->first = !k->keyed;
+    k->open = true;
+    if (!k->keyed)
+        k->status.state = CPH_KEYING_OFFERED;
+    return CPH_OK;
+}
+
+static cph_err mikey_finished(struct cph_keying *base, const struct cph_keying_remote *answer)
+{
+    struct mikey *k = of(base);
+    MIKEY_CSB_SCOPED next = { 0 };
+    TEXT_SCOPED msg = { 0 };
+    struct mikey_found f;
+
+    if (!k->open)
+        return CPH_E_STATE;
+    if (!mikey_find(answer->sdp, answer->media, &f))
+        return CPH_E_NOTFOUND;
+    CPH_TRY(mikey_decode(&f, &msg));
+    CPH_TRY(mikey_finish(k->m, &k->offer, text_of(&msg), &next, &k->error_got));
+    commit(k, &next, k->offer.update ? k->line : 0);
+    return CPH_OK;
+}
+
+/* ---- answering --------------------------------------------------------------------------------
+ */
+
+/* Keep what an Error message would say, unless silence is better. */
+static void keep_error(struct mikey *k, cph_err err, enum mikey_error error, struct cph_span msg,
+                       const struct mikey_around *around)
+{
+    struct mikey_text text;
+
+    k->error_n = 0;
+    k->error_sent = -1;
+    /* RFC 3830 5.3: what is replayed is dropped; and what is our own fault is not the peer's */
+    if (err == CPH_E_REPLAY || cph_err_blame(err) != CPH_BLAME_PEER ||
+        mikey_error_write(k->m, msg, error, around, &text) != CPH_OK || text.n > ERROR_MAX)
+        return;
+    memcpy(k->error, text.b, text.n);
+    k->error_n = text.n;
+    k->error_sent = (int)error;
+}
+
+static cph_err hashes(struct cph_span offer, struct cph_span answer, struct mikey_shared *out)
+{
+    CPH_TRY(cph_digest(CPH_DIGEST_SHA256, offer, out->offer));
+    return cph_digest(CPH_DIGEST_SHA256, answer, out->answer);
+}
+
+/* A message at session level is answered once, for all lines; this is one of the others. */
+static cph_err answer_shared(struct mikey *k, struct cph_span msg, const struct mikey_found *ours,
+                             struct mikey_csb *out)
+{
+    struct mikey_shared now = { 0 };
+    TEXT_SCOPED text = { 0 };
+
+    CPH_TRY(mikey_decode(ours, &text));
+    CPH_TRY(hashes(msg, text_of(&text), &now));
+    if (!k->m->shared || memcmp(now.offer, k->m->shared->offer, MIKEY_HASH) != 0 ||
+        memcmp(now.answer, k->m->shared->answer, MIKEY_HASH) != 0)
+        return CPH_E_POLICY; /* not ours: whoever wrote it has the keys */
+    *out = k->m->shared->csb;
+    return CPH_OK;
+}
+
+static cph_err share(struct mikey *k, struct cph_span msg, const struct mikey_text *answer,
+                     const struct mikey_csb *csb)
+{
+    struct mikey_shared *s = calloc(1, sizeof *s);
+    cph_err err = s ? hashes(msg, text_of(answer), s) : CPH_E_NOMEM;
+
+    if (err != CPH_OK) {
+        free(s);
+        return err;
+    }
+    s->csb = *csb;
+    forget_shared(k->m);
+    k->m->shared = s;
+    k->shares = true;
+    return CPH_OK;
+}
+
+static cph_err answer_new(struct mikey *k, struct cph_span msg, const struct mikey_found *f,
+                          const struct mikey_around *around, const struct cph_keying_local *answer,
+                          struct mikey_csb *next)
+{
+    enum mikey_error error = MIKEY_E_OTHER;
+    TEXT_SCOPED text = { 0 };
+    cph_err err = mikey_respond(k->m, k->keyed ? &k->csb : NULL, msg, around, next, &text, &error);
+
+    if (err == CPH_OK) { /* RFC 4567 4.1.2: where the offer had it */
+        CPH_TRY(mikey_encode(answer->sdp, f->session ? NULL : answer->media, &text));
+        return f->session ? share(k, msg, &text, next) : CPH_OK;
+    }
+    keep_error(k, err, error, msg, around);
+    return err;
+}
+
+static cph_err mikey_answer(struct cph_keying *base, const struct cph_keying_remote *offer,
+                            const struct cph_keying_local *answer)
+{
+    struct mikey *k = of(base);
+    MIKEY_CSB_SCOPED next = { 0 };
+    TEXT_SCOPED msg = { 0 };
+    char list[MIKEY_LIST_MAX];
+    struct mikey_found f, ours;
+    struct mikey_around around;
+    unsigned line;
+
+    if (!mikey_find(offer->sdp, offer->media, &f))
+        return CPH_E_NOTFOUND;
+    CPH_TRY(mikey_list(f.part, false, list));
+    CPH_TRY(mikey_decode(&f, &msg));
+    line = f.session ? offer->media->index : k->keyed ? k->line : 0;
+    around = around_of(k, answer->media, list, line);
+    if (f.session && mikey_find(answer->sdp, answer->media, &ours) && ours.session) {
+        CPH_TRY(answer_shared(k, text_of(&msg), &ours, &next));
+        if (next.n_cs != 1 && next.n_cs < 2 * line + 2)
+            return CPH_E_UNSUPPORTED;
+    } else {
+        CPH_TRY(answer_new(k, text_of(&msg), &f, &around, answer, &next));
+    }
+    commit(k, &next, line);
+    mikey_offer_wipe(&k->offer); /* what we offered before is over */
+    k->open = false;
+    return CPH_OK;
+}
+
+/* ---- the rest ---------------------------------------------------------------------------------
+ */
+
+static void mikey_rollback(struct cph_keying *base)
+{
+    struct mikey *k = of(base);
+
+    k->open = false;
+    mikey_offer_wipe(&k->offer);
+    if (!k->keyed)
+        k->status.state = CPH_KEYING_IDLE;
+}
+
+static void mikey_renew(struct cph_keying *base)
+{
+    of(base)->renew = true;
+}
+
+/* Modes where our message has the keys: whoever can read it has them all. */
+static bool transports(enum cph_mikey_mode mode)
+{
+    return mode == CPH_MIKEY_NULL || mode == CPH_MIKEY_PSK || mode == CPH_MIKEY_RSA;
+}
+
+static cph_err mikey_fork(const struct cph_keying *base, struct cph_keying **out)
+{
+    const struct mikey *k = of_const(base);
+    struct mikey *branch;
+
+    if (!k->open || !k->first)
+        return CPH_E_STATE;
+    branch = calloc(1, sizeof *branch);
+    if (!branch)
+        return CPH_E_NOMEM;
+    *branch = *k;
+    mikey_csb_wipe(&branch->csb);
+    branch->keyed = branch->shares = false;
+    branch->key_shared = transports(k->offer.next.mode);
+    memset(&branch->status, 0, sizeof branch->status);
+    branch->status.state = CPH_KEYING_OFFERED;
+    *out = &branch->base;
+    return CPH_OK;
+}
+
+static void mikey_status(const struct cph_keying *base, struct cph_keying_status *out)
+{
+    *out = of_const(base)->status;
+}
+
+static cph_err mikey_keys(const struct cph_keying *base, enum cph_keying_component component,
+                          enum cph_keying_dir dir, unsigned i, struct cph_srtp_policy *out)
+{
+    const struct mikey *k = of_const(base);
+
+    (void)component; /* one crypto session has the RTP and RTCP of its stream */
+    if (!k->keyed)
+        return CPH_E_AGAIN;
+    if (i >= k->csb.n_keys)
+        return CPH_E_NOTFOUND;
+    return mikey_master(&k->csb, session_of(&k->csb, k->line, dir), i, out);
+}
+
+static unsigned mikey_hints(const struct cph_keying *base, struct cph_keying_hint *out,
+                            unsigned cap)
+{
+    const struct mikey *k = of_const(base);
+    unsigned n = 0;
+
+    for (int d = 0; k->keyed && k->csb.n_cs > 1 && d < 2 && n < cap; d++) {
+        const struct mikey_cs *cs =
+            &k->csb.cs[session_of(&k->csb, k->line, (enum cph_keying_dir)d) - 1];
+
+        if (cs->ssrc != 0)
+            out[n++] = (struct cph_keying_hint){ .dir = (enum cph_keying_dir)d,
+                                                 .ssrc = cs->ssrc,
+                                                 .roc = cs->roc };
+    }
+    return n;
+}
+
+static bool is_dh(enum cph_mikey_mode mode)
+{
+    return mode == CPH_MIKEY_DHSIGN || mode == CPH_MIKEY_DHHMAC;
+}
+
+static void mikey_evidence(const struct cph_keying *base, struct cph_keying_evidence *out)
+{
+    const struct mikey *k = of_const(base);
+    const struct mikey_csb *csb = &k->csb;
+    const struct mikey_policy *p;
+    bool sound = !csb->weak_group && !csb->sha1;
+
+    out->method = cph_keying_mikey.name;
+    if (!k->keyed)
+        return;
+    p = mikey_policy_of(csb, session_of(csb, k->line, CPH_KEYING_RECV));
+    out->keyed = true;
+    out->suite = p->suite->sdes_name ? p->suite->sdes_name : p->suite->name;
+    out->rtp_encrypted = p->suite->encrypts && !p->unencrypted_rtp;
+    out->rtcp_encrypted = p->suite->encrypts && !p->unencrypted_rtcp;
+    out->rtp_authenticated = !p->unauthenticated_rtp;
+    out->key_bits = 8U * p->suite->key_n;
+    out->tag_bits = p->unauthenticated_rtp ? 0 : 8U * p->suite->tag_n;
+    out->notes |= p->unencrypted_rtp ? CPH_KEYING_NOTE_UNENCRYPTED_RTP : 0;
+    out->notes |= p->unencrypted_rtcp ? CPH_KEYING_NOTE_UNENCRYPTED_RTCP : 0;
+    out->notes |= p->unauthenticated_rtp ? CPH_KEYING_NOTE_UNAUTHENTICATED_RTP : 0;
+    out->notes |= p->suite->tag_n < 8 ? CPH_KEYING_NOTE_SHORT_TAG : 0;
+    out->notes |= k->key_shared ? CPH_KEYING_NOTE_KEY_SHARED : 0;
+    out->notes |= csb->weak_group ? CPH_KEYING_NOTE_WEAK_GROUP : 0;
+    out->notes |= csb->sha1 ? CPH_KEYING_NOTE_WEAK_SIGNATURE : 0;
+    /* What rests on a group or hash that is not sound is not claimed. */
+    out->keys_stay_at_ends = csb->mode != CPH_MIKEY_NULL && !csb->weak_group;
+    out->forward_secrecy = is_dh(csb->mode) && !csb->weak_group;
+    out->choice_protected = csb->list_bound && sound;
+    out->peer_auth = sound ? csb->auth : CPH_KEYING_AUTH_NONE;
+    if (csb->has_fingerprint) {
+        memcpy(out->peer_fingerprint, csb->fingerprint, MIKEY_HASH);
+        out->peer_fingerprint_n = MIKEY_HASH;
+        out->hash_bits = csb->sha1 ? 160 : 256;
+        out->peer_not_before = csb->not_before;
+        out->peer_not_after = csb->not_after;
+    }
+}
+
+/* ---- what MIKEY tells beyond the row ----------------------------------------------------------
+ */
+
+static bool is_ours(const struct cph_keying *base)
+{
+    return base && base->method == &cph_keying_mikey;
+}
+
+cph_err cph_mikey_info(const struct cph_keying *base, struct cph_mikey_info *out)
+{
+    const struct mikey *k = of_const(base);
+
+    if (!is_ours(base))
+        return CPH_E_ARGUMENT;
+    *out = (struct cph_mikey_info){
+        .keyed = k->keyed,
+        .mode = k->csb.mode,
+        .csb_id = k->csb.b.csb_id,
+        .updates = k->csb.updates,
+        .list_bound = k->csb.list_bound,
+        .weak_group = k->csb.weak_group,
+        .sha1 = k->csb.sha1,
+        .error_sent = k->error_sent,
+        .error_got = k->error_got,
+    };
+    memcpy(out->peer_id, k->csb.peer_id, sizeof out->peer_id);
+    return CPH_OK;
+}
+
+cph_err cph_mikey_stream(struct cph_keying *base, uint32_t ssrc, uint32_t roc)
+{
+    if (!is_ours(base))
+        return CPH_E_ARGUMENT;
+    of(base)->ssrc = ssrc;
+    of(base)->roc = roc;
+    return CPH_OK;
+}
+
+cph_err cph_mikey_error(const struct cph_keying *base, char *out, size_t cap, size_t *n)
+{
+    const struct mikey *k = of_const(base);
+
+    if (!is_ours(base))
+        return CPH_E_ARGUMENT;
+    if (k->error_n == 0)
+        return CPH_E_NOTFOUND;
+    if (CPH_BASE64_LEN(k->error_n) + 1 > cap)
+        return CPH_E_NOSPACE;
+    cph_base64((struct cph_span){ k->error, k->error_n }, out);
+    *n = CPH_BASE64_LEN(k->error_n);
+    return CPH_OK;
+}
+
+const struct cph_keying_method cph_keying_mikey = {
+    .name = "mikey",
+    .where = CPH_KEYING_IN_SIGNALLING,
+    .needs = CPH_KEYING_NEEDS_MIKEY,
+    .profile = CPH_SDP_RTP_SAVP,
+    .present = mikey_present,
+    .make = mikey_make,
+    .free = mikey_free,
+    .offer = mikey_offer,
+    .answer = mikey_answer,
+    .finish = mikey_finished,
+    .rollback = mikey_rollback,
+    .renew = mikey_renew,
+    .fork = mikey_fork,
+    .status = mikey_status,
+    .keys = mikey_keys,
+    .hints = mikey_hints,
+    .evidence = mikey_evidence,
+};

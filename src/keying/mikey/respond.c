@@ -1,0 +1,543 @@
+/*
+ * The responder: reads an initiator's message, from the cheap checks to the dear ones, and writes
+ * the answer. RFC 3830 5.3
+ *
+ *   form -> mode -> bundle -> time and replay -> identities -> list of protocols -> policies, group
+ *        -> MAC or signature -> envelope, Diffie-Hellman -> remembered as seen
+ *
+ *   PSK, NULL, RSA   HDR, T, [IDr], V
+ *   RSA-R            HDR, T, [RAND], IDr, CERTr, SP, KEMAC, PKE, SIGNr
+ *   DHSIGN           HDR, T, IDr, CERTr, IDi, [DHr, DHi], SIGNr
+ *   DHHMAC           HDR, T, IDr, IDi, [DHr, DHi], KEMAC
+ */
+#include "mikey_int.h"
+
+#include <string.h>
+
+#include "ciphony/base_text.h"
+#include "ciphony/crypto_cipher.h"
+#include "ciphony/crypto_envelope.h"
+
+enum { OUR_RAND = 16 };
+
+/* One message being answered. Holds key material. */
+struct respond {
+    struct cph_mikey *m;
+    const struct mikey_csb *old; /* the bundle it updates, NULL for a first exchange */
+    const struct mikey_around *around;
+    struct mikey_msg msg;
+    struct mikey_csb csb;  /* what will hold */
+    struct cph_span id[2]; /* IDi and IDr as they were said */
+    struct cph_secret key; /* pre-shared or envelope: of MACs */
+    struct cph_key *peer;  /* RSA-R: whom to encrypt to */
+    bool gave_rand;        /* RSA-R: the RAND is in the message */
+    enum cph_agree_group group;
+    struct mikey_pair pair;
+    enum mikey_error error;
+};
+
+static void respond_wipe(struct respond *r)
+{
+    cph_key_free(r->peer);
+    cph_wipe(r, sizeof *r);
+}
+
+/* ---- cheap checks ---------------------------------------------------------------------------- */
+
+static cph_err mode_of(struct respond *r, const struct mikey_csb *old)
+{
+    bool open = r->msg.type == MIKEY_PSK_I && r->msg.mac_alg == MIKEY_MAC_NULL;
+    enum cph_mikey_mode mode;
+
+    r->error = MIKEY_E_DT;
+    switch (r->msg.type) {
+    case MIKEY_PSK_I:
+        mode = open ? CPH_MIKEY_NULL : CPH_MIKEY_PSK;
+        break;
+    case MIKEY_PK_I:
+        mode = CPH_MIKEY_RSA;
+        break;
+    case MIKEY_DH_I:
+        mode = CPH_MIKEY_DHSIGN;
+        break;
+    case MIKEY_DHHMAC_I:
+        mode = CPH_MIKEY_DHHMAC;
+        break;
+    case MIKEY_RSAR_I:
+        mode = CPH_MIKEY_RSA_R;
+        break;
+    default:
+        return CPH_E_UNSUPPORTED; /* no message of an initiator */
+    }
+    /* RFC 3830 4.5: the cached envelope key makes a PSK message of the update */
+    if (mode == CPH_MIKEY_PSK && r->old && r->old->envelope.n > 0)
+        mode = r->old->mode;
+    else if (!(r->m->accept & 1U << mode))
+        return CPH_E_POLICY;
+    /* what had protection does not lose it to a later message */
+    if (mode == CPH_MIKEY_NULL && old && old->mode != CPH_MIKEY_NULL)
+        return CPH_E_POLICY;
+    /* 4.2.4 SHOULD NOT: without a MAC only where nothing is protected at all */
+    if (open && r->msg.encr != MIKEY_ENCR_NULL)
+        return CPH_E_POLICY;
+    if (!open && r->msg.type == MIKEY_PSK_I && r->msg.encr == MIKEY_ENCR_NULL &&
+        r->msg.encrypted.n > 0)
+        return CPH_E_POLICY; /* keys in clear under a MAC */
+    if (r->old && mode != r->old->mode)
+        return CPH_E_POLICY; /* an update stays in its mode */
+    r->csb.mode = mode;
+    return CPH_OK;
+}
+
+/* 4.5 MUST: a RAND begins a bundle, and an update has none. */
+static cph_err bundle_of(struct respond *r, const struct mikey_csb *old)
+{
+    const struct mikey_msg *msg = &r->msg;
+    bool has_rand = msg->has & 1U << MIKEY_RAND;
+
+    r->error = MIKEY_E_OTHER;
+    if (has_rand || msg->type == MIKEY_RSAR_I) {
+        r->csb.b.csb_id = msg->csb_id;
+        if (has_rand && msg->rand.n < MIKEY_RAND_MIN)
+            return CPH_E_POLICY;
+        r->gave_rand = has_rand;
+        if (has_rand)
+            memcpy(r->csb.b.rand, msg->rand.p, msg->rand.n);
+        r->csb.b.rand_n = (uint8_t)msg->rand.n;
+        return CPH_OK;
+    }
+    if (!old || old->b.csb_id != msg->csb_id)
+        return CPH_E_STATE;
+    r->old = old;
+    r->csb = *old;
+    r->csb.updates++;
+    return CPH_OK;
+}
+
+/* The crypto sessions of the message, with our stream filled in. */
+static cph_err sessions_of(struct respond *r)
+{
+    const struct mikey_msg *msg = &r->msg;
+    unsigned ours;
+
+    r->error = MIKEY_E_OTHER;
+    if (r->old && msg->n_cs < r->old->n_cs)
+        return CPH_E_UNSUPPORTED; /* a stream of ours would lose its keys */
+    /* RFC 4567 7.1: two for each stream; one alone is met, and serves both ways */
+    if (msg->n_cs != 1 && msg->n_cs < 2 * r->around->line + 2)
+        return CPH_E_UNSUPPORTED;
+    r->csb.n_cs = msg->n_cs;
+    memcpy(r->csb.cs, msg->cs, sizeof msg->cs);
+    ours = 2 * r->around->line + (r->csb.we_began ? 0 : 1);
+    if (msg->n_cs > 1 && r->around->ssrc != 0 && r->csb.cs[ours].ssrc == 0) {
+        r->csb.cs[ours].ssrc = r->around->ssrc;
+        r->csb.cs[ours].roc = r->around->roc;
+    }
+    return CPH_OK;
+}
+
+static cph_err fresh(struct respond *r, struct mikey_mark *mark)
+{
+    struct cph_span who = r->id[0].n > 0 ? r->id[0] : cph_span_of(r->m->peer_id);
+
+    r->error = MIKEY_E_TS;
+    CPH_TRY(mikey_mark_of(r->msg.all, r->msg.ts_type, r->msg.ts, who, mark));
+    return mikey_replay_check(&r->m->replay, mark, mikey_ntp(cph_wall(r->m->cfg.env)));
+}
+
+static cph_err identities(struct respond *r)
+{
+    mikey_ids(&r->msg, r->id);
+    r->error = MIKEY_E_ID;
+    CPH_TRY(mikey_we_are(r->m, r->id[1]));
+    CPH_TRY(mikey_peer_is(r->m, r->id[0]));
+    if (r->id[0].n == 0)
+        r->id[0] = cph_span_of(r->m->peer_id);
+    if (r->id[0].n == 0 && r->old)
+        r->id[0] = cph_span_of(r->old->peer_id);
+    /* RFC 3830 3.3, RFC 4650 3 MUST: the answer of a DH mode names the initiator */
+    if (r->id[0].n == 0 && (r->msg.type == MIKEY_DH_I || r->msg.type == MIKEY_DHHMAC_I))
+        return CPH_E_POLICY;
+    return cph_span_cstr(r->id[0], r->csb.peer_id, CPH_MIKEY_ID) == CPH_OK ? CPH_OK : CPH_E_POLICY;
+}
+
+/* RFC 4567 7 MUST: the list under protection is the one of the description, or somebody took
+ * something out. Without a list (an older peer) nothing is bound, and that is told. */
+static cph_err protocols(struct respond *r)
+{
+    bool found;
+    struct cph_span list = mikey_ext_of(&r->msg, MIKEY_EXT_SDP_IDS, &found);
+
+    r->error = MIKEY_E_OTHER;
+    if (found && !cph_span_eq(list, r->around->list))
+        return CPH_E_POLICY;
+    r->csb.list_bound = found && r->csb.mode != CPH_MIKEY_NULL;
+    return CPH_OK;
+}
+
+static bool wanted(const struct mikey_around *around, const struct mikey_policy *p)
+{
+    if ((p->unencrypted_rtp || p->unencrypted_rtcp) && !around->allow_unencrypted)
+        return false;
+    if (p->unauthenticated_rtp && !around->allow_unauthenticated)
+        return false;
+    for (unsigned i = 0; around->suites[i]; i++)
+        if (around->suites[i] == p->suite)
+            return true;
+    return false;
+}
+
+/* RSA-R: the initiator says all it can, and we take what we like best. RFC 4738 3.5 MUST */
+static cph_err choose_policy(struct respond *r)
+{
+    struct mikey_policy chosen = { 0 };
+
+    if (r->csb.n_policies == 0) { /* it left the choice to us */
+        if (!r->around->suites[0])
+            return CPH_E_CONFIG;
+        chosen.suite = r->around->suites[0];
+    }
+    for (unsigned s = 0; r->around->suites[s] && !chosen.suite; s++)
+        for (unsigned i = 0; i < r->csb.n_policies && !chosen.suite; i++)
+            if (r->csb.policy[i].suite == r->around->suites[s] &&
+                wanted(r->around, &r->csb.policy[i]))
+                chosen = r->csb.policy[i];
+    if (!chosen.suite)
+        return CPH_E_UNSUPPORTED;
+    r->csb.policy[0] = chosen;
+    r->csb.n_policies = 1;
+    for (unsigned i = 0; i < r->csb.n_cs; i++)
+        r->csb.cs[i].policy = chosen.no;
+    return CPH_OK;
+}
+
+/* Sessions that name a policy nobody sent have SRTP's defaults. 6.10.1 */
+static cph_err default_policies(struct respond *r)
+{
+    for (unsigned cs = 1; cs <= r->csb.n_cs; cs++) {
+        if (mikey_policy_of(&r->csb, cs))
+            continue;
+        if (r->csb.n_policies == MIKEY_MAX_SP)
+            return CPH_E_LIMIT;
+        mikey_policy_default(r->csb.cs[cs - 1].policy, &r->csb.policy[r->csb.n_policies++]);
+    }
+    return CPH_OK;
+}
+
+static cph_err policies(struct respond *r)
+{
+    bool any = r->msg.type == MIKEY_RSAR_I;
+    unsigned first = 2 * r->around->line + 1, last = first + 1;
+    cph_err err;
+
+    r->error = MIKEY_E_SPPAR;
+    if (r->msg.n_sp > 0)
+        r->csb.n_policies = 0; /* those of an update replace what was */
+    for (unsigned i = 0; i < r->msg.n_sp; i++) {
+        err = mikey_policy_read(&r->msg.sp[i], &r->csb.policy[r->csb.n_policies]);
+        if (err == CPH_OK)
+            r->csb.n_policies++;
+        else if (err != CPH_E_UNSUPPORTED || !any)
+            return err; /* of RSA-R's wish list we need not know all */
+    }
+    if (any && r->msg.n_sp > 0 && r->csb.n_policies == 0)
+        return CPH_E_UNSUPPORTED;
+    if (any)
+        return choose_policy(r);
+    CPH_TRY(default_policies(r));
+    if (r->csb.n_cs == 1)
+        first = last = 1;
+    for (unsigned cs = first; cs <= last; cs++)
+        if (!wanted(r->around, mikey_policy_of(&r->csb, cs)))
+            return CPH_E_UNSUPPORTED;
+    return CPH_OK;
+}
+
+static cph_err group_of(struct respond *r)
+{
+    r->error = MIKEY_E_DH;
+    if (r->msg.n_dh == 0)
+        return r->old || (r->msg.type != MIKEY_DH_I && r->msg.type != MIKEY_DHHMAC_I)
+                   ? CPH_OK
+                   : CPH_E_MALFORMED;
+    if (r->msg.n_dh > 1 || !mikey_group_of(r->msg.dh[0].group, &r->group))
+        return CPH_E_MALFORMED;
+    return mikey_group_weak(r->group) && !r->m->cfg.weak_groups ? CPH_E_POLICY : CPH_OK;
+}
+
+/* ---- proofs ---------------------------------------------------------------------------------- */
+
+static cph_err prove_psk(struct respond *r)
+{
+    char none[CPH_MIKEY_ID];
+
+    if (r->csb.mode != CPH_MIKEY_NULL) {
+        r->key = r->old && r->old->envelope.n > 0 ? r->old->envelope : r->m->psk;
+        CPH_TRY(mikey_mac_good(&r->key, &r->csb.b, r->msg.covered, NULL, 0, r->msg.mac));
+        if (r->csb.mode == CPH_MIKEY_PSK)
+            r->csb.auth = CPH_KEYING_AUTH_PSK;
+    }
+    r->error = MIKEY_E_OTHER;
+    if (r->msg.type == MIKEY_PSK_I)
+        return mikey_take_keys(&r->msg, &r->key, r->msg.ts, false, none, &r->csb);
+    return CPH_OK;
+}
+
+/* 6.8: which of our certificates was meant */
+static cph_err meant_us(struct respond *r)
+{
+    static const enum cph_digest_alg alg[] = { [MIKEY_HASH_SHA1] = CPH_DIGEST_SHA1,
+                                               [MIKEY_HASH_MD5] = CPH_DIGEST_MD5,
+                                               [MIKEY_HASH_SHA256] = CPH_DIGEST_SHA256 };
+    uint8_t hash[CPH_DIGEST_MAX];
+
+    if (!(r->msg.has & 1U << MIKEY_CHASH))
+        return CPH_OK;
+    r->error = MIKEY_E_CERT;
+    CPH_TRY(cph_digest(alg[r->msg.hash], cph_cert_der(r->m->cert), hash));
+    return cph_span_eq((struct cph_span){ hash, r->msg.chash.n }, r->msg.chash) ? CPH_OK
+                                                                                : CPH_E_CERT;
+}
+
+static cph_err kemac_good(const struct mikey_msg *msg, const struct cph_secret *key,
+                          const struct mikey_bundle *b)
+{
+    uint8_t head[MIKEY_MSG_MAX];
+
+    /* 4.2.3: a wrapped key proves itself */
+    if (msg->mac_alg == MIKEY_MAC_NULL)
+        return msg->encr == MIKEY_ENCR_AES_KW ? CPH_OK : CPH_E_POLICY;
+    memcpy(head, msg->kemac.p, msg->kemac.n);
+    head[0] = MIKEY_LAST; /* 6.2: while its "next payload" was still zero */
+    return mikey_mac_good(key, b, (struct cph_span){ head, msg->kemac.n }, NULL, 0, msg->mac);
+}
+
+static cph_err prove_rsa(struct respond *r)
+{
+    char inside[CPH_MIKEY_ID];
+
+    CPH_TRY(meant_us(r));
+    CPH_TRY(mikey_signed_by(r->m, &r->msg, r->id[0], NULL, &r->csb, &r->peer, &r->error));
+    r->error = MIKEY_E_AUTH;
+    CPH_TRY(cph_rsa_decrypt(r->m->cfg.env, r->m->key, r->m->cfg.oaep ? CPH_RSA_OAEP : CPH_RSA_PKCS1,
+                            r->msg.envelope, MIKEY_TGK_MIN, &r->key));
+    memset(&r->csb.envelope, 0, sizeof r->csb.envelope);
+    if (r->msg.cache != MIKEY_NO_CACHE) /* 6.3 MUST NOT: unless we were told to keep it */
+        r->csb.envelope = r->key;
+    if (!(r->msg.has & 1U << MIKEY_KEMAC))
+        return r->old ? CPH_OK : CPH_E_MALFORMED;
+    CPH_TRY(kemac_good(&r->msg, &r->key, &r->csb.b));
+    CPH_TRY(mikey_take_keys(&r->msg, &r->key, r->msg.ts, true, inside, &r->csb));
+    /* 3.2 MUST: the identity inside is the one we take the message to be of, or somebody put his
+     * signature under another's keys */
+    if (r->id[0].n > 0 && !cph_span_is(r->id[0], inside))
+        return CPH_E_AUTH;
+    memcpy(r->csb.peer_id, inside, sizeof inside);
+    return CPH_OK;
+}
+
+static cph_err prove(struct respond *r)
+{
+    r->error = MIKEY_E_AUTH;
+    switch (r->msg.type) {
+    case MIKEY_PK_I:
+        return prove_rsa(r);
+    case MIKEY_DH_I:
+    case MIKEY_RSAR_I:
+        return mikey_signed_by(r->m, &r->msg, r->id[0], NULL, &r->csb, &r->peer, &r->error);
+    case MIKEY_DHHMAC_I:
+        CPH_TRY(r->msg.mac_alg == MIKEY_MAC_SHA1 ? CPH_OK : CPH_E_POLICY);
+        CPH_TRY(prove_psk(r));
+        r->csb.auth = CPH_KEYING_AUTH_PSK;
+        return CPH_OK;
+    default:
+        return prove_psk(r);
+    }
+}
+
+/* The keys of the modes where we have a part in them. */
+static cph_err make_keys(struct respond *r)
+{
+    struct mikey_id id = mikey_id_of(r->m->id);
+
+    r->error = MIKEY_E_OTHER;
+    if (r->msg.n_dh > 0) {
+        CPH_TRY(cph_agree_make(r->m->cfg.env, r->group, 0, &r->pair.x, r->pair.y));
+        CPH_TRY(mikey_dh_key(r->group, &r->pair, r->msg.dh[0].value, &r->msg.dh[0].kv, &r->csb));
+    }
+    if (r->msg.type == MIKEY_RSAR_I) {
+        if (!r->gave_rand) { /* RFC 4738 3.6 MUST: one of the two sends it */
+            CPH_TRY(cph_random(r->m->cfg.env, r->csb.b.rand, OUR_RAND));
+            r->csb.b.rand_n = OUR_RAND;
+        }
+        r->key.n = MIKEY_ENVELOPE;
+        CPH_TRY(cph_random(r->m->cfg.env, r->key.b, MIKEY_ENVELOPE));
+        r->csb.envelope = r->key;
+        CPH_TRY(mikey_tgk_new(r->m, &id, &r->csb));
+    }
+    return r->csb.n_keys > 0 ? CPH_OK : CPH_E_MALFORMED;
+}
+
+/* ---- the answer ------------------------------------------------------------------------------ */
+
+static void put_ids(struct respond *r, bool certs, bool idi, struct mikey_out *w, cph_err *err)
+{
+    struct mikey_id us = mikey_id_of(r->m->id), them = { MIKEY_ID_URI, r->id[0] };
+
+    if (r->msg.n_id > 0 && r->msg.id[0].data.p == r->id[0].p)
+        them.type = r->msg.id[0].type;
+    if (us.data.n > 0)
+        mikey_put_id(w, &us);
+    if (certs)
+        *err = mikey_put_certs(r->m, w);
+    if (idi)
+        mikey_put_id(w, &them);
+}
+
+static void put_dh(struct respond *r, struct mikey_out *w)
+{
+    struct mikey_dh dh = r->msg.dh[0];
+
+    if (r->msg.n_dh == 0)
+        return;
+    dh.value = (struct cph_span){ r->pair.y, cph_agree_public_size(r->group) };
+    mikey_put_dh(w, &dh);
+    mikey_put_dh(w, &r->msg.dh[0]);
+}
+
+static void tail_of(struct respond *r, struct mikey_tail *t)
+{
+    struct cph_span said[2];
+
+    mikey_ids(&r->msg, said);
+    mikey_tail(t, said[0], r->m->id[0] ? cph_span_of(r->m->id) : said[1], r->msg.ts_type,
+               r->msg.ts);
+}
+
+static cph_err put_v(struct respond *r, struct mikey_out *w)
+{
+    struct mikey_tail t;
+    cph_err err = CPH_OK;
+    size_t at;
+
+    put_ids(r, false, false, w, &err);
+    at = mikey_put_v(w, r->csb.mode == CPH_MIKEY_NULL ? MIKEY_MAC_NULL : MIKEY_MAC_SHA1);
+    if (err != CPH_OK || r->csb.mode == CPH_MIKEY_NULL)
+        return err;
+    tail_of(r, &t);
+    return mikey_fill_mac(&r->key, &r->csb.b, w, at, t.part, 3);
+}
+
+static cph_err put_rsar(struct respond *r, struct mikey_out *w)
+{
+    struct mikey_id us = mikey_id_of(r->m->id);
+    uint8_t params[MIKEY_SP_MAX];
+    struct cph_wr wr = cph_wr_open(params, sizeof params);
+    struct mikey_tail t;
+    cph_err err = CPH_OK;
+    size_t at;
+
+    if (!r->gave_rand)
+        mikey_put_rand(w, (struct cph_span){ r->csb.b.rand, r->csb.b.rand_n });
+    put_ids(r, true, false, w, &err);
+    CPH_TRY(err);
+    mikey_policy_write(r->csb.policy[0].suite, &wr);
+    mikey_put_sp(w, &(struct mikey_sp){ r->csb.policy[0].no, 0, cph_wr_done(&wr) });
+    CPH_TRY(mikey_put_keys(r->m, w, &r->key, &r->csb, r->msg.ts, &us, true, &at));
+    CPH_TRY(mikey_put_envelope(r->m, w, r->peer, &r->key));
+    tail_of(r, &t);
+    return mikey_put_signature(r->m, w, &t);
+}
+
+static const enum mikey_type answer_type[MIKEY_TYPES_] = {
+    [MIKEY_PSK_I] = MIKEY_PSK_V,       [MIKEY_PK_I] = MIKEY_PK_V,     [MIKEY_DH_I] = MIKEY_DH_R,
+    [MIKEY_DHHMAC_I] = MIKEY_DHHMAC_R, [MIKEY_RSAR_I] = MIKEY_RSAR_R,
+};
+
+static cph_err put_answer(struct respond *r, struct mikey_out *w)
+{
+    cph_err err = CPH_OK;
+    size_t at;
+
+    mikey_put_t(w, r->msg.ts_type, r->msg.ts); /* 5.2 MUST: the initiator's */
+    switch (r->msg.type) {
+    case MIKEY_RSAR_I:
+        return put_rsar(r, w);
+    case MIKEY_DH_I:
+        put_ids(r, true, true, w, &err);
+        CPH_TRY(err);
+        put_dh(r, w);
+        return mikey_put_signature(r->m, w, NULL);
+    case MIKEY_DHHMAC_I:
+        put_ids(r, false, true, w, &err);
+        put_dh(r, w);
+        at = mikey_put_kemac(w, MIKEY_ENCR_NULL, (struct cph_span){ 0 }, MIKEY_MAC_SHA1);
+        return mikey_fill_mac(&r->key, &r->csb.b, w, at, NULL, 0);
+    default:
+        return put_v(r, w);
+    }
+}
+
+static cph_err write_answer(struct respond *r, struct mikey_text *answer)
+{
+    struct mikey_hdr hdr = { answer_type[r->msg.type], false, r->msg.csb_id, r->csb.cs,
+                             r->csb.n_cs };
+    struct mikey_out w = mikey_begin(answer->b, sizeof answer->b, &hdr);
+
+    CPH_TRY(put_answer(r, &w));
+    CPH_TRY(cph_wr_end(&w.wr));
+    answer->n = w.wr.n;
+    return CPH_OK;
+}
+
+/* Do the keys fit what SRTP will want of them? */
+static cph_err usable(struct respond *r)
+{
+    unsigned first = r->csb.n_cs == 1 ? 1 : 2 * r->around->line + 1;
+
+    r->error = MIKEY_E_OTHER;
+    for (unsigned i = 0; i < r->csb.n_keys; i++)
+        for (unsigned cs = first; cs <= first + (r->csb.n_cs > 1); cs++) {
+            CPH_SRTP_POLICY_SCOPED p = { 0 };
+
+            CPH_TRY(mikey_master(&r->csb, cs, i, &p));
+        }
+    return CPH_OK;
+}
+
+static cph_err respond(struct respond *r, const struct mikey_csb *old, struct mikey_text *answer)
+{
+    struct mikey_mark mark;
+
+    CPH_TRY(bundle_of(r, old));
+    CPH_TRY(mode_of(r, old));
+    CPH_TRY(sessions_of(r));
+    CPH_TRY(identities(r));
+    CPH_TRY(fresh(r, &mark));
+    CPH_TRY(protocols(r));
+    CPH_TRY(policies(r));
+    CPH_TRY(group_of(r));
+    CPH_TRY(prove(r));
+    /* 5.3: what is authentic is remembered, whatever becomes of it, and nothing else is */
+    if (r->csb.mode != CPH_MIKEY_NULL)
+        CPH_TRY(mikey_replay_add(&r->m->replay, &mark, mikey_ntp(cph_wall(r->m->cfg.env))));
+    CPH_TRY(make_keys(r));
+    CPH_TRY(usable(r));
+    return write_answer(r, answer);
+}
+
+cph_err mikey_respond(struct cph_mikey *m, const struct mikey_csb *old, struct cph_span msg,
+                      const struct mikey_around *around, struct mikey_csb *out,
+                      struct mikey_text *answer, enum mikey_error *error)
+{
+    __attribute__((cleanup(respond_wipe))) struct respond r = { .m = m, .around = around };
+    cph_err err = mikey_parse(msg, &r.msg, &r.error);
+
+    if (err == CPH_OK)
+        err = respond(&r, old, answer);
+    *error = r.error;
+    if (err != CPH_OK)
+        return err;
+    *out = r.csb;
+    return CPH_OK;
+}
