@@ -148,6 +148,7 @@ static bool same_master(const struct cph_srtp_policy *a, const struct cph_srtp_p
     bool key = cph_ct_eq(cph_secret_span(&a->master.key), cph_secret_span(&b->master.key));
     bool salt = cph_ct_eq(cph_secret_span(&a->master.salt), cph_secret_span(&b->master.salt));
 
+    /* an MKI is public */
     return key && salt && a->suite == b->suite && a->kdr == b->kdr &&
            a->unencrypted_rtp == b->unencrypted_rtp && a->unencrypted_rtcp == b->unencrypted_rtcp &&
            a->unauthenticated_rtp == b->unauthenticated_rtp && a->master.mki_n == b->master.mki_n &&
@@ -175,6 +176,7 @@ static bool goes_on(const struct mikey *k, const struct mikey_csb *next, unsigne
 /* The only writer of the bundle. */
 static void commit(struct mikey *k, const struct mikey_csb *next, unsigned line)
 {
+    /* a RAND is public */
     bool update = k->keyed && k->csb.b.csb_id == next->b.csb_id &&
                   k->csb.b.rand_n == next->b.rand_n &&
                   memcmp(k->csb.b.rand, next->b.rand, next->b.rand_n) == 0;
@@ -268,6 +270,7 @@ static cph_err answer_shared(struct mikey *k, struct cph_span msg, const struct 
 
     CPH_TRY(mikey_decode(ours, &text));
     CPH_TRY(hashes(msg, text_of(&text), &now));
+    /* hashes of messages that everybody sees, so public */
     if (!k->m->shared || memcmp(now.offer, k->m->shared->offer, MIKEY_HASH) != 0 ||
         memcmp(now.answer, k->m->shared->answer, MIKEY_HASH) != 0)
         return CPH_E_POLICY; /* not ours: whoever wrote it has the keys */

@@ -9,12 +9,15 @@
 #include "ciphony/srtp.h"
 
 enum {
-    MIKEY_MSG_MAX = 12000, /* as base64 it still fits a line of SDP */
-    MIKEY_MAX_CS = 255,    /* one octet counts them. RFC 3830 6.1 */
-    MIKEY_MAX_CERTS = 5,   /* a leaf and four above it */
-    MIKEY_MAX_SP = 8,      /* policies of one message; we offer one */
-    MIKEY_MAX_EXT = 4,     /* vendor, list of protocols, CSB ID, and one to spare */
-    MIKEY_MAX_ERR = 4,     /* reasons in one Error message */
+    MIKEY_VERSION = 1,
+    MIKEY_MAP_SRTP = 0,     /* Table 6.1.d */
+    MIKEY_SIG_MAX = 0x0fff, /* bytes of a signature: its length has 12 bits */
+    MIKEY_MSG_MAX = 12000,  /* as base64 it still fits a line of SDP */
+    MIKEY_MAX_CS = 255,     /* one octet counts them. RFC 3830 6.1 */
+    MIKEY_MAX_CERTS = 5,    /* a leaf and four above it */
+    MIKEY_MAX_SP = 8,       /* policies of one message; we offer one */
+    MIKEY_MAX_EXT = 4,      /* vendor, list of protocols, CSB ID, and one to spare */
+    MIKEY_MAX_ERR = 4,      /* reasons in one Error message */
     MIKEY_MAX_KEYS = CPH_KEYING_MAX_KEYS,
     MIKEY_RAND_MIN = 16,      /* RFC 3830 6.11: SHOULD be at least 16; we insist */
     MIKEY_RAND_MAX = 255,     /* one octet counts them */

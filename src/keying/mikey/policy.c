@@ -133,7 +133,7 @@ cph_err mikey_policy_read(const struct mikey_sp *sp, struct mikey_policy *out)
     CPH_TRY(read_params(sp->params, &s));
     cipher = or_else(&s, SP_ENCR, AES_CM);
     aead = cipher == AES_GCM;
-    if (!usual(&s, aead))
+    if ((cipher != NULL_CIPHER && cipher != AES_CM && !aead) || !usual(&s, aead))
         return CPH_E_UNSUPPORTED;
     p.suite = find(cipher, or_else(&s, SP_ENCR_KEY, 16), tag_of(&s, aead));
     p.kdr = (uint64_t)or_else(&s, SP_KDR, 0);

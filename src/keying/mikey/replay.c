@@ -55,7 +55,7 @@ cph_err mikey_mark_of(struct cph_span msg, uint8_t ts_type, uint64_t ts, struct 
 
 static struct mikey_counter *counter_of(const struct mikey_replay *r, const struct mikey_mark *mark)
 {
-    for (unsigned i = 0; i < r->n_counters; i++)
+    for (unsigned i = 0; i < r->n_counters; i++) /* the hash of a name: public */
         if (memcmp(r->counter[i].peer, mark->peer, MIKEY_HASH) == 0)
             return (struct mikey_counter *)&r->counter[i];
     return NULL;
@@ -74,7 +74,7 @@ cph_err mikey_replay_check(const struct mikey_replay *r, const struct mikey_mark
         return CPH_E_EXPIRED;
     if (since(mark->ts, r->floor) <= 0)
         return CPH_E_REPLAY;
-    for (unsigned i = 0; i < r->n; i++)
+    for (unsigned i = 0; i < r->n; i++) /* the hash of a message: public */
         if (r->seen[i].ts == mark->ts && memcmp(r->seen[i].hash, mark->hash, MIKEY_HASH) == 0)
             return CPH_E_REPLAY;
     return CPH_OK;

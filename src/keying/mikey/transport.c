@@ -160,11 +160,11 @@ static cph_err take_one(const struct mikey_keydata *d, struct mikey_key *k)
     return CPH_OK;
 }
 
-/* Several keys are told apart by their MKI, or not at all. */
+/* Several keys are told apart by their MKI, which is public, or not at all. */
 static bool apart(const struct mikey_key *key, unsigned n)
 {
     for (unsigned i = 1; i < n; i++)
-        for (unsigned j = 0; j < i; j++)
+        for (unsigned j = 0; j < i; j++) /* public, as said */
             if (key[i].mki_n == 0 || key[i].mki_n != key[j].mki_n ||
                 memcmp(key[i].mki, key[j].mki, key[i].mki_n) == 0)
                 return false;
