@@ -116,6 +116,7 @@ static cph_err central(const struct lab_case *c, bool mixer_offers, struct lab_o
     }
     out->sessions = 2;
     same = sample[0].n > 0 && sample[0].n == sample[1].n &&
+           /* what was on the wire is public */
            memcmp(sample[0].wire, sample[1].wire, sample[0].n) == 0;
     if (sample[0].n == 0 || sample[1].n == 0)
         lab_say(out, "call fails", "the mixer had no keys");

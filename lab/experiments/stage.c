@@ -192,6 +192,7 @@ static enum cph_phone_pin on_pin(void *ctx, struct lab_terminal *t, struct cph_s
         return CPH_PHONE_PIN_UNKNOWN;
     for (unsigned i = 0; i < LAB_PEOPLE; i++)
         if (i != LAB_MALLORY && sha256.n == house.fp[i].n &&
+            /* fingerprints are public */
             memcmp(sha256.p, house.fp[i].b, sha256.n) == 0)
             return CPH_PHONE_PIN_PINNED;
     if (me)

@@ -25,7 +25,8 @@ union mb_keys {
 };
 
 _Static_assert(sizeof(union mb_keys) <= SRTP_MB_KEYS, "a session has room for the expanded keys");
-_Static_assert(offsetof(union mb_keys, cm.ipad) == (size_t)15 * SRTP_LINE, "HMAC's states in one line");
+_Static_assert(offsetof(union mb_keys, cm.ipad) == (size_t)15 * SRTP_LINE,
+               "HMAC's states in one line");
 
 /* A packet that waits for its group to be full. */
 struct mb_staged {
