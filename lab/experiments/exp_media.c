@@ -8,8 +8,8 @@
 
 enum { AB = 1 << LAB_ALICE | 1 << LAB_BOB };
 
-/* Milliseconds between bob's answer and the first frame of his that alice hears the beginning of:
- * what he could not send yet, and what she could not play. */
+/* Milliseconds of bob since his answer that alice never heard: what he could not send yet, and what
+ * she did not play although later frames were. */
 static double clipped(const struct lab_stage *s)
 {
     const struct lab_stage_person *a = &s->person[LAB_ALICE], *b = &s->person[LAB_BOB];
@@ -17,7 +17,7 @@ static double clipped(const struct lab_stage *s)
     if (!b->said.frames[LAB_BOB] || !a->heard.frames[LAB_BOB])
         return -1;
     return (double)(b->said.first_at[LAB_BOB] - b->accepted_at) / 1000.0 +
-           20.0 * a->heard.first[LAB_BOB];
+           20.0 * (double)(a->heard.last[LAB_BOB] + 1 - a->heard.frames[LAB_BOB]);
 }
 
 static cph_err clip_call(const struct lab_case *c, cph_time one_way, cph_time proxy, double *ms,
@@ -66,7 +66,7 @@ static cph_err run_clipping(const struct lab_case *c, struct lab_outcome *out)
     else if (far > near + 100)
         lab_say(out, "clipped",
                 "%.0f ms of the answerer are lost, and %.0f ms when the answer is "
-                "late: media waits for the signalling",
+                "0.8 s late: media waits for the signalling",
                 near, far);
     else
         lab_say(out, "not clipped",
@@ -499,4 +499,44 @@ static cph_err run_gateway(const struct lab_case *c, struct lab_outcome *out)
 
 const struct lab_experiment lab_exp_gateway = {
     "gateway", "4 R26", "Does a call to a gateway say where protection ends?", run_gateway
+};
+
+/* Alice is behind address translation, and nobody helps her with ICE. */
+static cph_err run_nat(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    bool works[2] = { false, false };
+    cph_err err = CPH_OK;
+
+    cfg.nat = true;
+    for (unsigned in = 0; in < 2 && err == CPH_OK; in++) {
+        enum lab_person from = in ? LAB_BOB : LAB_ALICE;
+        struct lab_stage *s;
+
+        CPH_TRY(lab_stage_open(&cfg, &s));
+        err = lab_stage_dial(s, from, in ? "alice" : "bob", LAB_BOB);
+        if (err == CPH_OK)
+            err = lab_stage_run(s, CPH_SEC(5));
+        works[in] = lab_stage_heard(s, LAB_ALICE, LAB_BOB) && s->person[LAB_ALICE].secured;
+        lab_stage_hangup(s, from);
+        if (err == CPH_OK)
+            err = lab_stage_run(s, CPH_SEC(2));
+        out->sessions++;
+        if (!in || works[0])
+            lab_case_show(c, s,
+                          in ? "A call to somebody behind address translation"
+                             : "A call from behind address translation");
+        lab_stage_close(s);
+    }
+    lab_say(out,
+            works[0] && works[1]   ? "works"
+            : works[0] || works[1] ? "one way"
+                                   : "fails",
+            "calls from behind the translation %s, calls to there %s",
+            works[0] ? "are keyed and heard" : "fail", works[1] ? "are keyed and heard" : "fail");
+    return err;
+}
+
+const struct lab_experiment lab_exp_nat = {
+    "nat", "3.1", "Does address translation at one end hurt, without ICE?", run_nat
 };

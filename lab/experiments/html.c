@@ -82,7 +82,7 @@ static void cell(const struct lab_results *r, unsigned e, unsigned k, struct cph
     if (known && same)
         put(out, " = draft");
     else if (known)
-        put(out, " &ne; draft: %s", esc(said.answer, b));
+        put(out, " \u2260 draft: %s", esc(said.answer, b));
     put(out, "<br><small>%s", esc(o->detail, a));
     if (known && !same)
         put(out, "<br>Why it differs: %s", said.reason[0] ? esc(said.reason, b) : "a defect");
@@ -125,7 +125,7 @@ static void ladder(const struct lab_ladder *l, const char *keying, struct cph_bu
         put(out, "<text x=\"%u\" y=\"%zu\" text-anchor=\"middle\">%s", (x1 + x2) / 2, y - 4,
             esc(s->text, a));
         if (s->n > 1)
-            put(out, " &times;%u", s->n);
+            put(out, " \u00d7%u", s->n);
         put(out, "</text>\n");
     }
     put(out, "</svg></figure>\n");

@@ -10,7 +10,7 @@ static const char *const name[LAB_PEOPLE] = { "alice", "bob", "bob-2", "carol", 
 static const char *const user[LAB_PEOPLE] = { "alice", "bob", "bob", "carol", "mallory" };
 static const char *const ip[LAB_PEOPLE] = { "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4",
                                             "10.0.0.66" };
-static const char proxy_ip[] = "10.0.0.100";
+static const char proxy_ip[] = "10.0.0.100", nat_ip[] = "203.0.113.1";
 
 /* Keys of the people: made once, since they are what a device has for years. */
 static struct {
@@ -297,6 +297,16 @@ static cph_err settle(struct lab_stage *s)
     return lab_run(s->net, lab_now(s->net) + CPH_SEC(5));
 }
 
+static cph_err behind_nat(struct lab_stage *s)
+{
+    struct cph_addr inside, outside;
+
+    CPH_TRY(cph_addr_parse_ip(cph_span_of(ip[LAB_ALICE]), &inside));
+    CPH_TRY(cph_addr_parse_ip(cph_span_of(nat_ip), &outside));
+    lab_trace_name(s->trace, nat_ip, "nat of alice");
+    return lab_nat(s->net, &inside, &outside);
+}
+
 static cph_err furnish(struct lab_stage *s)
 {
     struct lab_proxy_config proxy = s->cfg.proxy;
@@ -305,6 +315,8 @@ static cph_err furnish(struct lab_stage *s)
     CPH_TRY(lab_net_new(s->cfg.seed, s->cfg.link, &s->net));
     CPH_TRY(lab_trace_new(&s->trace));
     lab_env(s->net, &s->env);
+    if (s->cfg.nat)
+        CPH_TRY(behind_nat(s));
     proxy.ip = proxy_ip;
     if (!s->cfg.direct)
         CPH_TRY(lab_proxy_new(s->net, &proxy, &s->proxy));
@@ -318,7 +330,8 @@ static cph_err furnish(struct lab_stage *s)
         p->shown_class = CPH_ATTACKER_I;
         if (!(s->cfg.people & 1U << i))
             continue;
-        lab_trace_name(s->trace, ip[i], name[i]);
+        if (i != LAB_ALICE || !s->cfg.nat)
+            lab_trace_name(s->trace, ip[i], name[i]);
         if (i == LAB_ALICE && !s->cfg.direct)
             lab_trace_name(s->trace, proxy_ip, "proxy");
         CPH_TRY(start(s, i));

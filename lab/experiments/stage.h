@@ -59,6 +59,7 @@ struct lab_stage_config {
     struct lab_proxy_config proxy;    /* ip is filled in */
     lab_filter_fn *filter;
     void *filter_ctx;
+    bool nat;       /* Alice is behind address translation */
     bool no_record; /* packets are not kept */
 };
 

@@ -49,7 +49,21 @@ struct event {
     uint8_t bytes[];
 };
 
+/* Address and port of one inner socket towards one outer host (RFC 4787 4.1: the port is the same
+ * for all hosts; 5: a host must have been written to). */
+enum { NAT_PORTS = 64, NAT_HOSTS = 16, NAT_FROM = 40000 };
+struct nat {
+    struct cph_addr inside, outside; /* hosts */
+    struct {
+        uint16_t port; /* inside; outside it is NAT_FROM + the place in the table */
+        struct cph_addr host[NAT_HOSTS];
+        unsigned hosts;
+    } map[NAT_PORTS];
+    unsigned maps;
+};
+
 struct lab_net {
+    struct nat *nat;
     uint64_t state;
     struct lab_link link;
     struct cph_timers timers;
@@ -128,6 +142,7 @@ void lab_net_free(struct lab_net *net)
 
     if (!net)
         return;
+    free(net->nat);
     while ((t = cph_timers_due(&net->timers, CPH_TIME_NEVER)) != NULL)
         if (t->kind == 0)
             free(t->owner);
@@ -271,6 +286,70 @@ static cph_err schedule(struct lab_net *net, struct event head, struct cph_span 
     return err;
 }
 
+/* ---- address translation
+ * ------------------------------------------------------------------------- */
+
+cph_err lab_nat(struct lab_net *net, const struct cph_addr *inside, const struct cph_addr *outside)
+{
+    if (net->nat)
+        return CPH_E_EXISTS;
+    net->nat = calloc(1, sizeof *net->nat);
+    if (!net->nat)
+        return CPH_E_NOMEM;
+    net->nat->inside = *inside;
+    net->nat->outside = *outside;
+    return CPH_OK;
+}
+
+/* Sender of a datagram as the outer world sees it. */
+static struct cph_addr nat_out(struct lab_net *net, const struct cph_addr *from,
+                               const struct cph_addr *to)
+{
+    struct nat *t = net->nat;
+    struct cph_addr outer = *from;
+    unsigned i = 0, k = 0;
+
+    if (!t || !cph_addr_ip_eq(from, &t->inside))
+        return outer;
+    while (i < t->maps && t->map[i].port != from->port)
+        i++;
+    if (i == NAT_PORTS)
+        return outer; /* full: it will not be answered */
+    if (i == t->maps)
+        t->map[t->maps++].port = from->port;
+    while (k < t->map[i].hosts && !cph_addr_ip_eq(&t->map[i].host[k], to))
+        k++;
+    if (k == t->map[i].hosts && k < NAT_HOSTS)
+        t->map[i].host[t->map[i].hosts++] = *to;
+    outer = t->outside;
+    outer.port = (uint16_t)(NAT_FROM + i);
+    return outer;
+}
+
+/* False: it does not come through. */
+static bool nat_in(const struct lab_net *net, const struct cph_addr *from, struct cph_addr *to)
+{
+    const struct nat *t = net->nat;
+    unsigned i;
+
+    if (!t)
+        return true;
+    if (cph_addr_ip_eq(to, &t->inside))
+        return false;
+    if (!cph_addr_ip_eq(to, &t->outside))
+        return true;
+    i = (unsigned)to->port - NAT_FROM;
+    if (to->port < NAT_FROM || i >= t->maps)
+        return false;
+    for (unsigned k = 0; k < t->map[i].hosts; k++)
+        if (cph_addr_ip_eq(&t->map[i].host[k], from)) {
+            *to = t->inside;
+            to->port = t->map[i].port;
+            return true;
+        }
+    return false;
+}
+
 cph_err lab_send(struct lab_node *node, const struct cph_addr *from, const struct cph_addr *to,
                  struct cph_span bytes)
 {
@@ -280,8 +359,9 @@ cph_err lab_send(struct lab_node *node, const struct cph_addr *from, const struc
 
     if (node_at(net, from) != node)
         return CPH_E_ARGUMENT;
+    e.from = nat_out(net, from, to);
     net->counts.sent++;
-    if (net->tap && !net->tap(net->tap_ctx, from, to, bytes, false, net->now))
+    if (net->tap && !net->tap(net->tap_ctx, &e.from, to, bytes, false, net->now))
         return CPH_OK;
     if (chance(net, net->link.loss)) {
         net->counts.lost++;
@@ -400,14 +480,15 @@ void lab_flow_close(struct lab_node *node, uint32_t id)
 
 static void deliver_datagram(struct lab_net *net, const struct event *e)
 {
-    struct lab_node *node = node_at(net, &e->to);
+    struct cph_addr to = e->to;
+    struct lab_node *node = nat_in(net, &e->from, &to) ? node_at(net, &to) : NULL;
 
     if (!node || !node->ops->datagram) {
         net->counts.unbound++;
         return;
     }
     net->counts.delivered++;
-    node->ops->datagram(node->ctx, &e->to, &e->from, (struct cph_span){ e->bytes, e->n }, net->now);
+    node->ops->datagram(node->ctx, &to, &e->from, (struct cph_span){ e->bytes, e->n }, net->now);
 }
 
 static cph_err connect_arrives(struct lab_net *net, struct flow *f)

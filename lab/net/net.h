@@ -56,6 +56,12 @@ CPH_MUST_CHECK cph_err lab_wake_at(struct lab_node *node, cph_time at);
 CPH_MUST_CHECK cph_err lab_send(struct lab_node *node, const struct cph_addr *from,
                                 const struct cph_addr *to, struct cph_span bytes);
 
+/** Put the host `inside` behind an address translator with the address `outside`: its datagrams
+ * come from a port of the translator, and only what comes back from a host it wrote to goes in.
+ * Nothing sent to `inside` itself arrives. Datagrams only. CPH_E_EXISTS: there is one already. */
+CPH_MUST_CHECK cph_err lab_nat(struct lab_net *net, const struct cph_addr *inside,
+                               const struct cph_addr *outside);
+
 /** What an attacker on the path does: a datagram with any sender, which no tap sees. */
 CPH_MUST_CHECK cph_err lab_inject(struct lab_net *net, const struct cph_addr *from,
                                   const struct cph_addr *to, struct cph_span bytes);

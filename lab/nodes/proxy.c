@@ -15,6 +15,7 @@ enum {
     URI = 128,
     BRANCH = 64,
     SIP_PORT = 5060,
+    ALIASES = 8,
 };
 
 struct contact {
@@ -41,6 +42,11 @@ struct invite {
     unsigned best_status;
 };
 
+/* A host behind address translation: where it says it is, and where it is heard from. */
+struct alias {
+    struct cph_addr said, heard;
+};
+
 struct queued {
     cph_time at;
     struct cph_addr to;
@@ -56,6 +62,8 @@ struct lab_proxy {
     struct cph_addr addr;
     struct contact contact[USERS];
     unsigned contacts;
+    struct alias alias[ALIASES];
+    unsigned aliases;
     struct invite invite[CALLS];
     unsigned next_invite;
     struct queued *queue;
@@ -86,6 +94,9 @@ static void send_to(struct lab_proxy *p, const struct cph_addr *to, const struct
 
     if (wr->failed)
         return;
+    for (unsigned i = 0; i < p->aliases; i++)
+        if (cph_addr_eq(&p->alias[i].said, to))
+            to = &p->alias[i].heard;
     q = malloc(sizeof *q + wr->n);
     if (!q)
         return;
@@ -626,6 +637,25 @@ static void on_response(struct lab_proxy *p, const struct cph_sip_msg *res,
     }
 }
 
+/* RFC 3581: its requests come from elsewhere than its Via says. */
+static void learn(struct lab_proxy *p, const struct cph_sip_msg *req, const struct cph_addr *from)
+{
+    struct cph_addr said;
+    unsigned i = 0;
+
+    if (cph_addr_parse_ip(req->via[0].host, &said) != CPH_OK)
+        return;
+    said.port = req->via[0].port ? req->via[0].port : SIP_PORT;
+    if (cph_addr_eq(&said, from))
+        return;
+    while (i < p->aliases && !cph_addr_eq(&p->alias[i].said, &said))
+        i++;
+    if (i == ALIASES)
+        return;
+    p->alias[i] = (struct alias){ said, *from };
+    p->aliases += i == p->aliases;
+}
+
 static void on_datagram(void *ctx, const struct cph_addr *local, const struct cph_addr *from,
                         struct cph_span bytes, cph_time now)
 {
@@ -639,10 +669,12 @@ static void on_datagram(void *ctx, const struct cph_addr *local, const struct cp
     if (cph_arena_new(4 * (size_t)CPH_SIP_ARENA, &p->arena) != CPH_OK ||
         cph_sip_msg_parse(p->arena, bytes, CPH_SIP_DATAGRAM, &msg, NULL) != CPH_OK)
         return;
-    if (msg.is_request)
+    if (msg.is_request) {
+        learn(p, &msg, from);
         on_request(p, &msg, from);
-    else
+    } else {
         on_response(p, &msg, from);
+    }
 }
 
 static void on_wake(void *ctx, cph_time now)

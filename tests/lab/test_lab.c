@@ -324,6 +324,58 @@ static void what_is_said_is_known_again_and_nothing_else_is(void **state)
     assert_false(lab_speech_is(9, payload, &speaker, &i));
 }
 
+static unsigned came;
+
+static void count(void *ctx, const struct cph_addr *local, const struct cph_addr *from,
+                  struct cph_span bytes, cph_time now)
+{
+    (void)local;
+    (void)bytes;
+    (void)now;
+    came++;
+    *(struct cph_addr *)ctx = *from;
+}
+
+static void address_translation_lets_in_what_was_asked_for(void **state)
+{
+    static const struct lab_node_ops ops = { .datagram = count };
+    struct cph_addr host[3], outside, heard;
+    struct lab_node *node[3];
+    struct lab_net *net;
+
+    (void)state;
+    came = 0;
+    assert_ok(lab_net_new(1, (struct lab_link){ 0 }, &net));
+    for (unsigned i = 0; i < 3; i++) {
+        assert_ok(cph_addr_parse(CPH_SPAN_LIT("10.1.0.1:7000"), &host[i]));
+        host[i].ip[3] = (uint8_t)(1 + i);
+        assert_ok(lab_node_new(net, &ops, &heard, &node[i]));
+        assert_ok(lab_bind(node[i], &host[i]));
+    }
+    assert_ok(cph_addr_parse_ip(CPH_SPAN_LIT("203.0.113.9"), &outside));
+    assert_ok(lab_nat(net, &host[0], &outside));
+    assert_err(lab_nat(net, &host[0], &outside), CPH_E_EXISTS);
+
+    assert_ok(lab_send(node[1], &host[1], &host[0], CPH_SPAN_LIT("in"))); /* to the inner address */
+    assert_ok(lab_run(net, CPH_SEC(1)));
+    assert_int_equal(came, 0);
+    assert_ok(lab_send(node[0], &host[0], &host[1], CPH_SPAN_LIT("out")));
+    assert_ok(lab_run(net, CPH_SEC(2)));
+    assert_int_equal(came, 1);
+    assert_true(cph_addr_ip_eq(&heard, &outside));
+    outside = heard;
+    assert_ok(lab_send(node[1], &host[1], &outside, CPH_SPAN_LIT("back")));
+    assert_ok(lab_send(node[2], &host[2], &outside, CPH_SPAN_LIT("not asked for")));
+    assert_ok(lab_run(net, CPH_SEC(3)));
+    assert_int_equal(came, 2);
+    assert_true(cph_addr_eq(&heard, &host[1]));
+    outside.port++;
+    assert_ok(lab_send(node[1], &host[1], &outside, CPH_SPAN_LIT("no such port")));
+    assert_ok(lab_run(net, CPH_SEC(4)));
+    assert_int_equal(came, 2);
+    lab_net_free(net);
+}
+
 static void pinned_certificates_end_the_call_an_intermediary_would_hear(void **state)
 {
     struct lab_stage_config base = { .seed = 6,
@@ -375,6 +427,7 @@ int main(void)
         cmocka_unit_test(phones_register_and_a_call_forks_to_all_contacts),
         cmocka_unit_test(a_redirect_goes_back_to_the_caller_unless_the_proxy_follows_it),
         cmocka_unit_test(what_is_said_is_known_again_and_nothing_else_is),
+        cmocka_unit_test(address_translation_lets_in_what_was_asked_for),
         cmocka_unit_test(pinned_certificates_end_the_call_an_intermediary_would_hear),
     };
 
