@@ -9,12 +9,12 @@
 #define KEYING_ROWS(X) \
     X(cph_keying_dtls) \
     X(cph_keying_mikey) \
-    X(cph_keying_sdes)
+    X(cph_keying_sdes) \
+    X(cph_keying_zrtp)
 /* clang-format on */
 
 #define KEYING_ROW_DECLARE(row) extern const struct cph_keying_method row;
 KEYING_ROWS(KEYING_ROW_DECLARE)
 #undef KEYING_ROW_DECLARE
-extern const struct cph_keying_method cph_keying_zrtp; /* not yet in the table */
 
 #endif

@@ -1,0 +1,118 @@
+/*
+ * Two streams of a call that speak with a true peer, while the input drops, doubles, changes and
+ * adds messages: one byte says what happens to the next packet. Keys may come of it, or none; if
+ * both ends have them, they are the same.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../src/keying/zrtp/zrtp_int.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static uint64_t chance;
+
+static cph_err draw(void *ctx, void *buf, size_t n)
+{
+    (void)ctx;
+    for (size_t i = 0; i < n; i++)
+        ((uint8_t *)buf)[i] = (uint8_t)((chance = chance * 6364136223846793005U + 1) >> 33);
+    return CPH_OK;
+}
+
+static int64_t wall(void *ctx)
+{
+    (void)ctx;
+    return 1767225600;
+}
+
+static const struct cph_env env = { .random = draw, .wall = wall };
+
+/* The message is changed where the input says, and its CRC made right again. */
+static void change(uint8_t *b, size_t n, uint8_t at, uint8_t by)
+{
+    struct zrtp_packet p = { 0 };
+    struct cph_wr wr;
+    uint8_t msg[CPH_KEYING_PACKET];
+
+    memcpy(msg, b + 12, n - ZRTP_FRAME);
+    msg[(size_t)at * 2 % (n - ZRTP_FRAME)] ^= by;
+    p.ssrc = (uint32_t)b[8] << 24 | (uint32_t)b[9] << 16 | (uint32_t)b[10] << 8 | b[11];
+    p.msg = (struct cph_span){ msg, n - ZRTP_FRAME };
+    wr = cph_wr_open(b, n);
+    zrtp_packet_build(&wr, &p);
+}
+
+static void carry(struct zrtp *from, struct zrtp *to, struct cph_rd *rd, cph_time now)
+{
+    uint8_t b[CPH_KEYING_PACKET];
+    struct cph_wr wr = cph_wr_open(b, sizeof b);
+
+    for (; zrtp_pull(from, &wr, now) == CPH_OK; wr = cph_wr_open(b, sizeof b)) {
+        uint8_t what = cph_rd_u8(rd); /* 0 when the input is over: as it should be */
+
+        if (what % 8 == 1)
+            continue;
+        if (what % 8 == 2)
+            (void)!zrtp_feed(to, NULL, cph_wr_done(&wr), now);
+        if (what % 8 == 3)
+            change(b, wr.n, cph_rd_u8(rd), cph_rd_u8(rd));
+        (void)!zrtp_feed(what % 8 == 4 ? from : to, NULL, cph_wr_done(&wr), now);
+        if (what % 8 == 5)
+            (void)!cph_zrtp_clear(&to->base, now);
+        if (what % 8 == 6)
+            (void)!cph_zrtp_secure(&to->base, now);
+        if (what % 8 == 7)
+            (void)!cph_zrtp_compared(&to->base, what & 8);
+    }
+}
+
+static void same(const struct zrtp *a, const struct zrtp *b)
+{
+    const struct zrtp_live *x = &a->live, *y = &b->live;
+
+    if (x->state == ZRTP_SECURE && y->state == ZRTP_SECURE && x->initiator != y->initiator &&
+        cph_span_eq((struct cph_span){ x->commit.b, x->commit.n },
+                    (struct cph_span){ y->commit.b, y->commit.n }) &&
+        !cph_ct_eq(cph_secret_span(&x->keys.srtp[0]), cph_secret_span(&y->keys.srtp[0])))
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    struct cph_rd rd = cph_rd_open((struct cph_span){ data, n });
+    uint8_t setting = cph_rd_u8(&rd);
+    struct cph_zrtp_call *call[2];
+    struct zrtp *z[2][2];
+
+    chance = 1;
+    for (int e = 0; e < 2; e++) {
+        struct cph_zrtp_cfg cfg = { .env = &env,
+                                    .allow_clear = true,
+                                    .passive = setting & 1U << e };
+
+        memset(cfg.zid, 1 + e, sizeof cfg.zid);
+        if (cph_zrtp_call_new(&cfg, &call[e]) != CPH_OK)
+            abort();
+        for (int s = 0; s < 2; s++) {
+            if (zrtp_new(call[e], (uint32_t)(10 * e + s + 1), 0, &z[e][s]) != CPH_OK)
+                abort();
+            z[e][s]->started = s == 0 || setting & 4;
+        }
+    }
+    for (cph_time now = 0; now < CPH_SEC(20); now += CPH_MS(n > 200 ? 50 : 200)) {
+        for (int s = 0; s < 2; s++) {
+            for (int e = 0; e < 2; e++) {
+                zrtp_tick(z[e][s], now);
+                carry(z[e][s], z[1 - e][s], &rd, now);
+            }
+            same(z[0][s], z[1][s]);
+        }
+    }
+    for (int e = 0; e < 2; e++) {
+        for (int s = 0; s < 2; s++)
+            zrtp_free(z[e][s]);
+        cph_zrtp_call_free(call[e]);
+    }
+    return 0;
+}
