@@ -367,7 +367,13 @@ static cph_err may_run(const struct zrtp *z, const struct zrtp_commit *c)
     const struct zrtp *other = z->peer->owner;
     bool win;
 
-    if (c->mode == CPH_ZRTP_MULTISTREAM || !other || other == z)
+    if (c->mode == CPH_ZRTP_MULTISTREAM)
+        return CPH_OK;
+    /* RFC 6189 4.4.3 MUST: further streams by Multistream only. Another agreement would bring
+     * another SAS, under the word the user gave for the first. */
+    if (z->peer->session.n > 0)
+        return CPH_E_STATE;
+    if (!other || other == z)
         return CPH_OK;
     if (other->live.state != ZRTP_COMMITTED)
         return CPH_E_STATE;

@@ -220,12 +220,14 @@ static void publish(struct zrtp *z, const struct zrtp_live *l)
     p->pbx_matched = l->pbx_matched;
     for (size_t i = 0; i < CPH_ZRTP_SASHASH; i++)
         p->sashash[i] = l->keys.sashash[i];
-    if (!p->continuity && !p->mismatch)
-        p->kept.verified = false; /* a first call, or one after the secret expired */
+    p->compared = p->refuted = false;
     /* 4.6.1.1 MUST: after a mismatch the cache waits until the SAS was compared, unless a signature
      * speaks for the peer */
-    if (!p->mismatch || p->signed_by_peer)
-        (void)!zrtp_peer_put(z->call, p);
+    if (p->mismatch && !p->signed_by_peer)
+        return;
+    if (!p->continuity)
+        p->kept.verified = false; /* what was compared then says nothing of this secret */
+    (void)!zrtp_peer_put(z->call, p);
 }
 
 /* 4.7.2.1: ZRTPSess becomes a function of itself, and nothing older can be derived. */

@@ -935,6 +935,35 @@ static void further_streams_are_keyed_without_another_agreement(void **state)
     }
 }
 
+/* Whoever answers for the second stream cannot bring another agreement under the word that the user
+ * gave for the first. */
+static void a_second_agreement_is_not_taken(void **state)
+{
+    uint8_t before[CPH_ZRTP_SASHASH];
+    struct cph_zrtp_info info;
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 79);
+    d.streams = 2;
+    d.end[0].cfg.passive = true;
+    duo_open(&d);
+    d.end[0].z[1]->started = d.end[1].z[1]->started = false;
+    duo_run(&d, CPH_SEC(2));
+    assert_int_equal(d.end[0].z[0]->live.state, ZRTP_SECURE);
+    assert_ok(cph_zrtp_compared(&d.end[0].z[0]->base, true));
+    memcpy(before, d.end[0].z[0]->peer->sashash, sizeof before);
+    d.end[1].z[0]->peer->session.n = 0; /* somebody who has not got it */
+    d.end[0].z[1]->started = d.end[1].z[1]->started = true;
+    duo_run(&d, CPH_SEC(60));
+    assert_true(d.sent[1][ZRTP_COMMIT] > 2);
+    info_of(d.end[0].z[1], &info);
+    assert_false(info.secure);
+    assert_memory_equal(d.end[0].z[0]->peer->sashash, before, sizeof before);
+    assert_int_equal(d.end[0].z[0]->live.state, ZRTP_SECURE);
+    duo_close(&d);
+}
+
 /* A Commit with a nonce of before ends the exchange (4.4.3.1). */
 static uint8_t old_nonce[ZRTP_NONCE];
 
@@ -1401,6 +1430,7 @@ int main(void)
         T(a_store_that_fails_does_not_fail_the_call),
         T(auxiliary_secrets_are_mixed_in_when_both_have_them),
         T(further_streams_are_keyed_without_another_agreement),
+        T(a_second_agreement_is_not_taken),
         T(a_nonce_used_twice_ends_the_exchange),
         T(multistream_without_a_session_is_refused),
         T(a_verified_pair_may_key_by_its_last_secret),
