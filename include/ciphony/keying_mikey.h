@@ -38,7 +38,8 @@ struct cph_mikey_cfg {
     unsigned accept; /* modes we answer, bits 1 << mode; 0: those we have the material for, but not
                         NULL, which must be named */
     const char *id;  /* we, as a URI: "sip:alice@example.org"; NULL: not said */
-    const char *peer_id; /* whom we talk to; NULL: whoever proves an identity */
+    const char *peer_id; /* whom we talk to; NULL: anybody, and then a certificate's chain proves
+                            nobody in particular (info tells whom it names) */
 
     const struct cph_secret *psk;     /* PSK, DHHMAC */
     const struct cph_key *key;        /* RSA, RSA_R, DHSIGN */
@@ -59,8 +60,8 @@ struct cph_mikey_cfg {
 };
 
 /*
- * What the instances of one account share: the material, the last timestamp, the replay cache, and
- * a Diffie-Hellman pair made beforehand. One thread at a time.
+ * What the calls between us and one peer share: the material, the last timestamp, the replay cache,
+ * and a Diffie-Hellman pair made beforehand. One thread at a time.
  */
 struct cph_mikey;
 

@@ -191,7 +191,9 @@ static cph_err check_cert(const struct cph_mikey *m, const struct cph_cert *cert
     CPH_TRY(cph_cert_verify(m->cfg.env, cert, m->trust, CPH_PURPOSE_ANY, wall, why));
     if (name.n > 0)
         CPH_TRY(cph_cert_is_user(cert, name));
-    *auth = CPH_KEYING_AUTH_CERT;
+    /* Somebody whom an authority knows is not yet the one who was called. */
+    if (m->peer_id[0])
+        *auth = CPH_KEYING_AUTH_CERT;
     return CPH_OK;
 }
 

@@ -148,11 +148,11 @@ static bool same_master(const struct cph_srtp_policy *a, const struct cph_srtp_p
     bool key = cph_ct_eq(cph_secret_span(&a->master.key), cph_secret_span(&b->master.key));
     bool salt = cph_ct_eq(cph_secret_span(&a->master.salt), cph_secret_span(&b->master.salt));
 
-    /* an MKI is public */
     return key && salt && a->suite == b->suite && a->kdr == b->kdr &&
            a->unencrypted_rtp == b->unencrypted_rtp && a->unencrypted_rtcp == b->unencrypted_rtcp &&
-           a->unauthenticated_rtp == b->unauthenticated_rtp && a->master.mki_n == b->master.mki_n &&
-           memcmp(a->master.mki, b->master.mki, a->master.mki_n) == 0;
+           a->unauthenticated_rtp == b->unauthenticated_rtp &&
+           cph_span_eq((struct cph_span){ a->master.mki, a->master.mki_n },
+                       (struct cph_span){ b->master.mki, b->master.mki_n });
 }
 
 /* Has a direction the keys it had? */
@@ -176,9 +176,8 @@ static bool goes_on(const struct mikey *k, const struct mikey_csb *next, unsigne
 /* The only writer of the bundle. */
 static void commit(struct mikey *k, const struct mikey_csb *next, unsigned line)
 {
-    /* a RAND is public */
     bool update = k->keyed && k->csb.b.csb_id == next->b.csb_id &&
-                  k->csb.b.rand_n == next->b.rand_n &&
+                  k->csb.b.rand_n == next->b.rand_n && /* a RAND is public */
                   memcmp(k->csb.b.rand, next->b.rand, next->b.rand_n) == 0;
 
     for (int d = 0; d < 2; d++) {

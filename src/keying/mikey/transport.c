@@ -230,6 +230,24 @@ const struct mikey_policy *mikey_policy_of(const struct mikey_csb *csb, unsigned
     return NULL;
 }
 
+/*
+ * Key and salt of a TEK. RFC 3830 6.13 EXCEPTION: GStreamer sends a master key and its salt as one
+ * TEK, as long as both; its length can mean nothing else.
+ */
+static cph_err tek_of(const struct mikey_key *k, const struct cph_srtp_suite *s,
+                      struct cph_srtp_key *out)
+{
+    struct cph_span all = cph_secret_span(&k->key);
+
+    if (k->salt.n == 0 && k->key.n == (size_t)s->key_n + s->salt_n)
+        CPH_TRY(cph_secret_set(&out->salt, cph_span_from(all, s->key_n)));
+    else if (k->key.n == s->key_n && k->salt.n == s->salt_n) /* a TEK derives no salt */
+        out->salt = k->salt;
+    else
+        return CPH_E_UNSUPPORTED;
+    return cph_secret_set(&out->key, cph_span_head(all, s->key_n));
+}
+
 static cph_err salt_of(const struct mikey_csb *csb, unsigned cs, const struct mikey_key *k,
                        size_t n, struct cph_secret *out)
 {
@@ -238,8 +256,6 @@ static cph_err salt_of(const struct mikey_csb *csb, unsigned cs, const struct mi
         *out = k->salt;
         return k->salt.n == n ? CPH_OK : CPH_E_UNSUPPORTED;
     }
-    if (k->tek) /* there is nothing to derive one from */
-        return CPH_E_UNSUPPORTED;
     return mikey_derive(&k->key, MIKEY_FOR_SALT, (uint8_t)cs, &csb->b, n, out);
 }
 
@@ -257,14 +273,13 @@ cph_err mikey_master(const struct mikey_csb *csb, unsigned cs, unsigned i,
     out->unencrypted_rtp = p->unencrypted_rtp;
     out->unencrypted_rtcp = p->unencrypted_rtcp;
     out->unauthenticated_rtp = p->unauthenticated_rtp;
-    if (!k->tek)
+    if (k->tek) {
+        CPH_TRY(tek_of(k, p->suite, &out->master));
+    } else {
         CPH_TRY(mikey_derive(&k->key, MIKEY_FOR_TEK, (uint8_t)cs, &csb->b, p->suite->key_n,
                              &out->master.key));
-    else if (k->key.n == p->suite->key_n)
-        out->master.key = k->key;
-    else
-        return CPH_E_UNSUPPORTED;
-    CPH_TRY(salt_of(csb, cs, k, p->suite->salt_n, &out->master.salt));
+        CPH_TRY(salt_of(csb, cs, k, p->suite->salt_n, &out->master.salt));
+    }
     memcpy(out->master.mki, k->mki, k->mki_n);
     out->master.mki_n = k->mki_n;
     out->master.lifetime_rtp = k->lifetime > (uint64_t)1 << 48 ? 0 : k->lifetime;

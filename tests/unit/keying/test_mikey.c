@@ -553,6 +553,18 @@ static void a_certificate_proves_the_name_it_has(void **state)
     assert_int_equal(evidence_of(&p.b).peer_auth, CPH_KEYING_AUTH_NONE);
     assert_int_equal(evidence_of(&p.b).peer_fingerprint_n, 32);
     assert_int_equal(evidence_of(&p.a).peer_auth, CPH_KEYING_AUTH_CERT);
+    /* nor is anybody known whom the authority knows, when nobody was expected */
+    cfg_b.trust = trust;
+    cfg_b.peer_id = NULL;
+    reopen();
+    exchange(&p, &p.a, &p.b);
+    assert_int_equal(evidence_of(&p.b).peer_auth, CPH_KEYING_AUTH_NONE);
+    cfg_b.peer_id = ALICE;
+    reopen();
+    exchange(&p, &p.a, &p.b);
+    assert_int_equal(evidence_of(&p.b).peer_auth, CPH_KEYING_AUTH_CERT);
+    cfg_b.peer_id = NULL;
+    cfg_b.trust = NULL;
     /* a certificate given beforehand is the only one */
     cfg_b.peer_cert = cert_ec_a;
     reopen();
@@ -882,6 +894,26 @@ static void a_message_at_session_level_serves_every_stream(void **state)
     mikey_offer_wipe(&o);
 }
 
+static void a_tek_serves_as_it_is(void **state)
+{
+    struct mikey_csb csb = { .n_cs = 2, .n_policies = 1, .n_keys = 1 };
+    struct cph_srtp_policy one, two;
+
+    (void)state;
+    mikey_policy_default(0, &csb.policy[0]);
+    csb.key[0].tek = true;
+    csb.key[0].key = (struct cph_secret){ .n = 16, .b = "sixteen byte key" };
+    assert_err(mikey_master(&csb, 1, 0, &one), CPH_E_UNSUPPORTED); /* no salt can come of it */
+    csb.key[0].salt = (struct cph_secret){ .n = 14, .b = "fourteen salt" };
+    assert_ok(mikey_master(&csb, 1, 0, &one));
+    assert_ok(mikey_master(&csb, 2, 0, &two));
+    assert_memory_equal(one.master.key.b, "sixteen byte key", 16);
+    assert_memory_equal(one.master.salt.b, "fourteen salt", 14);
+    assert_memory_equal(one.master.key.b, two.master.key.b, 16);
+    csb.key[0].key.n = 17;
+    assert_err(mikey_master(&csb, 1, 0, &one), CPH_E_UNSUPPORTED);
+}
+
 static void an_open_stream_is_not_touched_by_the_sessions_message(void **state)
 {
     struct cph_sdp *offer;
@@ -1074,6 +1106,7 @@ int main(void)
         test(ssrc_and_roc_are_told),
         test(what_was_refused_has_an_error_message),
         test(a_message_at_session_level_serves_every_stream),
+        test(a_tek_serves_as_it_is),
         test(an_open_stream_is_not_touched_by_the_sessions_message),
         test(branches_of_a_fork),
         test(a_refused_update_leaves_the_keys),
