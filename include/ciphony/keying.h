@@ -304,6 +304,8 @@ struct cph_nego_cfg {
      * over. */
     const struct cph_keying_method *const *methods;
     bool feedback; /* offer AVPF and SAVPF */
+    bool cryptex;  /* RFC 9335: say a=cryptex, and answer one; where both said it, header extensions
+                      and CSRCs are encrypted. Default no */
     enum cph_sdp_proto
         profile; /* of our offers; CPH_SDP_PROTO_OTHER: chosen by policy and methods */
 };

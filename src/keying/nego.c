@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ciphony/srtp.h"
+
 struct slot {
     const struct cph_keying_method *method;
     struct cph_keying *k; /* NULL until it is needed */
@@ -32,6 +34,7 @@ struct cph_nego {
     unsigned offered;      /* methods of our offer, as bits of slots */
     unsigned peer_offered; /* the peer's, as bits of the table */
     unsigned notes;
+    bool cryptex_offered, cryptex; /* we said it; both did */
     cph_err err;
     const char *why;
 };
@@ -92,6 +95,7 @@ cph_err cph_nego_fork(const struct cph_nego *n, struct cph_nego **out)
     b->open = true;
     b->profile = b->offered_profile = n->offered_profile;
     b->offered = n->offered;
+    b->cryptex_offered = n->cryptex_offered;
     for (unsigned i = 0; i < n->n && err == CPH_OK; i++) {
         b->slot[i].method = n->slot[i].method;
         if (n->slot[i].k)
@@ -209,6 +213,14 @@ static unsigned present(const struct cph_nego *n, const struct cph_keying_remote
     return slots;
 }
 
+/* RFC 9335 4: a property of the section, or of the session for all of them. */
+static const char CRYPTEX[] = "cryptex";
+
+static bool says_cryptex(const struct cph_keying_remote *r)
+{
+    return cph_sdp_attr_any(r->sdp, r->media, CRYPTEX) != NULL;
+}
+
 /* ---- offering ------------------------------------------------------------------------------- */
 
 static enum cph_sdp_proto with_feedback(enum cph_sdp_proto p, bool feedback)
@@ -272,6 +284,9 @@ cph_err cph_nego_offer(struct cph_nego *n, const struct cph_keying_local *offer)
                               */
     if (has_keys(n))
         drop_others(n);
+    if (n->cfg.cryptex && offered != 0)
+        CPH_TRY(cph_sdp_attr_add(offer->sdp, offer->media, CRYPTEX, NULL));
+    n->cryptex_offered = n->cfg.cryptex && offered != 0;
     n->offered = offered;
     n->offered_profile = profile;
     n->open = true;
@@ -363,7 +378,11 @@ cph_err cph_nego_answer(struct cph_nego *n, const struct cph_keying_remote *offe
     /* RFC 8643 3.2: keys under RTP/AVP are an invitation, which policy none declines */
     if (n->cfg.policy != CPH_KEYING_NONE || secure || has_keys(n))
         err = answer_with_keys(n, slots, offer, answer);
-    if (err == CPH_OK || is_ours(err))
+    if (err == CPH_OK) {
+        n->cryptex = n->cfg.cryptex && says_cryptex(offer);
+        return n->cryptex ? cph_sdp_attr_add(answer->sdp, answer->media, CRYPTEX, NULL) : CPH_OK;
+    }
+    if (is_ours(err))
         return err;
     /* RFC 4568 5.1.2 MUST: an offer under a secure profile without a usable key is rejected */
     if (secure)
@@ -435,6 +454,7 @@ cph_err cph_nego_finish(struct cph_nego *n, const struct cph_keying_remote *answ
     if (n->offered & ((1U << i) - 1)) /* one we like better was offered too */
         n->notes |= CPH_KEYING_NOTE_NOT_BEST;
     choose(n, (unsigned)i, profile);
+    n->cryptex = n->cryptex_offered && says_cryptex(answer);
     return CPH_OK;
 }
 
@@ -514,7 +534,11 @@ cph_err cph_nego_keys(const struct cph_nego *n, enum cph_keying_component compon
 {
     struct cph_keying *k = chosen(n);
 
-    return k ? k->method->keys(k, component, dir, i, out) : CPH_E_AGAIN;
+    if (!k)
+        return CPH_E_AGAIN;
+    CPH_TRY(k->method->keys(k, component, dir, i, out));
+    out->cryptex = n->cryptex && out->suite->encrypts && !out->unencrypted_rtp && !out->suite->half;
+    return CPH_OK;
 }
 
 unsigned cph_nego_hints(const struct cph_nego *n, struct cph_keying_hint *out, unsigned cap)

@@ -630,6 +630,42 @@ static void packets_reach_the_mechanism_that_claims_them(void **state)
     assert_int_equal(status_of(&p.a).keying.state, CPH_KEYING_KEYED);
 }
 
+static bool hides(const struct side *s, enum cph_keying_dir dir)
+{
+    CPH_SRTP_POLICY_SCOPED got = { 0 };
+
+    assert_ok(cph_nego_keys(s->nego, CPH_KEYING_RTP, dir, 0, &got));
+    return got.cryptex;
+}
+
+/* RFC 9335 4 */
+static void headers_are_hidden_where_both_said_so_and_nobody_says_so_unasked(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        struct cph_nego_cfg a = cfg(CPH_KEYING_REQUIRED, SDES), b = a;
+        struct cph_sdp *offer, *answer;
+
+        a.cryptex = i & 1;
+        b.cryptex = i & 2;
+        pair_close(&p);
+        pair_open(&p, a, b);
+        offer = make_offer(&p, &p.a);
+        answer = make_answer(&p, &p.b, offer);
+        assert_int_equal(cph_sdp_attr(&offer->media[0]->part, "cryptex") != NULL, i & 1);
+        assert_int_equal(cph_sdp_attr(&answer->media[0]->part, "cryptex") != NULL, i == 3);
+        assert_ok(try_finish(&p.a, answer));
+        for (int d = 0; d < 2; d++) {
+            assert_int_equal(hides(&p.a, (enum cph_keying_dir)d), i == 3);
+            assert_int_equal(hides(&p.b, (enum cph_keying_dir)d), i == 3);
+        }
+        /* an answer that says what nobody offered changes nothing */
+        assert_ok(cph_sdp_attr_add(answer, answer->media[0], "cryptex", NULL));
+        assert_ok(try_finish(&p.a, answer));
+        assert_int_equal(hides(&p.a, CPH_KEYING_SEND), i & 1);
+    }
+}
+
 static void packets_before_the_answer_are_heard_and_after_another_choice_not(void **state)
 {
     static const uint8_t mine[] = "F1";
@@ -670,6 +706,7 @@ int main(void)
         test(a_removed_stream_begins_anew),
         test(answers_without_an_offer_are_out_of_turn),
         test(packets_reach_the_mechanism_that_claims_them),
+        test(headers_are_hidden_where_both_said_so_and_nobody_says_so_unasked),
         test(packets_before_the_answer_are_heard_and_after_another_choice_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
