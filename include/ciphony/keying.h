@@ -159,8 +159,10 @@ struct cph_keying_cfg {
     bool allow_unencrypted;     /* take the UNENCRYPTED_* of a peer. Default no */
     bool allow_unauthenticated; /* take UNAUTHENTICATED_SRTP of a peer. Default no */
     unsigned mki_n;             /* SDES: bytes of MKI we offer; 0: none */
-    unsigned mtu;               /* of datagrams that pull() writes; 0: 1200 */
-    struct cph_zrtp_call *zrtp; /* NULL: ZRTP is neither offered nor answered */
+    const struct cph_ekt_params *ekt; /* SDES: an EKT set to offer (keying_ekt.h); NULL: none */
+    bool allow_ekt;                   /* SDES: take a peer's offer of one. Default no */
+    unsigned mtu;                     /* of datagrams that pull() writes; 0: 1200 */
+    struct cph_zrtp_call *zrtp;       /* NULL: ZRTP is neither offered nor answered */
     uint32_t
         ssrc; /* ZRTP: of the stream we send, and of no other stream of the call; 0: by chance */
 };

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ciphony/keying_ekt.h"
 #include "ciphony/srtp.h"
 
 struct slot {
@@ -539,6 +540,13 @@ cph_err cph_nego_keys(const struct cph_nego *n, enum cph_keying_component compon
     CPH_TRY(k->method->keys(k, component, dir, i, out));
     out->cryptex = n->cryptex && out->suite->encrypts && !out->unencrypted_rtp && !out->suite->half;
     return CPH_OK;
+}
+
+cph_err cph_nego_ekt(const struct cph_nego *n, struct cph_ekt_params *out)
+{
+    struct cph_keying *k = chosen(n);
+
+    return k ? cph_keying_sdes_ekt(k, out) : CPH_E_AGAIN;
 }
 
 unsigned cph_nego_hints(const struct cph_nego *n, struct cph_keying_hint *out, unsigned cap)

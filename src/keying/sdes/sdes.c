@@ -40,6 +40,9 @@ static cph_err sdes_make(const struct cph_keying_cfg *cfg, struct cph_keying **o
 
     if (cfg->mki_n > SDES_MIRROR_MKI)
         return CPH_E_CONFIG;
+    if (cfg->ekt && (cfg->mki_n > 0 || cfg->ekt->key.n == 0 ||
+                     cfg->ekt->key.n != cph_ekt_key_size(cfg->ekt->cipher)))
+        return CPH_E_CONFIG;
     s = calloc(1, sizeof *s);
     if (!s)
         return CPH_E_NOMEM;
@@ -93,6 +96,8 @@ static cph_err line_acceptable(const struct sdes *s, const struct sdes_line *lin
         return CPH_E_POLICY;
     if (line->unauthenticated_rtp && !s->cfg.allow_unauthenticated)
         return CPH_E_POLICY;
+    if (line->ekt && !s->cfg.allow_ekt) /* as one that we do not know */
+        return CPH_E_UNSUPPORTED;
     /* RFC 4568 7.1.2 MUST: the keys of both sides differ; what we said before must not come back */
     for (unsigned i = 0; i < s->offered.n; i++)
         if (sdes_key_in(&s->offered.line[i].key[0], line))
@@ -173,6 +178,8 @@ static cph_err sdes_answer(struct cph_keying *k, const struct cph_keying_remote 
         .unencrypted_rtp = next.theirs.unencrypted_rtp,
         .unencrypted_rtcp = next.theirs.unencrypted_rtcp,
         .unauthenticated_rtp = next.theirs.unauthenticated_rtp,
+        .ekt = next.theirs.ekt,
+        .set = next.theirs.set,
     };
     CPH_TRY(answer_key(s, &next, &next.mine.key[0]));
     CPH_TRY(sdes_line_add(&next.mine, answer));
@@ -231,6 +238,15 @@ static cph_err answer_acceptable(const struct sdes *s, const struct sdes_line *a
     return s->keyed && sdes_key_in(&s->deal.mine.key[0], answer) ? CPH_E_POLICY : CPH_OK;
 }
 
+/* EKT is the offerer's to give: an answer says the same, or nothing where nothing was said. */
+static bool same_set(const struct sdes_line *ours, const struct sdes_line *answer)
+{
+    if (!ours->ekt || !answer->ekt)
+        return ours->ekt == answer->ekt;
+    return ours->set.spi == answer->set.spi && ours->set.cipher == answer->set.cipher &&
+           cph_ct_eq(cph_secret_span(&ours->set.key), cph_secret_span(&answer->set.key));
+}
+
 static cph_err sdes_finish(struct cph_keying *k, const struct cph_keying_remote *answer)
 {
     struct sdes *s = of(k);
@@ -251,6 +267,8 @@ static cph_err sdes_finish(struct cph_keying *k, const struct cph_keying_remote 
     if (!taken) /* RFC 4568 5.1.3 MUST: one of the suites we offered */
         return CPH_E_POLICY;
     CPH_TRY(answer_acceptable(s, &next.theirs));
+    if (!same_set(taken, &next.theirs))
+        return CPH_E_POLICY;
     next.mine = *taken;
     s->offered.line[taken - s->offered.line].used = true;
     next.my_place = s->offered.place;
@@ -322,6 +340,20 @@ static cph_err sdes_keys(const struct cph_keying *k, enum cph_keying_component c
     out->unencrypted_rtp = line->unencrypted_rtp;
     out->unencrypted_rtcp = line->unencrypted_rtcp;
     out->unauthenticated_rtp = line->unauthenticated_rtp;
+    return CPH_OK;
+}
+
+cph_err cph_keying_sdes_ekt(const struct cph_keying *k, struct cph_ekt_params *out)
+{
+    const struct sdes *s = of_const(k);
+
+    if (k->method != &cph_keying_sdes)
+        return CPH_E_ARGUMENT;
+    if (!s->keyed)
+        return CPH_E_AGAIN;
+    if (!s->deal.mine.ekt)
+        return CPH_E_NOTFOUND;
+    *out = s->deal.mine.set;
     return CPH_OK;
 }
 

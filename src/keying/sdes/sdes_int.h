@@ -3,6 +3,7 @@
 #define CPH_SDES_INT_H
 
 #include "../keying_int.h"
+#include "ciphony/keying_ekt.h"
 #include "ciphony/srtp.h"
 
 enum {
@@ -23,6 +24,8 @@ struct sdes_line {
     unsigned kdr; /* log2 of the key derivation rate; 0: one derivation */
     unsigned wsh; /* packets; 0: not said */
     bool unencrypted_rtp, unencrypted_rtcp, unauthenticated_rtp;
+    bool ekt; /* and its set, with the salt of the offer's line */
+    struct cph_ekt_params set;
     bool used;          /* of our offers: an answer took it */
     bool srtp_then_fec; /* FEC_ORDER=SRTP_FEC; without FEC streams it means nothing */
 };

@@ -121,6 +121,12 @@ cph_err sdes_line_new(const struct sdes *s, const struct cph_srtp_suite *suite,
         if (s->keyed)
             sdes_mki_after(&s->deal.mine.key[0], &line->key[0]);
     }
+    if (s->cfg.ekt && s->cfg.ekt->key.n >= suite->key_n) { /* RFC 8870 6 MUST: long enough */
+        line->ekt = true;
+        line->set = *s->cfg.ekt;
+        line->set.salt = line->key[0].salt;
+        line->set.ttl_s = CPH_EKT_TTL_MAX;
+    }
     offered->n++;
     return CPH_OK;
 }

@@ -179,7 +179,7 @@ static cph_err key_params(struct cph_span text, struct sdes_line *line)
 
 /* ---- session parameters --------------------------------------------------------------------- */
 
-enum param { KDR, WSH, PLAIN_RTP, PLAIN_RTCP, NO_AUTH, FEC_ORDER, FEC_KEY, N_PARAMS };
+enum param { KDR, WSH, PLAIN_RTP, PLAIN_RTCP, NO_AUTH, FEC_ORDER, FEC_KEY, EKT, N_PARAMS };
 
 static const struct {
     const char *name;
@@ -192,6 +192,7 @@ static const struct {
     [NO_AUTH] = { "UNAUTHENTICATED_SRTP", false },
     [FEC_ORDER] = { "FEC_ORDER", true },
     [FEC_KEY] = { "FEC_KEY", true },
+    [EKT] = { "EKT", true },
 };
 
 static cph_err kdr(struct cph_span value, struct sdes_line *line)
@@ -241,6 +242,9 @@ static cph_err param_set(enum param p, struct cph_span value, struct sdes_line *
         /* RFC 4568 6.3.5 MUST: not valid unless FEC goes to an address of its own, which we never
          * agree to */
         return CPH_E_UNSUPPORTED;
+    case EKT:
+        line->ekt = true;
+        return cph_ekt_sdes_parse(value, &line->set);
     case N_PARAMS:
         break;
     }
@@ -273,6 +277,10 @@ static cph_err check_flags(const struct sdes_line *line)
 
     if (line->unauthenticated_rtp && (aead || line->unencrypted_rtp))
         return CPH_E_UNSUPPORTED;
+    /* RFC 8870 4 MUST NOT: EKT with an MKI; trying keys needs a MAC, 6: and a key long enough */
+    if (line->ekt && (line->key[0].mki_n > 0 || line->n_keys > 1 || line->unauthenticated_rtp ||
+                      line->set.key.n < line->suite->key_n))
+        return CPH_E_UNSUPPORTED;
     return aead && line->unencrypted_rtp ? CPH_E_UNSUPPORTED : CPH_OK;
 }
 
@@ -292,6 +300,8 @@ cph_err sdes_line_parse(struct cph_span arg, struct sdes_line *out)
     while ((word = cph_span_word(&c.session_params)).n > 0)
         CPH_TRY(session_param(word, &seen, &v));
     CPH_TRY(check_flags(&v));
+    if (v.ekt)
+        v.set.salt = v.key[0].salt;
     *out = v;
     return CPH_OK;
 }
@@ -319,7 +329,7 @@ static void key_write(const struct cph_srtp_key *key, struct cph_wr *wr)
 cph_err sdes_line_add(const struct sdes_line *line, const struct cph_keying_local *to)
 {
     uint8_t keys[1024];
-    char flags[80] = "";
+    char flags[80 + CPH_EKT_SDES + 5] = "", ekt[CPH_EKT_SDES] = "";
     struct cph_wr wr = cph_wr_open(keys, sizeof keys), fl = cph_wr_open(flags, sizeof flags);
     struct cph_sdp_crypto c = { .tag = line->tag, .suite = cph_span_of(line->suite->sdes_name) };
     cph_err err;
@@ -332,9 +342,16 @@ cph_err sdes_line_add(const struct sdes_line *line, const struct cph_keying_loca
     cph_wr_fmt(&fl, "%s%s%s", line->unencrypted_rtp ? " UNENCRYPTED_SRTP" : "",
                line->unencrypted_rtcp ? " UNENCRYPTED_SRTCP" : "",
                line->unauthenticated_rtp ? " UNAUTHENTICATED_SRTP" : "");
+    if (line->ekt) {
+        cph_ekt_sdes_build(&line->set, ekt);
+        cph_wr_text(&fl, " EKT=");
+        cph_wr_text(&fl, ekt);
+    }
     c.key_params = cph_wr_done(&wr);
     c.session_params = cph_span_trim(cph_wr_done(&fl));
     err = cph_wr_end(&wr) == CPH_OK ? cph_sdp_crypto_add(to->sdp, to->media, &c) : CPH_E_BUG;
     cph_wipe(keys, sizeof keys);
+    cph_wipe(flags, sizeof flags);
+    cph_wipe(ekt, sizeof ekt);
     return err;
 }

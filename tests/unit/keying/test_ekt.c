@@ -1,0 +1,265 @@
+/* EKT parameter sets: messages of RFC 8870 5.2, and crypto lines. */
+#include "pair.h"
+
+#include "ciphony/keying_ekt.h"
+
+/* ---- DTLS ------------------------------------------------------------------------------------ */
+
+/* By hand from 5.2.2: two lengths of two bytes, SPI, ttl of three bytes. */
+static const uint8_t message[] = {
+    0x00, 0x10, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x3a,
+    0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x00, 0x0c, 0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5,
+    0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0x12, 0x34, 0x01, 0x51, 0x80,
+};
+
+static cph_err check_message(void *arg, struct cph_span bytes)
+{
+    CPH_EKT_PARAMS_SCOPED p = { 0 };
+
+    (void)arg;
+    return cph_ekt_message_parse(bytes, CPH_EKT_AESKW128, &p);
+}
+
+static void an_ekt_key_message_is_read_and_written(void **state)
+{
+    struct cph_span golden = { message, sizeof message };
+    uint8_t buf[sizeof message], bad[sizeof message];
+    struct cph_wr wr = cph_wr_open(buf, sizeof buf);
+    struct cph_ekt_params p;
+
+    (void)state;
+    assert_ok(cph_ekt_message_parse(golden, CPH_EKT_AESKW128, &p));
+    assert_int_equal(p.spi, 0x1234);
+    assert_int_equal(p.ttl_s, 86400);
+    assert_true(p.key.n == 16 && p.key.b[15] == 0x3f && p.salt.n == 12 && p.salt.b[11] == 0xab);
+    cph_ekt_message_build(&p, &wr);
+    assert_ok(cph_wr_end(&wr));
+    assert_memory_equal(buf, message, sizeof message);
+    assert_err(cph_ekt_message_parse(golden, CPH_EKT_AESKW256, &p), CPH_E_MALFORMED);
+    memcpy(bad, message, sizeof bad);
+    memset(bad + sizeof bad - 3, 0, 3); /* no time at all */
+    assert_err(check_message(NULL, (struct cph_span){ bad, sizeof bad }), CPH_E_MALFORMED);
+    memcpy(bad, message, sizeof bad);
+    memmove(bad + 20, bad + 32, 5); /* no salt */
+    bad[19] = 0;
+    assert_err(check_message(NULL, (struct cph_span){ bad, 25 }), CPH_E_MALFORMED);
+    expect_fragile(golden, FRAGILE_TRUNCATION, check_message, NULL);
+}
+
+static void ciphers_are_offered_and_selected(void **state)
+{
+    static const enum cph_ekt_cipher list[] = { CPH_EKT_AESKW256, CPH_EKT_AESKW128 };
+    static const uint8_t wire[] = { 2, 2, 1 }, odd[] = { 5, 0, 9, 1, 1, 2 };
+    enum cph_ekt_cipher got[CPH_EKT_CIPHERS];
+    uint8_t buf[8];
+    struct cph_wr wr = cph_wr_open(buf, sizeof buf);
+    size_t n;
+
+    (void)state;
+    cph_ekt_ciphers_build(list, 2, &wr);
+    assert_int_equal(wr.n, sizeof wire);
+    assert_memory_equal(buf, wire, sizeof wire);
+    assert_ok(cph_ekt_ciphers_parse((struct cph_span){ wire, 3 }, got, &n));
+    assert_true(n == 2 && got[0] == CPH_EKT_AESKW256 && got[1] == CPH_EKT_AESKW128);
+    assert_ok(cph_ekt_ciphers_parse((struct cph_span){ odd, 6 }, got, &n));
+    assert_true(n == 2 && got[0] == CPH_EKT_AESKW128 && got[1] == CPH_EKT_AESKW256);
+    assert_err(cph_ekt_ciphers_parse((struct cph_span){ wire, 2 }, got, &n), CPH_E_TRUNCATED);
+    assert_err(cph_ekt_ciphers_parse(CPH_SPAN_LIT("\1\1\1"), got, &n), CPH_E_TRAILING);
+    assert_err(cph_ekt_ciphers_parse(CPH_SPAN_LIT("\0"), got, &n), CPH_E_MALFORMED);
+    wr = cph_wr_open(buf, sizeof buf);
+    cph_ekt_cipher_build(CPH_EKT_AESKW128, &wr);
+    assert_true(wr.n == 1 && buf[0] == 1);
+    for (unsigned v = 0; v < 256; v++) {
+        uint8_t b = (uint8_t)v;
+
+        assert_err(cph_ekt_cipher_parse((struct cph_span){ &b, 1 }, got),
+                   v == 1 || v == 2 ? CPH_OK : CPH_E_UNSUPPORTED);
+    }
+    assert_err(cph_ekt_cipher_parse((struct cph_span){ wire, 2 }, got), CPH_E_TRAILING);
+}
+
+/* ---- SDES ------------------------------------------------------------------------------------ */
+
+#define KEY16 "MDEyMzQ1Njc4OTo7PD0+Pw=="
+
+static void a_parameter_is_read_and_written_and_nothing_else_is_one(void **state)
+{
+    static const char *const bad[] = {
+        "AESKW_128",
+        "AESKW_128|",
+        "AESKW_128|" KEY16,
+        "AESKW_128|" KEY16 "|",
+        "AESKW_128|" KEY16 "|12",
+        "AESKW_128|" KEY16 "|12345",
+        "AESKW_128|" KEY16 "|12G4",
+        "AESKW_128|" KEY16 "|1234|",
+        "AESKW_128|MDEyMzQ1Njc4OTo7PD0+Pw|1234",
+        "AESKW_128|MDEyMzQ1Njc4OTo7PD0+|1234",
+        "AESKW_256|" KEY16 "|1234",
+    };
+    struct cph_ekt_params p;
+    char text[CPH_EKT_SDES];
+
+    (void)state;
+    assert_ok(cph_ekt_sdes_parse(CPH_SPAN_LIT("AESKW_128|" KEY16 "|AAE0"), &p));
+    assert_int_equal(p.spi, 0xaae0);
+    assert_true(p.key.n == 16 && p.key.b[15] == 0x3f && p.salt.n == 0);
+    cph_ekt_sdes_build(&p, text);
+    assert_string_equal(text, "AESKW_128|" KEY16 "|AAE0");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_err(cph_ekt_sdes_parse(cph_span_of(bad[i]), &p), CPH_E_MALFORMED);
+    assert_err(cph_ekt_sdes_parse(CPH_SPAN_LIT("AES_128|" KEY16 "|1234"), &p), CPH_E_UNSUPPORTED);
+}
+
+static const struct cph_keying_method *rows[2];
+static struct pair p;
+
+static void meet(const struct cph_ekt_params *ekt, bool allow, unsigned mki_n)
+{
+    struct cph_nego_cfg a = { .policy = CPH_KEYING_REQUIRED, .methods = rows }, b = a;
+
+    rows[0] = cph_keying_method_by_name(CPH_SPAN_LIT("sdes"));
+    a.keying.ekt = ekt;
+    a.keying.mki_n = mki_n;
+    b.keying.allow_ekt = allow;
+    pair_open(&p, a, b);
+}
+
+static struct cph_ekt_params set_of(enum cph_ekt_cipher cipher)
+{
+    struct cph_ekt_params set = { .spi = 7, .cipher = cipher, .ttl_s = 60 };
+
+    set.key.n = cph_ekt_key_size(cipher);
+    for (size_t i = 0; i < set.key.n; i++)
+        set.key.b[i] = (uint8_t)(0x30 + i);
+    return set;
+}
+
+static void both_sides_get_one_set_and_talk_under_it(void **state)
+{
+    struct cph_ekt_params set = set_of(CPH_EKT_AESKW256), got[2];
+    CPH_SRTP_POLICY_SCOPED policy = { 0 };
+    struct cph_ekt_sender *out;
+    struct cph_ekt_receiver *in;
+    uint8_t b[300] = { 0x80, 0, 0, 1, 0, 0, 0, 0, 1, 2, 3, 4 };
+    struct cph_srtp_pkt pkt = { b, 40, sizeof b };
+    struct cph_sdp *offer, *answer;
+
+    (void)state;
+    meet(&set, true, 0);
+    assert_err(cph_nego_ekt(p.a.nego, &got[0]), CPH_E_AGAIN);
+    offer = make_offer(&p, &p.a);
+    answer = make_answer(&p, &p.b, offer);
+    assert_ok(try_finish(&p.a, answer));
+    assert_ok(cph_nego_ekt(p.a.nego, &got[0]));
+    assert_ok(cph_nego_ekt(p.b.nego, &got[1]));
+    assert_memory_equal(&got[0], &got[1], sizeof got[0]);
+    assert_int_equal(got[0].spi, 7);
+    assert_int_equal(got[0].ttl_s, CPH_EKT_TTL_MAX);
+    assert_ok(cph_nego_keys(p.b.nego, CPH_KEYING_RTP, CPH_KEYING_SEND, 0, &policy));
+    assert_ok(cph_ekt_sender_new(p.engine, &p.b.env.env, &policy, &got[1], 0, &out));
+    assert_ok(cph_ekt_receiver_new(p.engine, &policy, &in));
+    assert_ok(cph_ekt_receiver_params(in, &got[0], 0));
+    assert_ok(cph_ekt_protect(out, &pkt, 0));
+    assert_ok(cph_ekt_unprotect(in, &pkt, 0));
+    assert_int_equal(pkt.n, 40);
+    cph_ekt_sender_free(out);
+    cph_ekt_receiver_free(in);
+    pair_close(&p);
+}
+
+static void who_did_not_agree_to_it_does_not_take_such_a_line(void **state)
+{
+    struct cph_ekt_params set = set_of(CPH_EKT_AESKW256), got;
+    struct cph_sdp *offer, *answer;
+
+    (void)state;
+    meet(&set, false, 0);
+    offer = make_offer(&p, &p.a);
+    assert_non_null(strstr(text_of(&p, offer), " EKT=AESKW_256|"));
+    assert_err(try_answer(&p, &p.b, offer, &answer), CPH_E_POLICY);
+    pair_close(&p);
+
+    meet(NULL, true, 0); /* and nobody offers it unasked */
+    offer = make_offer(&p, &p.a);
+    assert_null(strstr(text_of(&p, offer), "EKT"));
+    assert_ok(try_finish(&p.a, make_answer(&p, &p.b, offer)));
+    assert_err(cph_nego_ekt(p.a.nego, &got), CPH_E_NOTFOUND);
+    assert_err(cph_nego_ekt(p.b.nego, &got), CPH_E_NOTFOUND);
+    pair_close(&p);
+}
+
+static void a_short_ekt_key_goes_with_no_longer_suite(void **state)
+{
+    struct cph_ekt_params set = set_of(CPH_EKT_AESKW128);
+    const char *line, *end, *ekt;
+    struct cph_sdp *offer;
+
+    (void)state;
+    meet(&set, true, 0);
+    offer = make_offer(&p, &p.a);
+    for (line = strstr(text_of(&p, offer), "a=crypto:"); line; line = strstr(end, "a=crypto:")) {
+        end = strchr(line, '\n');
+        ekt = strstr(line, " EKT=");
+        assert_int_equal(ekt && ekt < end,
+                         !!strstr(line, "_128") && strstr(line, "_128") < strchr(line + 11, ' '));
+    }
+    pair_close(&p);
+}
+
+static void another_set_in_the_answer_is_refused(void **state)
+{
+    static const char *const to[] = { " EKT=AESKW_256|MTEy", " EKT=AESKW_256|MDEy", "" };
+    struct cph_ekt_params set = set_of(CPH_EKT_AESKW256);
+    struct cph_sdp *offer, *answer;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        char *text, *at;
+
+        meet(&set, true, 0);
+        offer = make_offer(&p, &p.a);
+        answer = make_answer(&p, &p.b, offer);
+        text = text_of(&p, answer);
+        at = strstr(text, " EKT=AESKW_256|");
+        assert_non_null(at);
+        if (i < 2)
+            memcpy(at, to[i], strlen(to[i]));
+        if (i == 1)
+            strstr(at, "|0007")[4] = '8';
+        if (i == 2)
+            memmove(at, strstr(at, "\r\n"), strlen(strstr(at, "\r\n")) + 1);
+        assert_err(try_finish(&p.a, read_sdp(&p, text)), CPH_E_POLICY);
+        pair_close(&p);
+    }
+}
+
+static void an_mki_and_ekt_exclude_each_other(void **state)
+{
+    struct cph_ekt_params set = set_of(CPH_EKT_AESKW256);
+    struct cph_sdp *offer;
+
+    (void)state;
+    meet(&set, true, 4);
+    assert_err(try_offer(&p, &p.a, &offer), CPH_E_CONFIG);
+    pair_close(&p);
+    set.key.n = 16;
+    meet(&set, true, 0);
+    assert_err(try_offer(&p, &p.a, &offer), CPH_E_CONFIG);
+    pair_close(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_ekt_key_message_is_read_and_written),
+        cmocka_unit_test(ciphers_are_offered_and_selected),
+        cmocka_unit_test(a_parameter_is_read_and_written_and_nothing_else_is_one),
+        cmocka_unit_test(both_sides_get_one_set_and_talk_under_it),
+        cmocka_unit_test(who_did_not_agree_to_it_does_not_take_such_a_line),
+        cmocka_unit_test(a_short_ekt_key_goes_with_no_longer_suite),
+        cmocka_unit_test(another_set_in_the_answer_is_refused),
+        cmocka_unit_test(an_mki_and_ekt_exclude_each_other),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
