@@ -3,6 +3,7 @@
 #include "lab.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "ear.h"
 #include "meddler.h"
@@ -15,6 +16,28 @@ struct attack {
     bool pinned;
     enum cph_security security;
 };
+
+/* A server that writes down what it forwards. */
+struct diary {
+    struct lab_ear *ear;
+    struct lab_meddler *m;
+    const struct lab_proxy_ops *then;
+    char sdp[8][8192]; /* the ear keeps views */
+    unsigned n;
+};
+
+static enum lab_proxy_body read_along(void *ctx, const struct cph_sip_msg *msg,
+                                      const struct cph_addr *from, struct cph_span sdp,
+                                      struct cph_wr *out)
+{
+    struct diary *d = ctx;
+
+    if (d->n < 8 && sdp.n < sizeof d->sdp[0]) {
+        (void)snprintf(d->sdp[d->n], sizeof d->sdp[0], "%.*s", (int)sdp.n, (const char *)sdp.p);
+        (void)lab_ear_read_sdp(d->ear, cph_span_of(d->sdp[d->n++]));
+    }
+    return d->then ? d->then->sdp(d->m, msg, from, sdp, out) : LAB_BODY_KEEP;
+}
 
 struct feat {
     uint64_t media;   /* frames heard by listening to the media path alone */
@@ -224,6 +247,92 @@ const struct lab_experiment lab_exp_over_tls = {
     run_over_tls
 };
 
+/* Each phone has a TLS connection of its own to the server, which is honest, curious or worse. */
+static cph_err through_server(const struct lab_case *c, enum lab_meddling how, struct feat *f,
+                              uint64_t *wire)
+{
+    static const struct lab_proxy_ops ops = { read_along };
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    struct attack a = { how, false, CPH_SECURITY_REQUIRED };
+    struct diary *d = calloc(1, sizeof *d);
+    struct lab_stage *s = NULL;
+    cph_err err;
+
+    *f = (struct feat){ 0 };
+    if (!d)
+        return CPH_E_NOMEM;
+    err = lab_ear_new(c->seed, &d->ear);
+    if (err == CPH_OK)
+        err = lab_meddler_new(how, c->keying, c->seed, &d->m);
+    if (err == CPH_OK) {
+        lab_meddler_place(d->m, &cfg);
+        d->then = cfg.proxy.ops;
+        cfg.proxy.ops = &ops;
+        cfg.proxy.ctx = d;
+        cfg.tls = true;
+        err = lab_stage_open(&cfg, &s);
+    }
+    if (err == CPH_OK && how != LAB_MEDDLE_NOT)
+        err = lab_meddler_start(d->m, s);
+    if (err == CPH_OK)
+        err = lab_stage_talk(s, CPH_SEC(3));
+    if (err == CPH_OK) {
+        struct lab_meddler_feat feat = lab_meddler_feat(d->m);
+        struct lab_ear *outside;
+
+        err = lab_ear_new(c->seed, &outside);
+        if (err == CPH_OK) {
+            (void)lab_ear_read_signalling(outside, s->trace);
+            lab_ear_listen(outside, s->trace, 0);
+            *wire = lab_heard_total(lab_ear_heard(outside));
+            lab_ear_free(outside);
+        }
+        lab_ear_listen(d->ear, s->trace, 0);
+        f->passive = lab_heard_total(lab_ear_heard(d->ear));
+        f->active = lab_heard_total(&feat.heard);
+        look(s, f);
+        try_verdict(c, &a, f);
+        if (how == LAB_MEDDLE_NOT)
+            lab_case_show(c, s, "Signalling over TLS to a server that both use");
+    }
+    lab_stage_close(s);
+    lab_meddler_free(d->m);
+    lab_ear_free(d->ear);
+    free(d);
+    return err;
+}
+
+static cph_err run_hop(const struct lab_case *c, struct lab_outcome *out)
+{
+    static const enum lab_meddling more[] = { LAB_MEDDLE_STRIP, LAB_MEDDLE_SUBSTITUTE,
+                                              LAB_MEDDLE_WEAKEN, LAB_MEDDLE_BOTH };
+    uint64_t wire = 0, ignored;
+    struct feat f, g;
+
+    CPH_TRY(through_server(c, LAB_MEDDLE_NOT, &f, &wire));
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+        CPH_TRY(through_server(c, more[i], &g, &ignored)); /* for the trial of the verdict */
+    out->sessions = 5;
+    lab_measure(out, "heard on the wires", "frames", (double)wire);
+    lab_measure(out, "heard by the server", "frames", (double)f.passive);
+    if (!f.stands)
+        lab_say(out, "call fails", "%s", f.why);
+    else
+        lab_say(out, "",
+                "who listens to every wire hears %llu frames, the server that forwards the "
+                "messages %llu",
+                (unsigned long long)wire, (unsigned long long)f.passive);
+    if (f.stands)
+        (void)snprintf(out->answer, sizeof out->answer, "%s, %s", cph_level_name(f.shown),
+                       cph_attacker_name(f.shown_class));
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_hop = {
+    "server-tls", "A.1.8", "Signalling over TLS to a server: what is shown, and what does it hear?",
+    run_hop
+};
+
 static cph_err run_media_only(const struct lab_case *c, struct lab_outcome *out)
 {
     struct attack a = { LAB_MEDDLE_MEDIA, false, CPH_SECURITY_REQUIRED };
@@ -308,7 +417,7 @@ const struct lab_experiment lab_exp_intercept = {
     run_intercept
 };
 
-/* ---- PKI, and what leaks later -----------------------------------------------------------------
+/* ---- PKI -----------------------------------------------------------------
  */
 
 static cph_err run_pki(const struct lab_case *c, struct lab_outcome *out)
@@ -327,201 +436,4 @@ static cph_err run_pki(const struct lab_case *c, struct lab_outcome *out)
 
 const struct lab_experiment lab_exp_pki = {
     "pki", "C.1", "Must a third party sign certificates before there are keys?", run_pki
-};
-
-static cph_err run_pfs(const struct lab_case *c, struct lab_outcome *out)
-{
-    struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    struct lab_heard by_keys = { 0 };
-    struct lab_ear *ear = NULL;
-    struct lab_stage *s;
-    cph_err err;
-
-    CPH_TRY(lab_stage_open(&cfg, &s));
-    err = lab_stage_talk(s, CPH_SEC(3));
-    if (err == CPH_OK)
-        err = lab_ear_new(c->seed, &ear);
-    if (err == CPH_OK) {
-        struct lab_pretence p = { s, c->keying, LAB_BOB,
-                                  lab_stage_sdp(s, lab_person_ip(LAB_ALICE), false, 0),
-                                  lab_person_ip(LAB_ALICE) };
-        uint64_t record;
-
-        err = lab_pretend(&p, &by_keys);
-        (void)lab_ear_read_signalling(ear, s->trace);
-        lab_ear_listen(ear, s->trace, 0);
-        record = lab_heard_total(lab_ear_heard(ear));
-        if (lab_heard_total(&by_keys) > record)
-            record = lab_heard_total(&by_keys);
-        out->sessions = 1;
-        lab_measure(out, "decrypted later", "frames", (double)record);
-        if (!lab_stage_heard(s, LAB_ALICE, LAB_BOB))
-            lab_say(out, "call fails", "there was nothing to record");
-        else
-            lab_say(out, record ? "no" : "yes",
-                    record ? "with the record and bob's long-term keys %llu frames were decrypted"
-                           : "with the record and bob's long-term keys %llu frames were decrypted: "
-                             "the keys of the call are gone with it",
-                    (unsigned long long)record);
-    }
-    lab_ear_free(ear);
-    lab_stage_close(s);
-    return err;
-}
-
-const struct lab_experiment lab_exp_pfs = {
-    "forward-secrecy", "C.2", "Is a recorded call safe when long-term keys leak later?", run_pfs
-};
-
-/* ---- from RTP to SRTP --------------------------------------------------------------------------
- */
-
-struct once {
-    struct lab_meddler *m;
-    const struct lab_proxy_ops *ops;
-    unsigned left;
-};
-
-static enum lab_proxy_body strip_once(void *ctx, const struct cph_sip_msg *msg,
-                                      const struct cph_addr *from, struct cph_span sdp,
-                                      struct cph_wr *out)
-{
-    struct once *o = ctx;
-
-    if (o->left == 0)
-        return LAB_BODY_KEEP;
-    o->left--;
-    return o->ops->sdp(o->m, msg, from, sdp, out);
-}
-
-static cph_err run_upgrade(const struct lab_case *c, struct lab_outcome *out)
-{
-    static const struct lab_proxy_ops ops = { strip_once };
-    struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    struct once once = { .left = 2 }; /* the first offer and its answer */
-    struct lab_stage *s = NULL;
-    cph_err err;
-
-    cfg.security = CPH_SECURITY_PREFER;
-    CPH_TRY(lab_meddler_new(LAB_MEDDLE_STRIP, c->keying, c->seed, &once.m));
-    lab_meddler_place(once.m, &cfg);
-    once.ops = cfg.proxy.ops;
-    cfg.proxy.ops = &ops;
-    cfg.proxy.ctx = &once;
-    err = lab_stage_open(&cfg, &s);
-    if (err == CPH_OK)
-        err = lab_meddler_start(once.m, s);
-    if (err == CPH_OK)
-        err = lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB);
-    if (err == CPH_OK)
-        err = lab_stage_run(s, CPH_SEC(2));
-    if (err == CPH_OK) {
-        bool plain = s->person[LAB_ALICE].plain && !s->person[LAB_ALICE].secured;
-        cph_err offered = lab_stage_rekey(s, LAB_ALICE);
-
-        err = lab_stage_run(s, CPH_SEC(3));
-        out->sessions = 1;
-        if (plain && offered == CPH_OK && s->person[LAB_ALICE].secured && !s->person[LAB_BOB].ended)
-            lab_say(out, "yes",
-                    "the call began in RTP and has keys after a re-INVITE; it goes on "
-                    "being shown as %s for what was said before",
-                    cph_level_name(s->person[LAB_ALICE].verdict.level));
-        else
-            lab_say(out, "no", "began in RTP: %s; re-offer: %s; keys afterwards: %s",
-                    plain ? "yes" : "no", cph_err_text(offered),
-                    s->person[LAB_ALICE].secured ? "yes" : "no");
-        lab_case_show(c, s, "From RTP to SRTP by a re-INVITE");
-    }
-    lab_stage_close(s);
-    lab_meddler_free(once.m);
-    return err;
-}
-
-const struct lab_experiment lab_exp_upgrade = { "upgrade", "4 R15",
-                                                "Can a call begin in RTP and go on in SRTP?",
-                                                run_upgrade };
-
-/* ---- denial of service -------------------------------------------------------------------------
- */
-
-/* The first keying packet of the answerer in an honest call: what a stranger can make up as well.
- */
-static cph_err first_packet(const struct lab_case *c, uint8_t out[2048], size_t *n)
-{
-    struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    struct lab_stage *s;
-    cph_err err;
-
-    *n = 0;
-    CPH_TRY(lab_stage_open(&cfg, &s));
-    err = lab_stage_talk(s, CPH_SEC(1));
-    for (size_t i = 0; i < lab_trace_count(s->trace) && *n == 0; i++) {
-        const struct lab_packet *p = lab_trace_at(s->trace, i);
-
-        if (p->kind == LAB_KEYING && p->bytes.n <= 2048) {
-            for (size_t k = 0; k < p->bytes.n; k++)
-                out[k] = p->bytes.p[k];
-            *n = p->bytes.n;
-        }
-    }
-    lab_stage_close(s);
-    return err;
-}
-
-static cph_err run_dos(const struct lab_case *c, struct lab_outcome *out)
-{
-    struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    struct lab_count before, after;
-    struct cph_addr alice, victim;
-    uint64_t sent = 0, back = 0;
-    struct lab_stage *s;
-    uint8_t packet[2048];
-    size_t n;
-    cph_err err;
-
-    CPH_TRY(first_packet(c, packet, &n));
-    if (n == 0) {
-        lab_say(out, "none", "the mechanism answers nothing on the media path");
-        return CPH_OK;
-    }
-    CPH_TRY(lab_stage_open(&cfg, &s));
-    s->person[LAB_BOB].callee = LAB_RINGS;
-    err = lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB);
-    if (err == CPH_OK)
-        err = lab_stage_run(s, CPH_MS(200));
-    before = lab_count_now();
-    if (err == CPH_OK)
-        err = cph_addr_parse(CPH_SPAN_LIT("10.0.0.1:20000"), &alice);
-    for (unsigned i = 0; i < 20 && err == CPH_OK; i++) { /* twenty victims, none of them called */
-        err = cph_addr_parse(CPH_SPAN_LIT("10.0.0.77:9000"), &victim);
-        victim.port = (uint16_t)(victim.port + i);
-        if (err == CPH_OK)
-            err = lab_inject(s->net, &victim, &alice, (struct cph_span){ packet, n });
-        sent += n;
-        if (err == CPH_OK)
-            err = lab_stage_run(s, CPH_MS(50));
-    }
-    if (err == CPH_OK)
-        err = lab_stage_run(s, CPH_SEC(20));
-    after = lab_count_now();
-    for (size_t i = 0; i < lab_trace_count(s->trace); i++)
-        if (cph_addr_ip_eq(&lab_trace_at(s->trace, i)->to, &victim))
-            back += lab_trace_at(s->trace, i)->bytes.n;
-    lab_trace_name(s->trace, "10.0.0.77", "victim");
-    lab_case_show(c, s, "A stranger sends the first keying packet in others' names");
-    lab_stage_close(s);
-    CPH_TRY(err);
-    out->sessions = 2;
-    lab_measure(out, "amplification", "bytes back per byte", (double)(back * 10 / sent) / 10);
-    lab_measure(out, "operations and handshakes", "per 20 packets",
-                lab_count_between(&before, &after));
-    lab_say(out, back > sent ? "amplifies" : "no gain",
-            "20 packets in the names of others made %.1f bytes for each byte, and %u public-key "
-            "operations or handshakes",
-            (double)(back * 10 / sent) / 10, lab_count_between(&before, &after));
-    return CPH_OK;
-}
-
-const struct lab_experiment lab_exp_dos = {
-    "amplification", "4 R16", "What does a stranger's packet make a ringing phone do?", run_dos
 };

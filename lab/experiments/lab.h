@@ -105,7 +105,7 @@ extern const struct lab_experiment lab_exp_pad, lab_exp_central_mixer, lab_exp_c
     lab_exp_ssrc, lab_exp_roc, lab_exp_offer_cost, lab_exp_resume, lab_exp_agility,
     lab_exp_no_sip; /* session based */
 extern const struct lab_experiment lab_exp_class, lab_exp_class_pinned, lab_exp_downgrade,
-    lab_exp_dos, lab_exp_intercept, lab_exp_media_only, lab_exp_over_tls,
+    lab_exp_dos, lab_exp_intercept, lab_exp_media_only, lab_exp_over_tls, lab_exp_hop,
     lab_exp_upgrade; /* attacks */
 
 #endif

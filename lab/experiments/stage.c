@@ -14,9 +14,9 @@ static const char proxy_ip[] = "10.0.0.100", nat_ip[] = "203.0.113.1";
 
 /* Keys of the people: made once, since they are what a device has for years. */
 static struct {
-    struct cph_key *key[LAB_PEOPLE];
-    struct cph_cert *cert[LAB_PEOPLE];
-    struct cph_fingerprint fp[LAB_PEOPLE];
+    struct cph_key *key[LAB_PEOPLE + 1]; /* and the server */
+    struct cph_cert *cert[LAB_PEOPLE + 1];
+    struct cph_fingerprint fp[LAB_PEOPLE + 1];
     struct cph_secret psk;
 } house;
 
@@ -38,8 +38,8 @@ cph_err lab_keys_open(void)
 
     if (house.key[0])
         return CPH_OK;
-    for (unsigned i = 0; i < LAB_PEOPLE; i++) {
-        struct cph_cert_spec spec = { .cn = name[i],
+    for (unsigned i = 0; i <= LAB_PEOPLE; i++) {
+        struct cph_cert_spec spec = { .cn = i < LAB_PEOPLE ? name[i] : "server",
                                       .not_before = 1500000000,
                                       .not_after = 2500000000 };
 
@@ -52,7 +52,7 @@ cph_err lab_keys_open(void)
 
 void lab_keys_close(void)
 {
-    for (unsigned i = 0; i < LAB_PEOPLE; i++) {
+    for (unsigned i = 0; i <= LAB_PEOPLE; i++) {
         cph_cert_free(house.cert[i]);
         cph_key_free(house.key[i]);
     }
@@ -257,14 +257,16 @@ static cph_err start(struct lab_stage *s, unsigned i)
     }
     if (!s->cfg.direct) {
         (void)snprintf(aor, sizeof aor, "sip:%s@%s", user[i], proxy_ip);
-        (void)snprintf(route, sizeof route, "sip:%s;lr", proxy_ip);
+        (void)snprintf(route, sizeof route, "sip:%s%s;lr", proxy_ip,
+                       s->cfg.tls ? ":5061;transport=tls" : "");
         account.aor = aor;
         account.registrar = route;
         account.route = route;
-        (void)snprintf(route, sizeof route, "sip:%s;lr", proxy_ip);
     }
     s->pin[i] = (struct cph_sip_pin){ .name = ip[i == LAB_ALICE ? LAB_BOB : LAB_ALICE],
                                       .fp = house.fp[i == LAB_ALICE ? LAB_BOB : LAB_ALICE] };
+    if (!s->cfg.direct)
+        s->pin[i] = (struct cph_sip_pin){ .name = proxy_ip, .fp = house.fp[LAB_SERVER] };
     s->tls[i] = (struct cph_sip_tls){ .cert = house.cert[i],
                                       .key = house.key[i],
                                       .pin = &s->pin[i],
@@ -318,6 +320,8 @@ static cph_err furnish(struct lab_stage *s)
     if (s->cfg.nat)
         CPH_TRY(behind_nat(s));
     proxy.ip = proxy_ip;
+    proxy.key = s->cfg.tls ? house.key[LAB_SERVER] : NULL;
+    proxy.cert = s->cfg.tls ? house.cert[LAB_SERVER] : NULL;
     if (!s->cfg.direct)
         CPH_TRY(lab_proxy_new(s->net, &proxy, &s->proxy));
     for (unsigned i = 0; i < LAB_PEOPLE; i++) {
@@ -381,7 +385,7 @@ cph_err lab_stage_dial(struct lab_stage *s, enum lab_person from, const char *ca
     char to[128];
     struct cph_phone_dial dial = { .to = to };
 
-    (void)snprintf(to, sizeof to, "%s:%s@%s", s->cfg.tls ? "sips" : "sip", callee,
+    (void)snprintf(to, sizeof to, "%s:%s@%s", s->cfg.tls && s->cfg.direct ? "sips" : "sip", callee,
                    s->cfg.direct ? ip[direct_to] : proxy_ip);
     p->dialled_at = lab_now(s->net);
     CPH_TRY(cph_phone_dial(p->phone, &dial, lab_now(s->net), &p->call));

@@ -14,7 +14,15 @@
 #include "ciphony/keying.h"
 
 /* Bob has two phones; Mallory is whoever should not be there. */
-enum lab_person { LAB_ALICE, LAB_BOB, LAB_BOB2, LAB_CAROL, LAB_MALLORY, LAB_PEOPLE };
+enum lab_person {
+    LAB_ALICE,
+    LAB_BOB,
+    LAB_BOB2,
+    LAB_CAROL,
+    LAB_MALLORY,
+    LAB_PEOPLE,
+    LAB_SERVER = LAB_PEOPLE
+};
 
 struct lab_stage;
 
@@ -53,10 +61,10 @@ struct lab_stage_config {
     enum cph_security of[LAB_PEOPLE]; /* where it is not UNSET: of this one */
     unsigned people;                  /* bits 1 << enum lab_person */
     bool direct;                      /* no server between */
-    bool tls;                         /* direct only: TLS with pinned certificates */
-    bool pinned;                      /* people keep each other's certificates */
-    bool quiet;                       /* nobody speaks */
-    struct lab_proxy_config proxy;    /* ip is filled in */
+    bool tls;    /* signalling over TLS with pinned certificates, to the server or each other */
+    bool pinned; /* people keep each other's certificates */
+    bool quiet;  /* nobody speaks */
+    struct lab_proxy_config proxy; /* ip is filled in */
     lab_filter_fn *filter;
     void *filter_ctx;
     bool nat;       /* Alice is behind address translation */

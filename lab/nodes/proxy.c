@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tls.h"
+
 #include "ciphony/base_text.h"
 #include "ciphony/base_tools.h"
 
@@ -15,6 +17,7 @@ enum {
     URI = 128,
     BRANCH = 64,
     SIP_PORT = 5060,
+    SIPS_PORT = 5061,
     ALIASES = 8,
 };
 
@@ -60,6 +63,7 @@ struct lab_proxy {
     struct lab_node *node;
     struct lab_proxy_config cfg;
     struct cph_addr addr;
+    struct lab_tls *tls; /* NULL: UDP */
     struct contact contact[USERS];
     unsigned contacts;
     struct alias alias[ALIASES];
@@ -81,7 +85,10 @@ static void send_due(struct lab_proxy *p, cph_time now)
         struct queued *q = p->queue;
 
         p->queue = q->next;
-        (void)!lab_send(p->node, &p->addr, &q->to, (struct cph_span){ q->b, q->n });
+        if (p->tls)
+            (void)lab_tls_send(p->tls, p->node, &q->to, (struct cph_span){ q->b, q->n });
+        else
+            (void)!lab_send(p->node, &p->addr, &q->to, (struct cph_span){ q->b, q->n });
         free(q);
     }
     (void)!lab_wake_at(p->node, p->queue ? p->queue->at : CPH_TIME_NEVER);
@@ -131,7 +138,7 @@ static bool is_us(const struct lab_proxy *p, const struct cph_sip_uri *uri)
 {
     struct cph_addr a;
 
-    return addr_of_uri(uri, &a) && cph_addr_eq(&a, &p->addr);
+    return addr_of_uri(uri, &a) && cph_addr_ip_eq(&a, &p->addr);
 }
 
 /* The same request gives the same branch, so that CANCEL and ACK follow their INVITE. */
@@ -255,9 +262,11 @@ static void forward(struct lab_proxy *p, const struct cph_sip_msg *req, const st
     branch_for(req, branch_of, branch);
     (void)cph_addr_text(&p->addr, us);
     cph_sip_wr_request_line(&wr, req->method_name, cph_span_of(uri));
-    cph_sip_wr_header_fmt(&wr, CPH_SIP_H_VIA, "SIP/2.0/UDP %s;branch=%s", us, branch);
+    cph_sip_wr_header_fmt(&wr, CPH_SIP_H_VIA, "SIP/2.0/%s %s;branch=%s", p->tls ? "TLS" : "UDP", us,
+                          branch);
     if (req->method == CPH_SIP_INVITE)
-        cph_sip_wr_header_fmt(&wr, CPH_SIP_H_RECORD_ROUTE, "<sip:%s;lr>", us);
+        cph_sip_wr_header_fmt(&wr, CPH_SIP_H_RECORD_ROUTE, "<sip:%s;%slr>", us,
+                              p->tls ? "transport=tls;" : "");
     copy_headers(p, req, &wr, drop_route);
     finish(req, body, &wr);
     send_to(p, to, &wr);
@@ -452,7 +461,7 @@ static void hop(struct lab_proxy *p, const struct cph_sip_msg *req, const char *
         return;
     branch_for(req, uri, branch);
     cph_sip_wr_request_line(&wr, cph_span_of(method), cph_span_of(uri));
-    cph_sip_wr_header_fmt(&wr, CPH_SIP_H_VIA, "SIP/2.0/UDP %s;branch=%s",
+    cph_sip_wr_header_fmt(&wr, CPH_SIP_H_VIA, "SIP/2.0/%s %s;branch=%s", p->tls ? "TLS" : "UDP",
                           cph_addr_text(&p->addr, us), branch);
     cph_sip_wr_header(&wr, CPH_SIP_H_MAX_FORWARDS, CPH_SPAN_LIT("70"));
     cph_sip_wr_copy_all(&wr, req, CPH_SIP_H_FROM);
@@ -656,25 +665,65 @@ static void learn(struct lab_proxy *p, const struct cph_sip_msg *req, const stru
     p->aliases += i == p->aliases;
 }
 
-static void on_datagram(void *ctx, const struct cph_addr *local, const struct cph_addr *from,
-                        struct cph_span bytes, cph_time now)
+static void take(struct lab_proxy *p, const struct cph_addr *from, struct cph_span bytes)
 {
-    struct lab_proxy *p = ctx;
     struct cph_sip_msg msg;
 
-    (void)local;
-    (void)now;
     cph_arena_free(p->arena);
     p->arena = NULL;
     if (cph_arena_new(4 * (size_t)CPH_SIP_ARENA, &p->arena) != CPH_OK ||
-        cph_sip_msg_parse(p->arena, bytes, CPH_SIP_DATAGRAM, &msg, NULL) != CPH_OK)
+        cph_sip_msg_parse(p->arena, bytes, p->tls ? CPH_SIP_STREAM : CPH_SIP_DATAGRAM, &msg,
+                          NULL) != CPH_OK)
         return;
     if (msg.is_request) {
-        learn(p, &msg, from);
+        if (!p->tls)
+            learn(p, &msg, from);
         on_request(p, &msg, from);
     } else {
         on_response(p, &msg, from);
     }
+}
+
+static void on_datagram(void *ctx, const struct cph_addr *local, const struct cph_addr *from,
+                        struct cph_span bytes, cph_time now)
+{
+    (void)local;
+    (void)now;
+    take(ctx, from, bytes);
+}
+
+static void on_message(void *ctx, const struct cph_addr *from, struct cph_span message)
+{
+    take(ctx, from, message);
+}
+
+static void on_flow_open(void *ctx, uint32_t flow, bool incoming, const struct cph_addr *local,
+                         const struct cph_addr *remote, cph_time now)
+{
+    struct lab_proxy *p = ctx;
+
+    (void)local;
+    (void)now;
+    if (incoming && p->tls)
+        lab_tls_opened(p->tls, p->node, flow, remote);
+}
+
+static void on_flow_bytes(void *ctx, uint32_t flow, struct cph_span bytes, cph_time now)
+{
+    struct lab_proxy *p = ctx;
+
+    (void)now;
+    if (p->tls)
+        lab_tls_bytes(p->tls, p->node, flow, bytes);
+}
+
+static void on_flow_closed(void *ctx, uint32_t flow, cph_time now)
+{
+    struct lab_proxy *p = ctx;
+
+    (void)now;
+    if (p->tls)
+        lab_tls_closed(p->tls, flow);
 }
 
 static void on_wake(void *ctx, cph_time now)
@@ -682,7 +731,8 @@ static void on_wake(void *ctx, cph_time now)
     send_due(ctx, now);
 }
 
-static const struct lab_node_ops node_ops = { .datagram = on_datagram, .wake = on_wake };
+static const struct lab_node_ops node_ops = { on_datagram, on_flow_open, on_flow_bytes,
+                                              on_flow_closed, on_wake };
 
 cph_err lab_proxy_new(struct lab_net *net, const struct lab_proxy_config *cfg,
                       struct lab_proxy **out)
@@ -695,11 +745,13 @@ cph_err lab_proxy_new(struct lab_net *net, const struct lab_proxy_config *cfg,
     p->net = net;
     p->cfg = *cfg;
     err = cph_addr_parse_ip(cph_span_of(cfg->ip), &p->addr);
-    p->addr.port = SIP_PORT;
+    p->addr.port = cfg->key ? SIPS_PORT : SIP_PORT;
     if (err == CPH_OK)
         err = lab_node_new(net, &node_ops, p, &p->node);
     if (err == CPH_OK)
         err = lab_bind(p->node, &p->addr);
+    if (err == CPH_OK && cfg->key)
+        err = lab_tls_new(net, cfg->key, cfg->cert, on_message, p, &p->tls);
     if (err != CPH_OK) {
         free(p);
         return err;
@@ -721,6 +773,7 @@ void lab_proxy_free(struct lab_proxy *p)
         free(q);
     }
     lab_unbind(p->node, &p->addr);
+    lab_tls_free(p->tls);
     cph_arena_free(p->arena);
     free(p);
 }

@@ -1,7 +1,8 @@
 /*
  * A SIP server of the simulated network, message by message: registrar, proxy that forks and
  * follows redirects, and on request the less polite boxes of the world (one that takes PRACK out,
- * holds descriptions back, invents early dialogs, or changes what it carries). UDP only.
+ * holds descriptions back, invents early dialogs, or changes what it carries). UDP, or TLS
+ * over connections that phones open.
  */
 #ifndef CPH_LAB_PROXY_H
 #define CPH_LAB_PROXY_H
@@ -9,6 +10,7 @@
 #include "net.h"
 
 #include "ciphony/base_wire.h"
+#include "ciphony/crypto_key.h"
 #include "ciphony/sip_msg.h"
 
 struct lab_proxy;
@@ -23,12 +25,14 @@ struct lab_proxy_ops {
 };
 
 struct lab_proxy_config {
-    const char *ip;  /* it listens on port 5060 there */
-    cph_time delay;  /* it thinks this long over each message */
-    bool recurse;    /* follows a 3xx itself; else it goes back to the caller */
-    bool no_prack;   /* takes 100rel out of Supported and Require */
-    bool hold_sdp;   /* takes descriptions out of provisional responses */
-    bool fake_early; /* answers each INVITE with an early dialog of the network's own */
+    const char *ip;            /* it listens on port 5060 there */
+    cph_time delay;            /* it thinks this long over each message */
+    bool recurse;              /* follows a 3xx itself; else it goes back to the caller */
+    bool no_prack;             /* takes 100rel out of Supported and Require */
+    bool hold_sdp;             /* takes descriptions out of provisional responses */
+    bool fake_early;           /* answers each INVITE with an early dialog of the network's own */
+    const struct cph_key *key; /* with cert: TLS on port 5061, and nothing else */
+    const struct cph_cert *cert;
     const struct lab_proxy_ops *ops; /* NULL: it is honest */
     void *ctx;
 };

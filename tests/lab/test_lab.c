@@ -153,7 +153,7 @@ static void what_phones_show_is_never_better_than_what_attackers_achieve(void **
 {
     static const char *const attacked[] = { "forking",      "retargeting", "class",
                                             "class-pinned", "media-only",  "downgrade",
-                                            "intermediary", "over-tls" };
+                                            "intermediary", "over-tls",    "server-tls" };
     struct lab_trial trial = { 0 };
 
     (void)state;

@@ -1,0 +1,203 @@
+/* What leaks later, calls that begin in clear, and packets of strangers: draft C.2, R15, R16. */
+#include "ear.h"
+#include "lab.h"
+#include "meddler.h"
+
+enum { AB = 1 << LAB_ALICE | 1 << LAB_BOB };
+
+static cph_err run_pfs(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    struct lab_heard by_keys = { 0 };
+    struct lab_ear *ear = NULL;
+    struct lab_stage *s;
+    cph_err err;
+
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    err = lab_stage_talk(s, CPH_SEC(3));
+    if (err == CPH_OK)
+        err = lab_ear_new(c->seed, &ear);
+    if (err == CPH_OK) {
+        struct lab_pretence p = { s, c->keying, LAB_BOB,
+                                  lab_stage_sdp(s, lab_person_ip(LAB_ALICE), false, 0),
+                                  lab_person_ip(LAB_ALICE) };
+        uint64_t record;
+
+        err = lab_pretend(&p, &by_keys);
+        (void)lab_ear_read_signalling(ear, s->trace);
+        lab_ear_listen(ear, s->trace, 0);
+        record = lab_heard_total(lab_ear_heard(ear));
+        if (lab_heard_total(&by_keys) > record)
+            record = lab_heard_total(&by_keys);
+        out->sessions = 1;
+        lab_measure(out, "decrypted later", "frames", (double)record);
+        if (!lab_stage_heard(s, LAB_ALICE, LAB_BOB))
+            lab_say(out, "call fails", "there was nothing to record");
+        else
+            lab_say(out, record ? "no" : "yes",
+                    record ? "with the record and bob's long-term keys %llu frames were decrypted"
+                           : "with the record and bob's long-term keys %llu frames were decrypted: "
+                             "the keys of the call are gone with it",
+                    (unsigned long long)record);
+    }
+    lab_ear_free(ear);
+    lab_stage_close(s);
+    return err;
+}
+
+const struct lab_experiment lab_exp_pfs = {
+    "forward-secrecy", "C.2", "Is a recorded call safe when long-term keys leak later?", run_pfs
+};
+
+/* ---- from RTP to SRTP --------------------------------------------------------------------------
+ */
+
+struct once {
+    struct lab_meddler *m;
+    const struct lab_proxy_ops *ops;
+    unsigned left;
+};
+
+static enum lab_proxy_body strip_once(void *ctx, const struct cph_sip_msg *msg,
+                                      const struct cph_addr *from, struct cph_span sdp,
+                                      struct cph_wr *out)
+{
+    struct once *o = ctx;
+
+    if (o->left == 0)
+        return LAB_BODY_KEEP;
+    o->left--;
+    return o->ops->sdp(o->m, msg, from, sdp, out);
+}
+
+static cph_err run_upgrade(const struct lab_case *c, struct lab_outcome *out)
+{
+    static const struct lab_proxy_ops ops = { strip_once };
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    struct once once = { .left = 2 }; /* the first offer and its answer */
+    struct lab_stage *s = NULL;
+    cph_err err;
+
+    cfg.security = CPH_SECURITY_PREFER;
+    CPH_TRY(lab_meddler_new(LAB_MEDDLE_STRIP, c->keying, c->seed, &once.m));
+    lab_meddler_place(once.m, &cfg);
+    once.ops = cfg.proxy.ops;
+    cfg.proxy.ops = &ops;
+    cfg.proxy.ctx = &once;
+    err = lab_stage_open(&cfg, &s);
+    if (err == CPH_OK)
+        err = lab_meddler_start(once.m, s);
+    if (err == CPH_OK)
+        err = lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB);
+    if (err == CPH_OK)
+        err = lab_stage_run(s, CPH_SEC(2));
+    if (err == CPH_OK) {
+        bool plain = s->person[LAB_ALICE].plain && !s->person[LAB_ALICE].secured;
+        cph_err offered = lab_stage_rekey(s, LAB_ALICE);
+
+        err = lab_stage_run(s, CPH_SEC(3));
+        out->sessions = 1;
+        if (plain && offered == CPH_OK && s->person[LAB_ALICE].secured && !s->person[LAB_BOB].ended)
+            lab_say(out, "yes",
+                    "the call began in RTP and has keys after a re-INVITE; it goes on "
+                    "being shown as %s for what was said before",
+                    cph_level_name(s->person[LAB_ALICE].verdict.level));
+        else
+            lab_say(out, "no", "began in RTP: %s; re-offer: %s; keys afterwards: %s",
+                    plain ? "yes" : "no", cph_err_text(offered),
+                    s->person[LAB_ALICE].secured ? "yes" : "no");
+        lab_case_show(c, s, "From RTP to SRTP by a re-INVITE");
+    }
+    lab_stage_close(s);
+    lab_meddler_free(once.m);
+    return err;
+}
+
+const struct lab_experiment lab_exp_upgrade = { "upgrade", "4 R15",
+                                                "Can a call begin in RTP and go on in SRTP?",
+                                                run_upgrade };
+
+/* ---- denial of service -------------------------------------------------------------------------
+ */
+
+/* The first keying packet of the answerer in an honest call: what a stranger can make up as well.
+ */
+static cph_err first_packet(const struct lab_case *c, uint8_t out[2048], size_t *n)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    struct lab_stage *s;
+    cph_err err;
+
+    *n = 0;
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    err = lab_stage_talk(s, CPH_SEC(1));
+    for (size_t i = 0; i < lab_trace_count(s->trace) && *n == 0; i++) {
+        const struct lab_packet *p = lab_trace_at(s->trace, i);
+
+        if (p->kind == LAB_KEYING && p->bytes.n <= 2048) {
+            for (size_t k = 0; k < p->bytes.n; k++)
+                out[k] = p->bytes.p[k];
+            *n = p->bytes.n;
+        }
+    }
+    lab_stage_close(s);
+    return err;
+}
+
+static cph_err run_dos(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    struct lab_count before, after;
+    struct cph_addr alice, victim;
+    uint64_t sent = 0, back = 0;
+    struct lab_stage *s;
+    uint8_t packet[2048];
+    size_t n;
+    cph_err err;
+
+    CPH_TRY(first_packet(c, packet, &n));
+    if (n == 0) {
+        lab_say(out, "none", "the mechanism answers nothing on the media path");
+        return CPH_OK;
+    }
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    s->person[LAB_BOB].callee = LAB_RINGS;
+    err = lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB);
+    if (err == CPH_OK)
+        err = lab_stage_run(s, CPH_MS(200));
+    before = lab_count_now();
+    if (err == CPH_OK)
+        err = cph_addr_parse(CPH_SPAN_LIT("10.0.0.1:20000"), &alice);
+    for (unsigned i = 0; i < 20 && err == CPH_OK; i++) { /* twenty victims, none of them called */
+        err = cph_addr_parse(CPH_SPAN_LIT("10.0.0.77:9000"), &victim);
+        victim.port = (uint16_t)(victim.port + i);
+        if (err == CPH_OK)
+            err = lab_inject(s->net, &victim, &alice, (struct cph_span){ packet, n });
+        sent += n;
+        if (err == CPH_OK)
+            err = lab_stage_run(s, CPH_MS(50));
+    }
+    if (err == CPH_OK)
+        err = lab_stage_run(s, CPH_SEC(20));
+    after = lab_count_now();
+    for (size_t i = 0; i < lab_trace_count(s->trace); i++)
+        if (cph_addr_ip_eq(&lab_trace_at(s->trace, i)->to, &victim))
+            back += lab_trace_at(s->trace, i)->bytes.n;
+    lab_trace_name(s->trace, "10.0.0.77", "victim");
+    lab_case_show(c, s, "A stranger sends the first keying packet in others' names");
+    lab_stage_close(s);
+    CPH_TRY(err);
+    out->sessions = 2;
+    lab_measure(out, "amplification", "bytes back per byte", (double)(back * 10 / sent) / 10);
+    lab_measure(out, "operations and handshakes", "per 20 packets",
+                lab_count_between(&before, &after));
+    lab_say(out, back > sent ? "amplifies" : "no gain",
+            "20 packets in the names of others made %.1f bytes for each byte, and %u public-key "
+            "operations or handshakes",
+            (double)(back * 10 / sent) / 10, lab_count_between(&before, &after));
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_dos = {
+    "amplification", "4 R16", "What does a stranger's packet make a ringing phone do?", run_dos
+};
