@@ -43,10 +43,11 @@ static enum cli_exit no_keying(const char *name)
 {
     char word[64];
 
-    cli_error("there is no keying %s here; the table has:",
+    cli_error("the lab has no keying %s; the table has:",
               cli_clean(cph_span_of(name), word, sizeof word));
     for (unsigned i = 0; cph_keying_methods[i]; i++)
-        cli_error("  %s", cph_keying_methods[i]->name);
+        cli_error("  %s%s", cph_keying_methods[i]->name,
+                  lab_can(cph_keying_methods[i]) ? "" : " (not in the lab yet)");
     return CLI_USAGE;
 }
 
@@ -153,10 +154,11 @@ static enum cli_exit run(struct cli *cli, uint64_t seed, bool json)
     }
     if (keying) {
         m = cph_keying_method_by_name(cph_span_of(keying));
-        return m ? run_one(cli, e, m->name, seed, json) : no_keying(keying);
+        return m && lab_can(m) ? run_one(cli, e, m->name, seed, json) : no_keying(keying);
     }
     for (unsigned i = 0; cph_keying_methods[i] && status == CLI_OK; i++)
-        status = run_one(cli, e, cph_keying_methods[i]->name, seed, json);
+        if (lab_can(cph_keying_methods[i]))
+            status = run_one(cli, e, cph_keying_methods[i]->name, seed, json);
     return status;
 }
 
@@ -240,7 +242,7 @@ static enum cli_exit all(struct cli *cli, uint64_t seed, bool json, bool report)
         return CLI_USAGE;
     }
     err = lab_results_run(keying, seed, html != NULL, isatty(2) == 1 ? progress : NULL, NULL, &r);
-    if (err == CPH_E_NOTFOUND)
+    if (err == CPH_E_NOTFOUND || err == CPH_E_UNSUPPORTED)
         return no_keying(keying);
     if (err != CPH_OK) {
         cli_error("the experiments cannot be run: %s", cph_err_text(err));

@@ -57,6 +57,8 @@ struct lab_experiment {
 
 extern const struct lab_experiment *const lab_experiments[]; /* ends with NULL */
 const struct lab_experiment *lab_experiment_find(const char *name);
+/** Have the people of the lab what this method needs? They have certificates, no more as yet. */
+bool lab_can(const struct cph_keying_method *m);
 
 /** Run one; also sets out->answer to "failed" when it could not be run at all. */
 CPH_MUST_CHECK cph_err lab_run_one(const struct lab_experiment *e, const struct lab_case *c,

@@ -15,13 +15,16 @@ static cph_err choose(const char *keying, struct lab_results *r)
     struct cph_span rest = cph_span_of(keying);
 
     for (unsigned i = 0; !keying && cph_keying_methods[i] && r->keyings < LAB_METHODS; i++)
-        r->keying[r->keyings++] = cph_keying_methods[i]->name;
+        if (lab_can(cph_keying_methods[i]))
+            r->keying[r->keyings++] = cph_keying_methods[i]->name;
     while (rest.n) {
         const struct cph_keying_method *m =
             cph_keying_method_by_name(cph_span_trim(cph_span_cut(&rest, ',')));
 
         if (!m)
             return CPH_E_NOTFOUND;
+        if (!lab_can(m))
+            return CPH_E_UNSUPPORTED;
         if (r->keyings == LAB_METHODS)
             return CPH_E_LIMIT;
         r->keying[r->keyings++] = m->name;

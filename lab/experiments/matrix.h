@@ -33,7 +33,8 @@ struct lab_results {
 
 typedef void lab_progress_fn(void *ctx, unsigned done, unsigned all);
 
-/** keying: "sdes,dtls", NULL: every method of the table. CPH_E_NOTFOUND for a name that is none.
+/** keying: "sdes,dtls", NULL: every method of the table. CPH_E_NOTFOUND for a name that is none,
+ * CPH_E_UNSUPPORTED for one the lab cannot set up.
  * ladders: keep them (for the report). */
 CPH_MUST_CHECK cph_err lab_results_run(const char *keying, uint64_t seed, bool ladders,
                                        lab_progress_fn *progress, void *ctx,
