@@ -1,6 +1,9 @@
 /* X25519 and X448. RFC 7748 */
 #include "agree_int.h"
 
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
 #include "crypto_int.h"
 
 static cph_err x_draw(const struct agree_row *r, const struct cph_env *env, size_t exponent_n,
@@ -23,10 +26,29 @@ static cph_err x_public(const struct agree_row *r, const struct cph_secret *k, u
     return err;
 }
 
+/* The private value alone as a key. OpenSSL would compute the public value beside it, at the cost
+ * of another multiplication; deriving does not look at it, so any bytes stand in. */
+static EVP_PKEY *private_only(const struct agree_row *r, const struct cph_secret *k)
+{
+    uint8_t none[56] = { 0 };
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, (void *)(uintptr_t)k->b, k->n),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, none, r->public_n),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_id(r->nid, NULL);
+    EVP_PKEY *own = NULL;
+
+    if (ctx && EVP_PKEY_fromdata_init(ctx) > 0)
+        (void)EVP_PKEY_fromdata(ctx, &own, EVP_PKEY_KEYPAIR, params);
+    EVP_PKEY_CTX_free(ctx);
+    return own;
+}
+
 static cph_err x_derive(const struct agree_row *r, const struct cph_secret *k, const uint8_t *peer,
                         uint8_t *secret)
 {
-    EVP_PKEY *own = EVP_PKEY_new_raw_private_key(r->nid, NULL, k->b, k->n);
+    EVP_PKEY *own = private_only(r, k);
     EVP_PKEY *theirs = EVP_PKEY_new_raw_public_key(r->nid, NULL, peer, r->public_n);
     EVP_PKEY_CTX *ctx = own ? EVP_PKEY_CTX_new(own, NULL) : NULL;
     size_t n = r->secret_n;

@@ -65,9 +65,10 @@ cph_err zrtp_mac_check(struct cph_span msg, struct cph_span key)
 /* ---- derivation --------------------------------------------------------------------------------
  */
 
-/* 4.5.1: HMAC(KI, 00000001 || label || 00 || context || bits), the leftmost bits of it. */
-cph_err zrtp_kdf(const struct zrtp_alg *hash, struct cph_span ki, const char *label,
-                 struct cph_span context, unsigned bits, struct cph_secret *out)
+/* 4.5.1: HMAC(KI, 00000001 || label || 00 || context || bits), the leftmost bits of it. h has KI.
+ */
+static cph_err kdf_by(struct cph_hmac_ctx *h, const struct zrtp_alg *hash, const char *label,
+                      struct cph_span context, unsigned bits, struct cph_secret *out)
 {
     uint8_t in[256];
     struct cph_wr wr = cph_wr_open(in, sizeof in);
@@ -81,8 +82,21 @@ cph_err zrtp_kdf(const struct zrtp_alg *hash, struct cph_span ki, const char *la
     CPH_TRY(cph_wr_end(&wr));
     if (bits > 8 * hash->hash_n)
         return CPH_E_ARGUMENT;
-    CPH_TRY(cph_hmac(hash->digest, ki, cph_wr_done(&wr), whole.b));
+    CPH_TRY(cph_hmac_add(h, cph_wr_done(&wr)));
+    CPH_TRY(cph_hmac_finish(h, whole.b));
     return cph_secret_set(out, span(whole.b, bits / 8));
+}
+
+cph_err zrtp_kdf(const struct zrtp_alg *hash, struct cph_span ki, const char *label,
+                 struct cph_span context, unsigned bits, struct cph_secret *out)
+{
+    struct cph_hmac_ctx *h;
+    cph_err err;
+
+    CPH_TRY(cph_hmac_new(hash->digest, ki, &h));
+    err = kdf_by(h, hash, label, context, bits, out);
+    cph_hmac_free(h);
+    return err;
 }
 
 static void put_secret(struct cph_wr *wr, const struct cph_secret *s)
@@ -148,36 +162,49 @@ cph_err zrtp_preshared_key(const struct zrtp_alg *hash, const struct cph_secret 
 }
 
 /* 4.5.2 */
-static cph_err derive_first(const struct zrtp_alg *hash, struct cph_span s0, struct cph_span ctx,
-                            struct zrtp_keys *k)
+static cph_err derive_first(struct cph_hmac_ctx *h, const struct zrtp_alg *hash,
+                            struct cph_span ctx, struct zrtp_keys *k)
 {
     unsigned bits = 8 * hash->hash_n;
     CPH_SECRET_SCOPED sas = { 0 };
 
-    CPH_TRY(zrtp_kdf(hash, s0, "ZRTP Session Key", ctx, bits, &k->session));
-    CPH_TRY(zrtp_kdf(hash, s0, "SAS", ctx, 256, &sas));
+    CPH_TRY(kdf_by(h, hash, "ZRTP Session Key", ctx, bits, &k->session));
+    CPH_TRY(kdf_by(h, hash, "SAS", ctx, 256, &sas));
     memcpy(k->sashash, sas.b, sizeof k->sashash);
-    CPH_TRY(zrtp_kdf(hash, s0, "Exported key", ctx, bits, &k->exported));
-    return zrtp_kdf(hash, s0, "retained secret", ctx, 256, &k->retained); /* 4.6.1 */
+    CPH_TRY(kdf_by(h, hash, "Exported key", ctx, bits, &k->exported));
+    return kdf_by(h, hash, "retained secret", ctx, 256, &k->retained); /* 4.6.1 */
+}
+
+/* 4.5.3 */
+static cph_err derive_rest(struct cph_hmac_ctx *h, const struct zrtp_alg *hash, unsigned key_bits,
+                           struct cph_span ctx, struct zrtp_keys *k)
+{
+    unsigned bits = 8 * hash->hash_n;
+
+    CPH_TRY(kdf_by(h, hash, "Initiator SRTP master key", ctx, key_bits, &k->srtp[0]));
+    CPH_TRY(kdf_by(h, hash, "Initiator SRTP master salt", ctx, 112, &k->salt[0]));
+    CPH_TRY(kdf_by(h, hash, "Responder SRTP master key", ctx, key_bits, &k->srtp[1]));
+    CPH_TRY(kdf_by(h, hash, "Responder SRTP master salt", ctx, 112, &k->salt[1]));
+    CPH_TRY(kdf_by(h, hash, "Initiator HMAC key", ctx, bits, &k->mac[0]));
+    CPH_TRY(kdf_by(h, hash, "Responder HMAC key", ctx, bits, &k->mac[1]));
+    CPH_TRY(kdf_by(h, hash, "Initiator ZRTP key", ctx, key_bits, &k->zrtp[0]));
+    return kdf_by(h, hash, "Responder ZRTP key", ctx, key_bits, &k->zrtp[1]);
 }
 
 cph_err zrtp_derive(const struct zrtp_alg *hash, const struct zrtp_alg *cipher,
                     const struct cph_secret *s0, const struct zrtp_context *context, bool whole,
                     struct zrtp_keys *out)
 {
-    struct cph_span ki = cph_secret_span(s0), ctx = span(context->b, context->n);
-    unsigned hash_bits = 8 * hash->hash_n, key_bits = 8 * cipher->key_n;
+    struct cph_span ctx = span(context->b, context->n);
+    struct cph_hmac_ctx *h;
+    cph_err err;
 
-    /* 4.5.3 */
-    CPH_TRY(zrtp_kdf(hash, ki, "Initiator SRTP master key", ctx, key_bits, &out->srtp[0]));
-    CPH_TRY(zrtp_kdf(hash, ki, "Initiator SRTP master salt", ctx, 112, &out->salt[0]));
-    CPH_TRY(zrtp_kdf(hash, ki, "Responder SRTP master key", ctx, key_bits, &out->srtp[1]));
-    CPH_TRY(zrtp_kdf(hash, ki, "Responder SRTP master salt", ctx, 112, &out->salt[1]));
-    CPH_TRY(zrtp_kdf(hash, ki, "Initiator HMAC key", ctx, hash_bits, &out->mac[0]));
-    CPH_TRY(zrtp_kdf(hash, ki, "Responder HMAC key", ctx, hash_bits, &out->mac[1]));
-    CPH_TRY(zrtp_kdf(hash, ki, "Initiator ZRTP key", ctx, key_bits, &out->zrtp[0]));
-    CPH_TRY(zrtp_kdf(hash, ki, "Responder ZRTP key", ctx, key_bits, &out->zrtp[1]));
-    return whole ? derive_first(hash, ki, ctx, out) : CPH_OK;
+    CPH_TRY(cph_hmac_new(hash->digest, cph_secret_span(s0), &h));
+    err = derive_rest(h, hash, 8 * cipher->key_n, ctx, out);
+    if (err == CPH_OK && whole)
+        err = derive_first(h, hash, ctx, out);
+    cph_hmac_free(h);
+    return err;
 }
 
 /* ---- Confirm and SASrelay ----------------------------------------------------------------------
