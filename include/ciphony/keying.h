@@ -356,6 +356,8 @@ CPH_API void cph_nego_rollback(struct cph_nego *n);
 /** Bring new keys with the next offer or answer (re-key; after a fork). */
 CPH_API void cph_nego_renew(struct cph_nego *n);
 
+/** The instance of the chosen mechanism, for what its own header offers; NULL before the choice. */
+CPH_API struct cph_keying *cph_nego_instance(const struct cph_nego *n);
 CPH_API void cph_nego_status(const struct cph_nego *n, struct cph_nego_status *out);
 CPH_API void cph_nego_evidence(const struct cph_nego *n, struct cph_keying_evidence *out);
 CPH_API CPH_MUST_CHECK cph_err cph_nego_keys(const struct cph_nego *n,

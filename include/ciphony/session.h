@@ -19,10 +19,11 @@ struct cph_session;
 struct cph_srtp_engine; /* srtp.h */
 
 enum {
-    CPH_SESSION_STREAMS = 8,  /* media lines */
-    CPH_SESSION_BRANCHES = 8, /* answerers of one forked offer whose keys are kept at once */
-    CPH_SESSION_SDP = 16384,  /* an offer or answer of ours is never longer */
-    CPH_SESSION_WHY = 200,    /* a sentence with its NUL */
+    CPH_SESSION_STREAMS = 8,   /* media lines */
+    CPH_SESSION_BRANCHES = 8,  /* answerers of one forked offer whose keys are kept at once */
+    CPH_SESSION_SDP = 16384,   /* an offer or answer of ours is never longer */
+    CPH_SESSION_WHY = 200,     /* a sentence with its NUL */
+    CPH_SESSION_SAS_TEXT = 32, /* a string to compare, with its NUL */
 };
 
 /* One media line as we wish it. */
@@ -165,6 +166,7 @@ enum cph_session_event_kind {
     CPH_SESSION_NOTICE, /* something the user should read */
     CPH_SESSION_REKEY_WANTED, /* the lifetime of a key nears its end: cph_session_rekey() and
                                  re-offer */
+    CPH_SESSION_SAS,          /* there is a string to compare with the peer: sas, verified */
 };
 
 struct cph_session_event {
@@ -173,6 +175,8 @@ struct cph_session_event {
     uint32_t branch;
     cph_err err;               /* FAILED: CPH_E_POLICY, CPH_E_CERT, CPH_E_TIMEOUT, ... */
     char why[CPH_SESSION_WHY]; /* in words, with what to do where there is something to do */
+    char sas[CPH_SESSION_SAS_TEXT];
+    bool verified; /* SAS: compared in an earlier call, and the same peer ever since */
 };
 CPH_API CPH_MUST_CHECK cph_err cph_session_event(struct cph_session *s,
                                                  struct cph_session_event *out);
@@ -189,6 +193,19 @@ enum cph_session_line {
 /** why may be NULL; it is set to static words, or NULL. */
 CPH_API enum cph_session_line cph_session_line(const struct cph_session *s, unsigned stream,
                                                const char **why);
+
+/* The short authentication string (ZRTP, RFC 6189 7) of the branch in use. */
+struct cph_session_sas {
+    char text[CPH_SESSION_SAS_TEXT]; /* "": there is none */
+    bool verified;                   /* compared in an earlier call, and the same peer since */
+    bool compared, refuted;          /* in this call */
+    bool mismatch; /* the peer should have a secret of an earlier call, and has not */
+};
+CPH_API void cph_session_sas(const struct cph_session *s, struct cph_session_sas *out);
+/** The users compared the strings. Unequal fails the streams: the call is to be ended. CPH_E_STATE
+ *  before there is a string; CPH_E_STORE if the result could not be kept (it counts in this call).
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_session_sas_compared(struct cph_session *s, bool equal);
 
 /* Counted over all streams. */
 struct cph_session_counts {

@@ -21,12 +21,14 @@
 struct cph_phone;
 struct cph_key;
 struct cph_cert;
+struct cph_zrtp_store; /* keying_zrtp.h */
 
 enum {
     CPH_PHONE_CALLS = 64, /* at once, unless configured */
     CPH_PHONE_ACCOUNTS = 16,
-    CPH_PHONE_URI = 256, /* bytes of an address with its NUL */
-    CPH_PHONE_WHY = 256, /* bytes of a sentence with its NUL */
+    CPH_PHONE_URI = 256,     /* bytes of an address with its NUL */
+    CPH_PHONE_WHY = 256,     /* bytes of a sentence with its NUL */
+    CPH_PHONE_SAS_TEXT = 32, /* bytes of a string to compare, with its NUL */
 };
 
 /* ---- what the phone asks of its host
@@ -77,6 +79,13 @@ struct cph_phone_caller {
     const struct cph_secret *password;
 };
 
+/* What ZRTP needs. It is spoken in calls whose policy names it. */
+struct cph_phone_zrtp {
+    uint8_t zid[12]; /* our name, drawn once */
+    const struct cph_zrtp_store
+        *store; /* of retained secrets; NULL: none are. Outlives the phone */
+};
+
 struct cph_phone_config {
     const struct cph_env *env;
     const struct cph_phone_host *host;
@@ -87,10 +96,11 @@ struct cph_phone_config {
     unsigned n_accounts;
     const struct cph_phone_caller *caller;
     unsigned n_callers;
-    const char *const *codecs; /* names, best first, NULL-ended; NULL: all we have */
-    bool rtcp_mux;             /* offer it */
-    unsigned max_calls;        /* 0: CPH_PHONE_CALLS */
-    bool portable_crypto;      /* SRTP through OpenSSL even where libipsec-mb could */
+    const char *const *codecs;         /* names, best first, NULL-ended; NULL: all we have */
+    bool rtcp_mux;                     /* offer it */
+    unsigned max_calls;                /* 0: CPH_PHONE_CALLS */
+    const struct cph_phone_zrtp *zrtp; /* NULL: no call has it */
+    bool portable_crypto;              /* SRTP through OpenSSL even where libipsec-mb could */
 };
 
 CPH_API CPH_MUST_CHECK cph_err cph_phone_new(const struct cph_phone_config *cfg, cph_time now,
@@ -126,6 +136,7 @@ enum cph_phone_event_kind {
     CPH_PHONE_REGISTERED,
     CPH_PHONE_REGISTER_FAILED,
     CPH_PHONE_UNREGISTERED,
+    CPH_PHONE_SAS, /* compare the string with the peer, and say so with cph_phone_sas() */
 };
 
 struct cph_phone_event {
@@ -137,6 +148,8 @@ struct cph_phone_event {
     char digit;
     unsigned expires; /* REGISTERED: seconds */
     char why[CPH_PHONE_WHY];
+    char sas[CPH_PHONE_SAS_TEXT]; /* SAS */
+    bool verified;                /* SAS: no need to: compared in an earlier call */
 };
 
 CPH_API CPH_MUST_CHECK cph_err cph_phone_event(struct cph_phone *p, struct cph_phone_event *out);
@@ -164,6 +177,10 @@ CPH_API CPH_MUST_CHECK cph_err cph_phone_hold(struct cph_phone *p, uint32_t call
                                               cph_time now);
 /** New keys by a re-offer. CPH_E_STATE while another offer is under way. */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_rekey(struct cph_phone *p, uint32_t call, cph_time now);
+/** The users compared the string of CPH_PHONE_SAS. Not equal ends the call. CPH_E_STATE before
+ * there is one; CPH_E_STORE: it counts, but could not be kept for the next call. */
+CPH_API CPH_MUST_CHECK cph_err cph_phone_sas(struct cph_phone *p, uint32_t call, bool equal,
+                                             cph_time now);
 CPH_API CPH_MUST_CHECK cph_err cph_phone_mute(struct cph_phone *p, uint32_t call, bool mute);
 CPH_API CPH_MUST_CHECK cph_err cph_phone_digits(struct cph_phone *p, uint32_t call,
                                                 const char *digits);
@@ -194,6 +211,8 @@ struct cph_phone_status {
     cph_time since;    /* when it was answered, 0 before */
     struct cph_media_stats media;
     struct cph_verdict verdict;
+    char sas[CPH_PHONE_SAS_TEXT]; /* "": none */
+    bool sas_asked;               /* and nobody has compared it yet */
 };
 
 /** Of a call, also once more after CPH_PHONE_ENDED until the next cph_phone_turn(). CPH_E_NOTFOUND.

@@ -112,4 +112,26 @@ typedef cph_err cph_store_each_fn(void *arg, struct cph_span key, struct cph_spa
 CPH_API CPH_MUST_CHECK cph_err cph_store_each(struct cph_store *s, const char *space,
                                               cph_store_each_fn *fn, void *arg);
 
+/* ---- secrets shared with others' ZRTP endpoints (RFC 6189 4.9) --------------------------------
+ */
+
+enum { CPH_STORE_ZID = 12 };
+
+struct cph_store_zrtp {
+    struct cph_secret rs1, rs2, aux, pbx; /* n == 0: not there */
+    bool verified;                        /* the users compared the string, and it held since */
+    int64_t expires;                      /* wall clock seconds; INT64_MAX: never */
+};
+
+/** The name of this endpoint: drawn once, at the first call, and the same ever after. */
+CPH_API CPH_MUST_CHECK cph_err cph_store_zrtp_own(struct cph_store *s, uint8_t zid[CPH_STORE_ZID]);
+/** CPH_E_NOTFOUND. out holds secrets: wipe it. */
+CPH_API CPH_MUST_CHECK cph_err cph_store_zrtp_get(struct cph_store *s,
+                                                  const uint8_t zid[CPH_STORE_ZID],
+                                                  struct cph_store_zrtp *out);
+/** Add or replace all that is known of zid. The place of the secrets before is overwritten. */
+CPH_API CPH_MUST_CHECK cph_err cph_store_zrtp_put(struct cph_store *s,
+                                                  const uint8_t zid[CPH_STORE_ZID],
+                                                  const struct cph_store_zrtp *in);
+
 #endif

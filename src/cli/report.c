@@ -91,14 +91,19 @@ static void json_event(struct cli_report *r, const struct cph_phone_event *ev,
         cph_json_text(j, "why", ev->why);
     if (ev->digit)
         cph_json_text(j, "digit", digit);
+    if (ev->kind == CPH_PHONE_SAS) {
+        cph_json_text(j, "sas", ev->sas);
+        cph_json_bool(j, "verified", ev->verified);
+    }
     if (ev->kind == CPH_PHONE_REGISTERED)
         cph_json_uint(j, "expires", ev->expires);
     if (st && ev->kind == CPH_PHONE_ENDED) {
         cph_json_bool(j, "by_peer", ev->by_peer);
         json_media(j, st);
     }
-    if (st && (ev->kind == CPH_PHONE_ENDED || ev->kind == CPH_PHONE_SECURED ||
-               ev->kind == CPH_PHONE_CHANGED || ev->kind == CPH_PHONE_PLAIN))
+    if (st &&
+        (ev->kind == CPH_PHONE_ENDED || ev->kind == CPH_PHONE_SECURED ||
+         ev->kind == CPH_PHONE_CHANGED || ev->kind == CPH_PHONE_PLAIN || ev->kind == CPH_PHONE_SAS))
         json_verdict(j, "verdict", &st->verdict);
     if (cph_json_line(j, &line) == CPH_OK) {
         struct cph_span text = cph_buf_view(&line);
@@ -144,6 +149,8 @@ static const char *sentence(const struct cph_phone_event *ev)
         return "registration failed";
     case CPH_PHONE_UNREGISTERED:
         return "registration removed";
+    case CPH_PHONE_SAS:
+        return "short authentication string";
     }
     return "";
 }
@@ -165,6 +172,8 @@ static void line_event(struct cli_report *r, const struct cph_phone_event *ev,
     (void)fputs(sentence(ev), r->out);
     if (ev->digit)
         (void)fprintf(r->out, " %c", ev->digit);
+    if (ev->sas[0])
+        (void)fprintf(r->out, " %s", ev->sas);
     if (st && (ev->kind == CPH_PHONE_INCOMING || ev->kind == CPH_PHONE_ANSWERED))
         (void)fprintf(r->out, ": %s", st->peer);
     if (ev->kind == CPH_PHONE_REGISTERED)
@@ -255,6 +264,11 @@ static void draw(struct cli_report *r, const struct cph_phone_status *st, cph_ti
     cph_time talked = st->since ? (now - st->since) / CPH_SEC(1) : 0;
 
     row(r, head);
+    if (st->sas[0]) {
+        (void)snprintf(line, sizeof line, "    SAS  %s%s", st->sas,
+                       st->sas_asked ? "  read it to each other: y equal, n different" : "");
+        row(r, line);
+    }
     for (unsigned i = 0; i < st->verdict.reasons_n && i < KEYS_SHOWN; i++) {
         (void)snprintf(line, sizeof line, "    why  %s",
                        cph_verdict_reason_line(&st->verdict, i, why));

@@ -8,6 +8,7 @@
 #include "ciphony/crypto_key.h"
 #include "ciphony/identity_device.h"
 #include "ciphony/keying.h"
+#include "ciphony/keying_zrtp.h"
 #include "ciphony/media_io.h"
 #include "ciphony/sip_msg.h"
 
@@ -24,6 +25,8 @@ struct terminal {
     struct cph_net *net;
     struct cph_store *store;
     struct cph_device *device;
+    struct cph_zrtp_store retained;
+    struct cph_phone_zrtp zrtp;
     struct cph_trust *trust;
     struct cph_sip_pin pin[CLI_PINS];
     char pin_name[CLI_PINS][CPH_PEER_MAX];
@@ -155,6 +158,70 @@ static cph_err open_identity(struct terminal *t, char why[CLI_WHY])
     if (err != CPH_OK)
         (void)snprintf(why, CLI_WHY, "%.500s", cph_store_why(t->store));
     return err;
+}
+
+/* ---- ZRTP's memory
+ * ----------------------------------------------------------------------------------------------------
+ */
+
+static void wipe_kept(struct cph_store_zrtp *kept)
+{
+    cph_wipe(kept, sizeof *kept);
+}
+
+#define KEPT_SCOPED __attribute__((cleanup(wipe_kept))) struct cph_store_zrtp
+
+static cph_err retained_get(void *ctx, const uint8_t zid[CPH_ZRTP_ZID],
+                            struct cph_zrtp_retained *out)
+{
+    KEPT_SCOPED kept = { 0 };
+
+    CPH_TRY(cph_store_zrtp_get(ctx, zid, &kept));
+    *out = (struct cph_zrtp_retained){ .rs1 = kept.rs1,
+                                       .rs2 = kept.rs2,
+                                       .aux = kept.aux,
+                                       .pbx = kept.pbx,
+                                       .verified = kept.verified,
+                                       .expires = kept.expires };
+    return CPH_OK;
+}
+
+static cph_err retained_put(void *ctx, const uint8_t zid[CPH_ZRTP_ZID],
+                            const struct cph_zrtp_retained *in)
+{
+    KEPT_SCOPED kept = { .rs1 = in->rs1,
+                         .rs2 = in->rs2,
+                         .aux = in->aux,
+                         .pbx = in->pbx,
+                         .verified = in->verified,
+                         .expires = in->expires };
+
+    return cph_store_zrtp_put(ctx, zid, &kept);
+}
+
+static bool names_zrtp(const struct cph_policy *p)
+{
+    for (unsigned i = 0; i < p->keying_n && i < CPH_POLICY_KEYING_MAX; i++)
+        if (strcmp(p->keying[i], "zrtp") == 0)
+            return true;
+    return false;
+}
+
+/* The store is touched only where the list of key managements names ZRTP. */
+static cph_err open_zrtp(struct terminal *t, char why[CLI_WHY])
+{
+    cph_err err;
+
+    if (!names_zrtp(&t->o->account->policy))
+        return CPH_OK;
+    err = cph_store_zrtp_own(t->store, t->zrtp.zid);
+    if (err != CPH_OK) {
+        (void)snprintf(why, CLI_WHY, "%.500s", cph_store_why(t->store));
+        return err;
+    }
+    t->retained = (struct cph_zrtp_store){ t->store, retained_get, retained_put };
+    t->zrtp.store = &t->retained;
+    return CPH_OK;
 }
 
 static cph_err open_trust(struct terminal *t, char why[CLI_WHY])
@@ -339,6 +406,7 @@ static void on_event(void *arg, const struct cph_phone_event *ev, cph_time now)
     case CPH_PHONE_DIGIT:
     case CPH_PHONE_NOTICE:
     case CPH_PHONE_SOURCE_OVER:
+    case CPH_PHONE_SAS:
         break;
     }
 }
@@ -352,6 +420,13 @@ static void on_panel(void *arg, cph_time now)
         return;
     cli_report_panel(&t->report, &st, now);
     cph_net_wake_at(t->panel, now + CPH_MS(PANEL_MS));
+}
+
+static bool sas_asked(struct terminal *t, cph_time now)
+{
+    struct cph_phone_status st;
+
+    return cph_phone_status(t->phone, t->call, now, &st) == CPH_OK && st.sas_asked;
 }
 
 static void on_keys(void *arg, struct cph_span bytes, cph_time now)
@@ -373,6 +448,8 @@ static void on_keys(void *arg, struct cph_span bytes, cph_time now)
             t->held = !t->held;
         else if (key[0] == 'k')
             err = cph_phone_rekey(t->phone, t->call, now);
+        else if ((key[0] == 'y' || key[0] == 'n') && sas_asked(t, now))
+            err = cph_phone_sas(t->phone, t->call, key[0] == 'y', now);
         else if (key[0] && strchr("0123456789*#ABCD", key[0]))
             err = cph_phone_digits(t->phone, t->call, key);
         if (err == CPH_E_STATE)
@@ -406,6 +483,7 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
 
     CPH_TRY(open_identity(t, why));
     CPH_TRY(open_trust(t, why));
+    CPH_TRY(open_zrtp(t, why));
     CPH_TRY(choose_listeners(t, why));
     CPH_TRY(cph_net_new(t->env, &t->net));
     t->sip.env = t->env;
@@ -421,6 +499,7 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
                                               .n_accounts = 1,
                                               .caller = o->caller,
                                               .n_callers = o->n_callers,
+                                              .zrtp = t->zrtp.store ? &t->zrtp : NULL,
                                               .rtcp_mux = true };
     cfg.net = t->net;
     CPH_TRY(cph_net_wake_new(t->net, on_panel, t, &t->panel));

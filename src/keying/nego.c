@@ -530,6 +530,11 @@ void cph_nego_evidence(const struct cph_nego *n, struct cph_keying_evidence *out
     out->peer_offered = n->peer_offered;
 }
 
+struct cph_keying *cph_nego_instance(const struct cph_nego *n)
+{
+    return chosen(n);
+}
+
 cph_err cph_nego_keys(const struct cph_nego *n, enum cph_keying_component component,
                       enum cph_keying_dir dir, unsigned i, struct cph_srtp_policy *out)
 {

@@ -71,6 +71,7 @@ struct engine_branch {
     uint32_t id; /* 0: the one we answered on */
     struct engine_desc remote;
     struct engine_line line[CPH_SESSION_STREAMS];
+    char sas[CPH_SESSION_SAS_TEXT]; /* as last told */
 };
 
 /* A packet that came too early. */
@@ -160,6 +161,11 @@ struct engine_early *engine_early_pop(struct cph_session *s, unsigned stream);
 void engine_early_clear(struct cph_session *s, unsigned stream);
 /** Keying packets that waited for their branch. */
 void engine_early_keying(struct cph_session *s, struct engine_branch *b, cph_time now);
+
+/* sas.c */
+void engine_sas(struct cph_session *s, struct engine_branch *b, unsigned stream);
+/** The users compared its string and found another one. */
+bool engine_sas_refuted(const struct engine_line *l);
 
 /* facts.c */
 void engine_facts(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now);

@@ -37,6 +37,7 @@ static enum cph_voucher voucher_of(const struct engine_line *l,
     case CPH_KEYING_AUTH_PSK:
         return CPH_VOUCHER_SECRET;
     case CPH_KEYING_AUTH_COMPARED:
+    case CPH_KEYING_AUTH_RETAINED: /* the secret goes back to a call where the users compared */
         return CPH_VOUCHER_COMPARED;
     case CPH_KEYING_AUTH_CERT:
         if (l->voucher < CPH_VOUCHER_AUTHORITY)
@@ -44,7 +45,6 @@ static enum cph_voucher voucher_of(const struct engine_line *l,
         break;
     case CPH_KEYING_AUTH_NONE:
     case CPH_KEYING_AUTH_SIGNALLED:
-    case CPH_KEYING_AUTH_RETAINED: /* continuity: the same one as before, whoever that was */
         break;
     }
     return l->voucher > CPH_VOUCHER_UNKNOWN ? l->voucher : CPH_VOUCHER_NOBODY;

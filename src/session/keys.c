@@ -332,6 +332,12 @@ static void keying(struct cph_session *s, struct engine_branch *b, unsigned stre
 {
     struct engine_line *l = &b->line[stream];
 
+    if (engine_sas_refuted(l)) {
+        fail(s, b, stream, CPH_E_AUTH,
+             "the strings that were compared differ: somebody is in between and hears this call; "
+             "reach the peer by another way");
+        return;
+    }
     if (l->state == LINE_NONE || l->state == LINE_PLAIN || l->state == LINE_FAILED) {
         engine_facts_close(s, b, stream);
         l->state = LINE_KEYING;
@@ -370,6 +376,7 @@ void engine_look(struct cph_session *s, struct engine_branch *b, unsigned stream
         break;
     }
     engine_facts(s, b, stream, now);
+    engine_sas(s, b, stream);
 }
 
 void engine_look_all(struct cph_session *s, struct engine_branch *b, cph_time now)

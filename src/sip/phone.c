@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ciphony/base_text.h"
+#include "ciphony/keying_zrtp.h"
 #include "ciphony/srtp.h"
 
 static const char room[] = "phone";
@@ -36,6 +37,7 @@ static unsigned loss(enum cph_phone_event_kind kind)
     case CPH_PHONE_PLAIN:
     case CPH_PHONE_REGISTER_FAILED:
     case CPH_PHONE_UNREGISTERED:
+    case CPH_PHONE_SAS:
         return 1;
     case CPH_PHONE_ENDED:
         break;
@@ -110,6 +112,7 @@ const char *cph_phone_event_name(enum cph_phone_event_kind kind)
         [CPH_PHONE_REGISTERED] = "registered",
         [CPH_PHONE_REGISTER_FAILED] = "register_failed",
         [CPH_PHONE_UNREGISTERED] = "unregistered",
+        [CPH_PHONE_SAS] = "sas",
     };
 
     return (size_t)kind < sizeof name / sizeof *name ? name[kind] : "";
@@ -192,6 +195,7 @@ void phone_call_free(struct phone_call *c)
     cph_free_secret(c->answer, c->answer_n);
     cph_media_flow_free(c->flow);
     cph_session_free(c->session);
+    cph_zrtp_call_free(c->zrtp);
     free(c);
 }
 
@@ -278,6 +282,9 @@ static cph_err fill_phone(struct cph_phone *p, const struct cph_phone_config *cf
     p->host = cfg->host;
     p->key = cfg->key;
     p->cert = cfg->cert;
+    p->has_zrtp = cfg->zrtp != NULL;
+    if (cfg->zrtp)
+        p->zrtp = *cfg->zrtp;
     p->rtcp_mux = cfg->rtcp_mux;
     p->max_calls = cfg->max_calls ? cfg->max_calls : CPH_PHONE_CALLS;
     p->n_listeners = sip.n_listeners;
@@ -425,6 +432,13 @@ cph_err cph_phone_status(struct cph_phone *p, uint32_t call, cph_time now,
         cph_media_flow_stats(c->flow, now, &out->media);
     if (c->session)
         cph_session_verdict(c->session, &out->verdict);
+    if (c->zrtp && c->session) {
+        struct cph_session_sas sas;
+
+        cph_session_sas(c->session, &sas);
+        memcpy(out->sas, sas.text, sizeof out->sas);
+        out->sas_asked = sas.text[0] && !sas.verified && !sas.compared && !sas.refuted;
+    }
     return CPH_OK;
 }
 

@@ -94,6 +94,15 @@ static bool only_rings(const struct phone_call *c, uint32_t branch)
     return c->outgoing && !c->answered && branch != c->branch;
 }
 
+static void tell_sas(struct phone_call *c, const struct cph_session_event *ev)
+{
+    struct cph_phone_event *out = phone_tell_more(c->phone, CPH_PHONE_SAS, c->id);
+
+    (void)snprintf(out->sas, sizeof out->sas, "%s", ev->sas);
+    (void)snprintf(out->why, sizeof out->why, "%s", ev->why);
+    out->verified = ev->verified;
+}
+
 void phone_session_events(struct phone_call *c, cph_time now)
 {
     struct cph_session_event ev;
@@ -120,6 +129,9 @@ void phone_session_events(struct phone_call *c, cph_time now)
             break;
         case CPH_SESSION_NOTICE:
             phone_tell(c->phone, CPH_PHONE_NOTICE, c->id, ev.why);
+            break;
+        case CPH_SESSION_SAS:
+            tell_sas(c, &ev);
             break;
         case CPH_SESSION_REKEY_WANTED:
             if (cph_session_rekey(c->session) == CPH_OK && phone_reoffer(c, now) != CPH_OK)
@@ -648,6 +660,24 @@ cph_err cph_phone_rekey(struct cph_phone *p, uint32_t call, cph_time now)
         return CPH_E_STATE;
     CPH_TRY(cph_session_rekey(c->session));
     return phone_reoffer(c, now);
+}
+
+cph_err cph_phone_sas(struct cph_phone *p, uint32_t call, bool equal, cph_time now)
+{
+    struct phone_call *c = phone_call_of(p, call);
+    cph_err err;
+
+    if (!c || c->ended)
+        return CPH_E_NOTFOUND;
+    if (!c->session)
+        return CPH_E_STATE;
+    err = cph_session_sas_compared(c->session, equal);
+    if (err != CPH_OK && err != CPH_E_STORE)
+        return err;
+    if (equal)
+        phone_tell(p, CPH_PHONE_CHANGED, c->id, "the strings were compared and are equal");
+    phone_session_events(c, now);
+    return err;
 }
 
 cph_err cph_phone_mute(struct cph_phone *p, uint32_t call, bool mute)

@@ -52,6 +52,7 @@ struct phone_call {
     struct cph_policy policy;
     char peer[CPH_PHONE_URI];
     struct cph_session *session;
+    struct cph_zrtp_call *zrtp; /* NULL: not in this call */
     struct cph_media_flow *flow;
     const struct cph_media_codec *codec;
     uint32_t branch; /* the one that answered, 0 before */
@@ -77,6 +78,8 @@ struct cph_phone {
     struct cph_srtp_engine *srtp;
     const struct cph_key *key;
     const struct cph_cert *cert;
+    struct cph_phone_zrtp zrtp;
+    bool has_zrtp;
     struct phone_account account[CPH_PHONE_ACCOUNTS];
     unsigned n_accounts;
     struct phone_caller caller[PHONE_CALLERS];

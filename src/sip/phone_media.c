@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ciphony/base_text.h"
+#include "ciphony/keying_zrtp.h"
 #include "ciphony/srtp.h"
 
 /* ---- codecs
@@ -62,6 +63,26 @@ unsigned phone_codecs(const char *const *names, struct cph_sdp_codec out[PHONE_C
 /* ---- session and flow
  * ------------------------------------------------------------------------------------ */
 
+/* ZRTP is for calls whose policy names it. It speaks for the stream that the flow sends. */
+static cph_err add_zrtp(struct phone_call *c, cph_time now, struct cph_keying_cfg *keying)
+{
+    const struct cph_phone *p = c->phone;
+    struct cph_zrtp_cfg cfg = { .env = p->env, .store = p->zrtp.store };
+    struct cph_media_stats stats;
+    bool named = false;
+
+    for (unsigned i = 0; i < c->policy.keying_n && i < CPH_POLICY_KEYING_MAX; i++)
+        named |= strcmp(c->policy.keying[i], "zrtp") == 0;
+    if (!named || !p->has_zrtp)
+        return CPH_OK;
+    memcpy(cfg.zid, p->zrtp.zid, sizeof cfg.zid);
+    CPH_TRY(cph_zrtp_call_new(&cfg, &c->zrtp));
+    cph_media_flow_stats(c->flow, now, &stats);
+    keying->zrtp = c->zrtp;
+    keying->ssrc = stats.ssrc_out;
+    return CPH_OK;
+}
+
 cph_err phone_session_new(struct phone_call *c, const struct cph_addr *near, cph_time now)
 {
     struct cph_phone *p = c->phone;
@@ -89,6 +110,7 @@ cph_err phone_session_new(struct phone_call *c, const struct cph_addr *near, cph
     memcpy(media.local, c->local, sizeof media.local);
     CPH_TRY(
         cph_media_flow_new(&flow, now, &c->flow)); /* first: where there is a session is a flow */
+    CPH_TRY(add_zrtp(c, now, &cfg.keying));
     return cph_session_new(&cfg, &media, 1, now, &c->session);
 }
 

@@ -28,6 +28,20 @@ static const char *const migration[] = {
     "  value BLOB NOT NULL,"
     "  PRIMARY KEY (space, key)"
     ") STRICT, WITHOUT ROWID;",
+    /* 2 */
+    "CREATE TABLE zrtp_own ("
+    "  one INTEGER PRIMARY KEY CHECK (one = 1),"
+    "  zid BLOB NOT NULL"
+    ") STRICT;"
+    "CREATE TABLE zrtp ("
+    "  zid BLOB PRIMARY KEY," /* the other endpoint */
+    "  rs1 BLOB NOT NULL,"    /* an empty secret is not there */
+    "  rs2 BLOB NOT NULL,"
+    "  aux BLOB NOT NULL,"
+    "  pbx BLOB NOT NULL,"
+    "  verified INTEGER NOT NULL,"
+    "  expires INTEGER NOT NULL"
+    ") STRICT;",
 };
 
 enum { VERSIONS = sizeof migration / sizeof *migration };

@@ -54,5 +54,8 @@ struct cph_span store_column(struct store_stmt *st, int i);
 void store_column_text(struct store_stmt *st, int i, char *out, size_t cap);
 /** Run to the end if need be, and give the statement back. CPH_E_EXISTS for a key that is taken. */
 cph_err store_done(struct store_stmt *st);
+/** Forget the copies that the write-ahead log still holds. While another process reads, it cannot
+ * be cut, and is when the last one closes. */
+void store_cut_log(struct cph_store *s);
 
 #endif

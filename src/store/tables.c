@@ -2,9 +2,7 @@
 
 #include <string.h>
 
-/* Forget the copies that the write-ahead log still holds. While another process reads, it cannot be
- * cut, and is when the last one closes. */
-static void cut_log(struct cph_store *s)
+void store_cut_log(struct cph_store *s)
 {
     if (!s->in_tx)
         (void)sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
@@ -86,7 +84,7 @@ static cph_err remove_rows(struct store_stmt *st, size_t *n)
         *n = (size_t)gone;
     if (gone == 0)
         return CPH_E_NOTFOUND;
-    cut_log(st->s);
+    store_cut_log(st->s);
     return CPH_OK;
 }
 

@@ -85,6 +85,7 @@ struct phone_extra {
     unsigned n_accounts;
     const struct cph_phone_caller *caller;
     unsigned n_callers;
+    const struct cph_phone_zrtp *zrtp;
 };
 
 static void phone_add(struct line *l, unsigned i, const struct phone_extra *x)
@@ -105,6 +106,7 @@ static void phone_add(struct line *l, unsigned i, const struct phone_extra *x)
                                            .n_accounts = x->n_accounts,
                                            .caller = x->caller,
                                            .n_callers = x->n_callers,
+                                           .zrtp = x->zrtp,
                                            .codecs = codec,
                                            .rtcp_mux = true };
     assert_ok(lab_terminal_new(l->net, &cfg, &l->t[i]));

@@ -519,6 +519,111 @@ static void running_out_of_memory_is_reported(void **state)
     assert_ok(scenario(NULL));
 }
 
+/* ---- ZRTP
+ * -----------------------------------------------------------------------------------------------
+ */
+
+static const uint8_t zid_a[CPH_STORE_ZID] = "endpoint-a-", zid_b[CPH_STORE_ZID] = "endpoint-b-";
+
+static void an_endpoint_draws_its_name_once(void **state)
+{
+    struct cph_store *s = open_it();
+    uint8_t first[CPH_STORE_ZID], again[CPH_STORE_ZID] = { 0 };
+
+    (void)state;
+    assert_ok(cph_store_zrtp_own(s, first));
+    assert_ok(cph_store_zrtp_own(s, again));
+    assert_memory_equal(first, again, sizeof first);
+    cph_store_close(s);
+    s = open_it();
+    memset(again, 0, sizeof again);
+    assert_ok(cph_store_zrtp_own(s, again));
+    assert_memory_equal(first, again, sizeof first);
+    cph_store_close(s);
+}
+
+static bool file_has(const char *file, struct cph_span text)
+{
+    FILE *f = fopen(file, "rb");
+    static uint8_t all[1 << 20];
+    size_t n = f ? fread(all, 1, sizeof all, f) : 0;
+
+    if (f)
+        (void)fclose(f);
+    return n > 0 && memmem(all, n, text.p, text.n) != NULL;
+}
+
+static void retained_secrets_are_replaced_whole_and_leave_no_bytes_behind(void **state)
+{
+    static const struct cph_span old = CPH_SPAN_LIT("the secret of a call long ago ..");
+    static const struct cph_span new = CPH_SPAN_LIT("the secret of the call just made");
+    struct cph_store_zrtp in = { .verified = true, .expires = INT64_MAX }, out;
+    struct cph_store *s = open_it();
+    char log[300];
+
+    (void)state;
+    (void)snprintf(log, sizeof log, "%s-wal", path);
+    assert_err(cph_store_zrtp_get(s, zid_a, &out), CPH_E_NOTFOUND);
+    assert_ok(cph_secret_set(&in.rs1, old));
+    assert_ok(cph_store_zrtp_put(s, zid_a, &in));
+    assert_err(cph_store_zrtp_get(s, zid_b, &out), CPH_E_NOTFOUND);
+    assert_ok(cph_store_zrtp_get(s, zid_a, &out));
+    assert_true(cph_ct_eq(cph_secret_span(&out.rs1), old));
+    assert_int_equal(out.rs2.n + out.aux.n + out.pbx.n, 0);
+    assert_true(out.verified);
+    assert_true(out.expires == INT64_MAX);
+    assert_true(file_has(path, old)); /* so that the search below means something */
+    assert_ok(cph_secret_set(&in.rs1, new));
+    in.verified = false;
+    in.expires = 77;
+    assert_ok(cph_store_zrtp_put(s, zid_a, &in));
+    assert_ok(cph_store_zrtp_get(s, zid_a, &out));
+    assert_true(cph_ct_eq(cph_secret_span(&out.rs1), new));
+    assert_false(out.verified);
+    assert_int_equal(out.expires, 77);
+    assert_false(file_has(path, old));
+    assert_false(file_has(log, old));
+    cph_store_close(s);
+}
+
+static void a_store_of_the_first_version_gets_the_new_tables(void **state)
+{
+    struct cph_store *s = open_it();
+    struct cph_store_zrtp out;
+    sqlite3 *db;
+
+    (void)state;
+    assert_ok(cph_store_put(s, "t", CPH_SPAN_LIT("k"), CPH_SPAN_LIT("v")));
+    cph_store_close(s);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db,
+                                  "DROP TABLE zrtp; DROP TABLE zrtp_own; PRAGMA user_version = 1",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    s = open_it();
+    assert_err(cph_store_zrtp_get(s, zid_a, &out), CPH_E_NOTFOUND);
+    cph_store_close(s);
+}
+
+static void retained_secrets_that_we_did_not_write_are_an_error(void **state)
+{
+    struct cph_store *s = open_it();
+    struct cph_store_zrtp out;
+    uint8_t zid[CPH_STORE_ZID];
+
+    (void)state;
+    assert_int_equal(sqlite3_exec(s->db,
+                                  "INSERT INTO zrtp VALUES (x'656e64706f696e742d612d00',"
+                                  " zeroblob(513), x'', x'', x'', 1, 0);"
+                                  "INSERT INTO zrtp_own VALUES (1, x'0102')",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_err(cph_store_zrtp_get(s, zid_a, &out), CPH_E_STORE);
+    assert_err(cph_store_zrtp_own(s, zid), CPH_E_STORE);
+    cph_store_close(s);
+}
+
 #define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -539,6 +644,10 @@ int main(void)
         STORE_TEST(items_are_found_in_their_space_only),
         STORE_TEST(a_transaction_is_all_or_nothing),
         STORE_TEST(two_in_one_process_do_not_disturb_each_other),
+        STORE_TEST(an_endpoint_draws_its_name_once),
+        STORE_TEST(retained_secrets_are_replaced_whole_and_leave_no_bytes_behind),
+        STORE_TEST(a_store_of_the_first_version_gets_the_new_tables),
+        STORE_TEST(retained_secrets_that_we_did_not_write_are_an_error),
         STORE_TEST(running_out_of_memory_is_reported),
     };
     sqlite3_mem_methods failing;
