@@ -269,9 +269,9 @@ cph_err cli_call_opts(const struct cli_args *a, struct cli_call_opts *out, char 
     if (policy && cph_security_parse(cph_span_of(policy), &out->policy.media) != CPH_OK)
         return usage(why, "--policy %.200s: it must be required, prefer or none", policy);
     if (keying && cli_keying_parse(cph_span_of(keying), &out->policy) != CPH_OK)
-        return usage(why,
-                     "--keying %.200s: name dtls and sdes in order of preference, like dtls,sdes",
-                     keying);
+        return usage(
+            why, "--keying %.200s: name dtls, sdes or zrtp in order of preference, like dtls,sdes",
+            keying);
     if (seconds &&
         (cph_span_u32(cph_span_of(seconds), &n) != CPH_OK || n == 0 || n > CLI_SECONDS_MAX))
         return usage(why, "--for %.200s: it must be a number of seconds from 1 to %d", seconds,
