@@ -6,6 +6,7 @@ are nobody else's and no packet can leave the machine.
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -182,6 +183,24 @@ automatically_accept=0
 
     def resume(self):
         self.process.say("resume 1\n")
+
+    def verified(self):
+        """Its user found the strings equal."""
+        self.process.say("zrtp-set-verified\n")
+
+    def knew_us(self):
+        """Does it call our string verified in an earlier call?"""
+        return "previously verified yes" in (self.folder / "linphonec.debug").read_text(errors="replace")
+
+    def sas(self, ours, seconds=5):
+        """The strings it has told in its log; waits until ours is among them."""
+        end = time.monotonic() + seconds
+        while True:
+            log = (self.folder / "linphonec.debug").read_text(errors="replace")
+            told = re.findall(r"ZRTP secrets on: SAS is (\S+)", log)
+            if ours in told or time.monotonic() > end:
+                return told
+            time.sleep(0.2)
 
     def press(self, digit):
         self.process.say(f"{digit}\n")

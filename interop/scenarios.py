@@ -32,7 +32,7 @@ def compare(said, heard, what, least=LEAST):
 
 
 def media(keying, peer):
-    return {"linphonec": {"sdes": "srtp", "dtls": "dtls", "none": "none"},
+    return {"linphonec": {"sdes": "srtp", "dtls": "dtls", "zrtp": "zrtp", "none": "none"},
             "baresip": {"sdes": "srtp-mand", "dtls": "dtls_srtp", "none": None}}[peer][keying]
 
 
@@ -193,6 +193,31 @@ def changes(folder, kind, keying, transport, we_call):
         return text
 
 
+def zrtp(folder, we_call):
+    """Two calls: in the first the users compare the string, the second is verified by what both kept."""
+    with Stage(folder) as stage:
+        strings = []
+        for known in (False, True):
+            call = Call(stage, "linphonec", "zrtp", "udp", we_call)
+            call.stands()
+            sas = call.ours.event("sas", 10)
+            need("no string to compare", sas)
+            need(f"verified is {sas['verified']} in call {len(strings) + 1}", sas["verified"] == known)
+            theirs = call.peer.sas(sas["sas"])
+            need(f"our string {sas['sas']} is none of linphonec's: {theirs}", sas["sas"] in theirs)
+            need("linphonec does not know us from the first call", call.peer.knew_us() == known)
+            need(f"level {sas['verdict']['level']} before anybody compared", known or sas["verdict"]["level"] == "hop")
+            if not known:
+                call.ours.key("y")
+                call.peer.verified()
+            said = call.over("verified")[1]
+            stage.running.remove(call.ours)
+            call.ours.stop()
+            strings.append(sas["sas"])
+        need(f"the same string twice: {strings}", strings[0] != strings[1])
+        return f"{said}, strings {' '.join(strings)}"
+
+
 def digits(folder, kind, keying):
     """Keys pressed at each end are heard at the other (RFC 4733)."""
     with Stage(folder) as stage:
@@ -267,6 +292,8 @@ def scenarios():
                 for we_call, who in ways:
                     yield (f"{kind} {keying} {transport} {who}",
                            lambda f, a=(kind, keying, transport, we_call): talk(f, *a))
+    for we_call, who in ways:
+        yield f"linphonec zrtp udp two-calls {who}", lambda f, w=we_call: zrtp(f, w)
     for we_call, who in ways:
         yield (f"baresip dtls rtcp-mux {who}",
                lambda f, w=we_call: talk(f, "baresip", "dtls", "udp", w, rtcp_mux=True))
