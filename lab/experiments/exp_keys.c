@@ -319,7 +319,7 @@ static cph_err run_agility(const struct lab_case *c, struct lab_outcome *out)
     char seen[8][CPH_FACT_TEXT];
     unsigned different = 0, aes = 0;
 
-    for (unsigned i = 0; cph_keying_suites[i] && i < 8; i++) {
+    for (unsigned i = 0; i < 8 && cph_keying_suites[i]; i++) {
         const char *one[] = { cph_keying_suites[i], NULL };
         struct lab_party_config a = party(c, LAB_ALICE), b = party(c, LAB_BOB);
         struct cph_verdict v;

@@ -237,7 +237,7 @@ static cph_err half(const struct cph_srtp_policy *both, size_t at, struct cph_sr
     const struct cph_srtp_suite *suite = both->suite ? both->suite->half : NULL;
     const struct cph_srtp_key *m = &both->master;
 
-    if (!suite || m->key.n != 2U * suite->key_n || m->salt.n != 2U * suite->salt_n)
+    if (!suite || m->key.n != (size_t)2 * suite->key_n || m->salt.n != (size_t)2 * suite->salt_n)
         return CPH_E_ARGUMENT;
     *out = *both;
     out->suite = suite;

@@ -202,7 +202,7 @@ static cph_err cm_seal(struct cph_srtp *s, const struct srtp_pass *pass, uint8_t
 {
     bool roc = carries(s, p);
     size_t mac_n = mac_of(s, roc);
-    uint8_t mac[SRTP_HMAC], *tag = p + pass->n + s->mki_n;
+    uint8_t mac[SRTP_HMAC] = { 0 }, *tag = p + pass->n + s->mki_n;
 
     CPH_TRY(hidden(s, pass, p, hide, srtp_cm_crypt));
     if (mac_n > 0)

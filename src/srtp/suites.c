@@ -52,8 +52,8 @@ const struct cph_srtp_suite *const cph_srtp_suites[] = {
 /* RFC 8723 10.1. In a table of their own, so that nobody offers them unasked. */
 #define DOUBLE(id, text, dtls, of)                                                                 \
     static const struct cph_srtp_suite id = {                                                      \
-        .name = text,                                                                              \
-        .dtls_id = dtls,                                                                           \
+        .name = (text),                                                                            \
+        .dtls_id = (dtls),                                                                         \
         .key_n = 2 * (of),                                                                         \
         .salt_n = 24,                                                                              \
         .tag_n = 33,                                                                               \

@@ -283,7 +283,7 @@ static bool read_start(struct cph_span msg, uint32_t *csb_id, uint8_t *ts_type, 
     *csb_id = cph_rd_u32(&rd);
     n_cs = cph_rd_u8(&rd);
     (void)cph_rd_u8(&rd);
-    (void)cph_rd_span(&rd, 9U * n_cs);
+    (void)cph_rd_span(&rd, (size_t)9 * n_cs);
     (void)cph_rd_u8(&rd);
     *ts_type = cph_rd_u8(&rd);
     if (next != MIKEY_T || *ts_type > MIKEY_TS_COUNTER)
