@@ -51,8 +51,7 @@ static enum cli_exit no_keying(const char *name)
     return CLI_USAGE;
 }
 
-/* ---- list --------------------------------------------------------------------------------------
- */
+/* ---- list ------------------------------------------------------------------------------------ */
 
 static enum cli_exit list(bool json)
 {
@@ -74,8 +73,7 @@ static enum cli_exit list(bool json)
     return CLI_OK;
 }
 
-/* ---- run ---------------------------------------------------------------------------------------
- */
+/* ---- run ------------------------------------------------------------------------------------- */
 
 static cph_err say_json(const char *experiment, const char *keying, uint64_t seed,
                         const struct lab_outcome *o)
@@ -162,8 +160,7 @@ static enum cli_exit run(struct cli *cli, uint64_t seed, bool json)
     return status;
 }
 
-/* ---- matrix, report ----------------------------------------------------------------------------
- */
+/* ---- matrix, report -------------------------------------------------------------------------- */
 
 static enum cli_exit matrix_json(const struct lab_results *r)
 {

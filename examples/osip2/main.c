@@ -145,9 +145,7 @@ static cph_err credentials(void *ctx, const void *account, struct cph_span realm
     return cph_secret_set(&out->password, cph_span_of(ctx));
 }
 
-/* ---- the script
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- the script ------------------------------------------------------------------------------ */
 
 static const char invite[] = "INVITE sip:bob@192.0.2.2 SIP/2.0\r\n"
                              "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK%u\r\n"

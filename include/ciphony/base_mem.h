@@ -4,8 +4,7 @@
 
 #include "ciphony/base.h"
 
-/* ---- arena: everything parsed from one message lives and dies together ------------------------
- */
+/* ---- arena: everything parsed from one message lives and dies together ----------------------- */
 
 struct cph_arena;
 
@@ -20,8 +19,7 @@ CPH_API struct cph_span cph_arena_copy(struct cph_arena *a, struct cph_span byte
 /** NUL-terminated formatted text, NULL on failure. */
 CPH_API char *cph_arena_fmt(struct cph_arena *a, const char *fmt, ...) CPH_PRINTF(2, 3);
 
-/* ---- secrets ----------------------------------------------------------------------------------
- */
+/* ---- secrets --------------------------------------------------------------------------------- */
 
 enum { CPH_SECRET_MAX = 512 }; /* a 4096-bit shared secret is the largest we keep */
 
@@ -44,8 +42,7 @@ CPH_API CPH_MUST_CHECK bool cph_ct_eq(struct cph_span a, struct cph_span b);
 
 #define CPH_SECRET_SCOPED __attribute__((cleanup(cph_secret_wipe))) struct cph_secret
 
-/* ---- a growing byte queue with a bound --------------------------------------------------------
- */
+/* ---- a growing byte queue with a bound ------------------------------------------------------- */
 
 /* Zero-initialised plus a limit is a valid empty buffer. */
 struct cph_buf {

@@ -4,8 +4,7 @@
 
 #include "ciphony/base.h"
 
-/* ---- deadlines --------------------------------------------------------------------------------
- */
+/* ---- deadlines ------------------------------------------------------------------------------- */
 
 /* Sits inside the object that has the deadline. Zero-initialised is "not armed". */
 struct cph_timer {
@@ -31,8 +30,7 @@ CPH_API cph_time cph_timers_next(const struct cph_timers *ts);
 CPH_API struct cph_timer *cph_timers_due(struct cph_timers *ts, cph_time now);
 CPH_API void cph_timers_free(struct cph_timers *ts);
 
-/* ---- things by name ----------------------------------------------------------------------------
- */
+/* ---- things by name -------------------------------------------------------------------------- */
 
 /*
  * Keys are bytes the value owns (they must live as long as the entry). Hashing is keyed

@@ -4,8 +4,7 @@
 
 #include "ciphony/base.h"
 
-/* ---- digests ----------------------------------------------------------------------------------
- */
+/* ---- digests --------------------------------------------------------------------------------- */
 
 /*
  * MD5 and SHA-1 are here because protocols name them (SIP digest, RFC 3711); the caller's policy
@@ -45,8 +44,7 @@ CPH_API void cph_digest_free(struct cph_digest_ctx *d); /* NULL is fine */
 CPH_API CPH_MUST_CHECK cph_err cph_digest_add(struct cph_digest_ctx *d, struct cph_span in);
 CPH_API CPH_MUST_CHECK cph_err cph_digest_finish(struct cph_digest_ctx *d, uint8_t *out);
 
-/* ---- HMAC (RFC 2104) --------------------------------------------------------------------------
- */
+/* ---- HMAC (RFC 2104) ------------------------------------------------------------------------- */
 
 /** HMAC of in under a key of any length; out takes cph_digest_size(alg) bytes. CPH_E_CRYPTO. */
 CPH_API CPH_MUST_CHECK cph_err cph_hmac(enum cph_digest_alg alg, struct cph_span key,
@@ -64,8 +62,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_hmac_key(struct cph_hmac_ctx *h, struct cph_s
 CPH_API CPH_MUST_CHECK cph_err cph_hmac_add(struct cph_hmac_ctx *h, struct cph_span in);
 CPH_API CPH_MUST_CHECK cph_err cph_hmac_finish(struct cph_hmac_ctx *h, uint8_t *out);
 
-/* ---- AES --------------------------------------------------------------------------------------
- */
+/* ---- AES ------------------------------------------------------------------------------------- */
 
 enum cph_aes_mode {
     CPH_AES_ECB, /* whole blocks, encryption only: for key schedules and pseudo-random functions */

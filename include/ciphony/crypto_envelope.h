@@ -50,8 +50,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_aes_unwrap(struct cph_span key, const uint8_t
  * is not for such a key. */
 CPH_API size_t cph_key_sig_size(const struct cph_key *key, enum cph_sig sig);
 
-/* ---- signatures over SHA-1 --------------------------------------------------------------------
- */
+/* ---- signatures over SHA-1 ------------------------------------------------------------------- */
 
 /** RSA over SHA-1, which nobody should rely on: for peers of another age, by explicit policy only.
  *  sig: CPH_SIG_RSA_PKCS1 or CPH_SIG_RSA_PSS (salt 20). Errors as of cph_key_sign, cph_key_verify.

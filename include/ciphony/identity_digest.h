@@ -45,8 +45,7 @@ CPH_API const char *cph_auth_alg_name(enum cph_auth_alg alg); /* "SHA-256"; "" o
 /** By its name, without case. CPH_E_UNSUPPORTED. */
 CPH_API CPH_MUST_CHECK cph_err cph_auth_alg_find(struct cph_span name, enum cph_auth_alg *out);
 
-/* ---- header values ------------------------------------------------------------------------------
- */
+/* ---- header values --------------------------------------------------------------------------- */
 
 /* Quoted values are views between their quotes, escapes still in. They borrow from the value
  * parsed. */
@@ -89,8 +88,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_auth_response_parse(struct cph_span value,
 CPH_API CPH_MUST_CHECK cph_err cph_auth_info_parse(struct cph_span value,
                                                    struct cph_auth_info *out);
 
-/* ---- credentials --------------------------------------------------------------------------------
- */
+/* ---- credentials ----------------------------------------------------------------------------- */
 
 /* A password, or H(username:realm:password) in lower-case hex for one algorithm (sess or not). */
 struct cph_auth_secret {
@@ -105,8 +103,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_auth_ha1(enum cph_auth_alg alg, struct cph_sp
                                             const struct cph_secret *password,
                                             struct cph_auth_secret *out);
 
-/* ---- client -------------------------------------------------------------------------------------
- */
+/* ---- client ---------------------------------------------------------------------------------- */
 
 struct cph_auth_client_cfg {
     struct cph_span username;             /* plain bytes */
@@ -157,8 +154,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_auth_client_info(struct cph_auth_client *c, b
 /** The request was accepted: a later challenge for the same realm is answered anew. */
 CPH_API void cph_auth_client_accepted(struct cph_auth_client *c);
 
-/* ---- server -------------------------------------------------------------------------------------
- */
+/* ---- server ---------------------------------------------------------------------------------- */
 
 struct cph_auth_server_cfg {
     struct cph_span realm;         /* copied; plain bytes */

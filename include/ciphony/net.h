@@ -201,8 +201,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_net_dns_server(struct cph_net *net,
  *  CPH_E_IO: no route. */
 CPH_API CPH_MUST_CHECK cph_err cph_net_local_for(const struct cph_addr *to, struct cph_addr *out);
 
-/* ---- the process: signals, keys, other descriptors, other threads -----------------------------
- */
+/* ---- the process: signals, keys, other descriptors, other threads ---------------------------- */
 
 typedef void cph_net_signal_fn(void *arg, int signo, cph_time now);
 /** Be told of SIGINT and SIGTERM instead of dying of them, until the loop is freed. One loop per

@@ -12,8 +12,7 @@ enum {
     CPH_RTCP_MAX_BLOCK = 31 /* a 5-bit count: report blocks, chunks, sources of a BYE */
 };
 
-/* ---- what is this datagram? --------------------------------------------------------------------
- */
+/* ---- what is this datagram? ------------------------------------------------------------------ */
 
 enum cph_rtp_class {
     CPH_RTP_CLASS_UNKNOWN, /* drop it */

@@ -15,8 +15,7 @@
 #include "ciphony/base_wire.h"
 #include "ciphony/sip_uri.h"
 
-/* ---- limits -----------------------------------------------------------------------------------
- */
+/* ---- limits ---------------------------------------------------------------------------------- */
 
 enum {
     CPH_SIP_HEAD_MAX = 32768,  /* start line and headers; more is answered 513 */
@@ -30,8 +29,7 @@ enum {
     CPH_SIP_PARTS_MAX = 16, /* parts of a multipart body */
 };
 
-/* ---- names ------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 /* Methods compare with case (RFC 3261 7.1). */
 /* clang-format off */
@@ -148,8 +146,7 @@ CPH_API const char *cph_sip_method_name(enum cph_sip_method m);        /* "" for
 /** The usual reason phrase of a status ("Ringing"); that of its class if unknown; never NULL. */
 CPH_API const char *cph_sip_status_text(unsigned status);
 
-/* ---- typed values ------------------------------------------------------------------------------
- */
+/* ---- typed values ---------------------------------------------------------------------------- */
 
 /* All parse functions below: text is one value without folding, trimmed or not (a struct
  * cph_sip_header's `value`, or what cph_sip_each() gives). They return CPH_OK, CPH_E_MALFORMED or
@@ -252,8 +249,7 @@ CPH_API void cph_sip_wr_date(struct cph_wr *wr,
  */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_number_parse(struct cph_span text, uint32_t *out);
 
-/* ---- the message ------------------------------------------------------------------------------
- */
+/* ---- the message ----------------------------------------------------------------------------- */
 
 struct cph_sip_header {
     enum cph_sip_hdr id;
@@ -366,8 +362,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_number(const struct cph_sip_msg *msg, enu
 /** Is the body's Content-Type this one ("application/sdp")? False if there is none. */
 CPH_API bool cph_sip_content_is(const struct cph_sip_msg *msg, const char *type);
 
-/* ---- framing on a stream ------------------------------------------------------------------------
- */
+/* ---- framing on a stream --------------------------------------------------------------------- */
 
 enum cph_sip_frame_kind {
     CPH_SIP_FRAME_MESSAGE,
@@ -396,8 +391,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_frame(struct cph_span received, bool pong
 /** A datagram that is only a keep-alive (empty, CRLFs, NULs): drop it silently. */
 CPH_API bool cph_sip_is_keepalive(struct cph_span datagram);
 
-/* ---- building -----------------------------------------------------------------------------------
- */
+/* ---- building -------------------------------------------------------------------------------- */
 
 /* One pass over a writer. A value with CR, LF or NUL in it fails the writer (nothing can be
  * injected), so cph_wr_end() once at the end is the only check needed. Order: start line, headers,
@@ -444,8 +438,7 @@ CPH_API void cph_sip_wr_response(struct cph_wr *wr, const struct cph_sip_msg *re
                                  struct cph_span reason, struct cph_span to_tag,
                                  const struct cph_addr *source);
 
-/* ---- multipart bodies ---------------------------------------------------------------------------
- */
+/* ---- multipart bodies ------------------------------------------------------------------------ */
 
 struct cph_sip_part {
     struct cph_span bytes;   /* headers and body: what a signature over the part covers */

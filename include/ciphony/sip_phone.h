@@ -31,8 +31,7 @@ enum {
     CPH_PHONE_SAS_TEXT = 32, /* bytes of a string to compare, with its NUL */
 };
 
-/* ---- what the phone asks of its host
- * --------------------------------------------------------------- */
+/* ---- what the phone asks of its host --------------------------------------------------------- */
 
 /* Who a certificate belongs to, by what the user keeps (identity_device.h has the store). */
 enum cph_phone_pin {
@@ -59,8 +58,7 @@ struct cph_phone_host {
     enum cph_phone_pin (*pin)(void *ctx, struct cph_span peer_uri, struct cph_span sha256);
 };
 
-/* ---- configuration
- * ----------------------------------------------------------------------------------- */
+/* ---- configuration --------------------------------------------------------------------------- */
 
 /* Strings are copied. */
 struct cph_phone_account {
@@ -118,8 +116,7 @@ CPH_API void cph_phone_media(struct cph_phone *p, uint32_t call, unsigned compon
 CPH_API void cph_phone_turn(struct cph_phone *p, cph_time now);
 CPH_API cph_time cph_phone_deadline(const struct cph_phone *p);
 
-/* ---- what happened
- * ------------------------------------------------------------------------------------ */
+/* ---- what happened --------------------------------------------------------------------------- */
 
 enum cph_phone_event_kind {
     CPH_PHONE_INCOMING,    /* accept it or reject it */
@@ -155,8 +152,7 @@ struct cph_phone_event {
 CPH_API CPH_MUST_CHECK cph_err cph_phone_event(struct cph_phone *p, struct cph_phone_event *out);
 CPH_API const char *cph_phone_event_name(enum cph_phone_event_kind kind);
 
-/* ---- what the user does
- * -------------------------------------------------------------------------------- */
+/* ---- what the user does ---------------------------------------------------------------------- */
 
 struct cph_phone_dial {
     const char *to;
@@ -190,8 +186,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_phone_register(struct cph_phone *p, const cha
 CPH_API CPH_MUST_CHECK cph_err cph_phone_unregister(struct cph_phone *p, const char *account,
                                                     cph_time now);
 
-/* ---- how a call is now
- * ---------------------------------------------------------------------------------- */
+/* ---- how a call is now ----------------------------------------------------------------------- */
 
 enum cph_phone_state {
     CPH_PHONE_ST_CALLING,

@@ -14,8 +14,7 @@ enum cph_sip_proto { CPH_SIP_UDP, CPH_SIP_TCP, CPH_SIP_TLS };
 /** "UDP", "TCP", "TLS", as in a Via. */
 CPH_API const char *cph_sip_proto_name(enum cph_sip_proto proto);
 
-/* ---- counters -----------------------------------------------------------------------------------
- */
+/* ---- counters -------------------------------------------------------------------------------- */
 
 /* Everything the engine counts; the bad_* ones name why input was dropped or refused. */
 /* clang-format off */

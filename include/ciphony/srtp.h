@@ -5,8 +5,7 @@
 #include "ciphony/base.h"
 #include "ciphony/base_mem.h"
 
-/* ---- suites -----------------------------------------------------------------------------------
- */
+/* ---- suites ---------------------------------------------------------------------------------- */
 
 struct cph_srtp_transform; /* how a suite treats a packet; inside the room */
 struct cph_srtp_kat;       /* its known answers; inside the room */
@@ -38,8 +37,7 @@ CPH_API extern const struct cph_srtp_suite *const cph_srtp_double_suites[];
 CPH_API const struct cph_srtp_suite *cph_srtp_suite_by_sdes(struct cph_span name);
 CPH_API const struct cph_srtp_suite *cph_srtp_suite_by_dtls(uint16_t profile);
 
-/* ---- engine -----------------------------------------------------------------------------------
- */
+/* ---- engine ---------------------------------------------------------------------------------- */
 
 enum cph_srtp_accel {
     CPH_SRTP_ACCEL_AUTO, /* libipsec-mb if the CPU has AES-NI and AVX2, else OpenSSL */
@@ -61,8 +59,7 @@ CPH_API const char *cph_srtp_engine_name(const struct cph_srtp_engine *e);
 /** Did the suite give its known answers on this engine? Offer only such suites. */
 CPH_API bool cph_srtp_engine_has(const struct cph_srtp_engine *e, const struct cph_srtp_suite *s);
 
-/* ---- contexts ---------------------------------------------------------------------------------
- */
+/* ---- contexts -------------------------------------------------------------------------------- */
 
 enum cph_srtp_dir { CPH_SRTP_SEND, CPH_SRTP_RECV };
 
@@ -159,8 +156,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_srtp_key_drop(struct cph_srtp *s, struct cph_
  */
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_pair(struct cph_srtp *send, struct cph_srtp *recv);
 
-/* ---- packets ----------------------------------------------------------------------------------
- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 /* A packet in the caller's buffer, changed in place. */
 struct cph_srtp_pkt {
@@ -250,8 +246,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_srtp_double_protect_repair(struct cph_srtp *s
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_double_unprotect_repair(struct cph_srtp *s,
                                                                 struct cph_srtp_pkt *pkt);
 
-/* ---- stream state ------------------------------------------------------------------------------
- */
+/* ---- stream state ---------------------------------------------------------------------------- */
 
 /**
  * The roll-over counter of a stream. get: CPH_E_NOTFOUND if the SSRC was never seen or set.

@@ -41,8 +41,7 @@ CPH_API void cph_ekt_params_wipe(struct cph_ekt_params *p);
 /** Bytes of a cipher's key; 0 if there is no such cipher. */
 CPH_API size_t cph_ekt_key_size(enum cph_ekt_cipher cipher);
 
-/* ---- tags -------------------------------------------------------------------------------------
- */
+/* ---- tags ------------------------------------------------------------------------------------ */
 
 enum cph_ekt_type {
     CPH_EKT_SHORT = 0,
@@ -64,8 +63,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_ekt_tag_parse(struct cph_span packet, struct 
 CPH_API CPH_MUST_CHECK cph_err cph_ekt_tag_build(const struct cph_ekt_tag *tag, uint8_t *out,
                                                  size_t cap, size_t *n);
 
-/* ---- sending ----------------------------------------------------------------------------------
- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 /* One sender: its SSRCs share a master key. One thread at a time; the engine outlives it. */
 struct cph_ekt_sender;
@@ -100,8 +98,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_ekt_sender_params(struct cph_ekt_sender *s,
                                                      const struct cph_ekt_params *params,
                                                      cph_time now);
 
-/* ---- receiving --------------------------------------------------------------------------------
- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 /* All the others of a session. One thread at a time; the engine outlives it. */
 struct cph_ekt_receiver;

@@ -112,8 +112,7 @@ typedef cph_err cph_store_each_fn(void *arg, struct cph_span key, struct cph_spa
 CPH_API CPH_MUST_CHECK cph_err cph_store_each(struct cph_store *s, const char *space,
                                               cph_store_each_fn *fn, void *arg);
 
-/* ---- secrets shared with others' ZRTP endpoints (RFC 6189 4.9) --------------------------------
- */
+/* ---- secrets shared with others' ZRTP endpoints (RFC 6189 4.9) ------------------------------- */
 
 enum { CPH_STORE_ZID = 12 };
 

@@ -46,8 +46,7 @@ void lab_ear_free(struct lab_ear *e)
     free(e);
 }
 
-/* ---- keys in the signalling --------------------------------------------------------------------
- */
+/* ---- keys in the signalling ------------------------------------------------------------------ */
 
 /* "AES_CM_128_HMAC_SHA1_80 inline:base64[|lifetime][|mki]" */
 static bool add_crypto(struct lab_ear *e, struct cph_span suite_name, struct cph_span inlined)
@@ -109,8 +108,7 @@ unsigned lab_ear_read_signalling(struct lab_ear *e, const struct lab_trace *t)
     return n;
 }
 
-/* ---- listening ---------------------------------------------------------------------------------
- */
+/* ---- listening ------------------------------------------------------------------------------- */
 
 static bool hear(struct lab_ear *e, struct cph_span packet, cph_time at)
 {
@@ -162,8 +160,7 @@ uint64_t lab_heard_total(const struct lab_heard *h)
     return n;
 }
 
-/* ---- the pretender -----------------------------------------------------------------------------
- */
+/* ---- the pretender --------------------------------------------------------------------------- */
 
 static void feed_all(const struct lab_pretence *p, struct cph_session *s, struct lab_heard *heard)
 {

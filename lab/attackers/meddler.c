@@ -31,8 +31,7 @@ struct lab_meddler {
     struct lab_meddler_feat feat;
 };
 
-/* ---- in the server: text -----------------------------------------------------------------------
- */
+/* ---- in the server: text --------------------------------------------------------------------- */
 
 static bool is_key_line(struct cph_span line)
 {
@@ -113,8 +112,7 @@ static void change(struct lab_meddler *m, struct cph_span sdp, struct cph_wr *ou
     }
 }
 
-/* ---- in the middle: sessions -------------------------------------------------------------------
- */
+/* ---- in the middle: sessions ----------------------------------------------------------------- */
 
 static cph_err open_victim(struct lab_meddler *m, unsigned i)
 {
@@ -193,8 +191,7 @@ static enum lab_proxy_body on_sdp(void *ctx, const struct cph_sip_msg *msg,
     return LAB_BODY_REPLACE;
 }
 
-/* ---- in the middle: media ----------------------------------------------------------------------
- */
+/* ---- in the middle: media -------------------------------------------------------------------- */
 
 static void send_to(struct lab_meddler *m, unsigned i, enum cph_keying_component port,
                     const struct cph_addr *to, struct cph_span bytes)
@@ -322,8 +319,7 @@ static bool on_path(void *ctx, const struct lab_packet *p)
     return true;
 }
 
-/* ---- begin and end -----------------------------------------------------------------------------
- */
+/* ---- begin and end --------------------------------------------------------------------------- */
 
 cph_err lab_meddler_new(enum lab_meddling how, const char *keying, uint64_t seed,
                         struct lab_meddler **out)

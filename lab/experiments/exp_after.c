@@ -49,8 +49,7 @@ const struct lab_experiment lab_exp_pfs = {
     "forward-secrecy", "C.2", "Is a recorded call safe when long-term keys leak later?", run_pfs
 };
 
-/* ---- from RTP to SRTP --------------------------------------------------------------------------
- */
+/* ---- from RTP to SRTP ------------------------------------------------------------------------ */
 
 struct once {
     struct lab_meddler *m;
@@ -117,8 +116,7 @@ const struct lab_experiment lab_exp_upgrade = { "upgrade", "4 R15",
                                                 "Can a call begin in RTP and go on in SRTP?",
                                                 run_upgrade };
 
-/* ---- denial of service -------------------------------------------------------------------------
- */
+/* ---- denial of service ----------------------------------------------------------------------- */
 
 /* The first keying packet of the answerer in an honest call: what a stranger can make up as well.
  */

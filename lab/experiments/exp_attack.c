@@ -139,8 +139,7 @@ static cph_err attacked(const struct lab_case *c, const struct attack *a, struct
     return err;
 }
 
-/* ---- classes -----------------------------------------------------------------------------------
- */
+/* ---- classes --------------------------------------------------------------------------------- */
 
 static cph_err classify(const struct lab_case *c, bool pinned, struct lab_outcome *out)
 {
@@ -355,8 +354,7 @@ const struct lab_experiment lab_exp_media_only = {
     run_media_only
 };
 
-/* ---- downgrade ---------------------------------------------------------------------------------
- */
+/* ---- downgrade ------------------------------------------------------------------------------- */
 
 static cph_err run_downgrade(const struct lab_case *c, struct lab_outcome *out)
 {
@@ -386,8 +384,7 @@ const struct lab_experiment lab_exp_downgrade = { "downgrade", "4 R20",
                                                   "Is the choice of suite safe from the server?",
                                                   run_downgrade };
 
-/* ---- lawful interception against detection -----------------------------------------------------
- */
+/* ---- lawful interception against detection --------------------------------------------------- */
 
 static cph_err run_intercept(const struct lab_case *c, struct lab_outcome *out)
 {
@@ -417,8 +414,7 @@ const struct lab_experiment lab_exp_intercept = {
     run_intercept
 };
 
-/* ---- PKI -----------------------------------------------------------------
- */
+/* ---- PKI ------------------------------------------------------------------------------------- */
 
 static cph_err run_pki(const struct lab_case *c, struct lab_outcome *out)
 {

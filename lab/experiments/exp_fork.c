@@ -47,8 +47,7 @@ static void judge(const struct lab_stage *s, const struct lab_case *c, struct la
         lab_say(out, "yes", "%s held the offer and decrypted nothing", who);
 }
 
-/* ---- forking -----------------------------------------------------------------------------------
- */
+/* ---- forking --------------------------------------------------------------------------------- */
 
 static cph_err run_forking(const struct lab_case *c, struct lab_outcome *out)
 {
@@ -76,8 +75,7 @@ const struct lab_experiment lab_exp_forking = { "forking", "B.1",
                                                 "Is a phone that only rang unable to listen?",
                                                 run_forking };
 
-/* ---- retargeting -------------------------------------------------------------------------------
- */
+/* ---- retargeting ----------------------------------------------------------------------------- */
 
 static cph_err run_retargeting(const struct lab_case *c, struct lab_outcome *out)
 {
@@ -111,8 +109,7 @@ const struct lab_experiment lab_exp_retargeting = {
     run_retargeting
 };
 
-/* ---- which media belongs to which answer -------------------------------------------------------
- */
+/* ---- which media belongs to which answer ----------------------------------------------------- */
 
 static cph_err run_association(const struct lab_case *c, struct lab_outcome *out)
 {
@@ -147,8 +144,7 @@ const struct lab_experiment lab_exp_association = {
     run_association
 };
 
-/* ---- some can do SRTP, some cannot -------------------------------------------------------------
- */
+/* ---- some can do SRTP, some cannot ----------------------------------------------------------- */
 
 static cph_err run_mixed_fork(const struct lab_case *c, struct lab_outcome *out)
 {

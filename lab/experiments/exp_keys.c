@@ -16,8 +16,7 @@ static struct lab_party_config party(const struct lab_case *c, enum lab_person w
                                       .draws = c->seed * 1000 + who };
 }
 
-/* ---- two-time pad ------------------------------------------------------------------------------
- */
+/* ---- two-time pad ---------------------------------------------------------------------------- */
 
 struct sample {
     uint8_t plain[LAB_FRAME], wire[LAB_WIRE];
@@ -82,8 +81,7 @@ const struct lab_experiment lab_exp_pad = {
     "two-time-pad", "B.1", "Two branches choose the same SSRC: is a keystream used twice?", run_pad
 };
 
-/* ---- centralized keying ------------------------------------------------------------------------
- */
+/* ---- centralized keying ---------------------------------------------------------------------- */
 
 /* Twice the same mixer, drawing the same random numbers, with another participant each: is what it
  * sends encrypted with the same keys? Then one encrypted stream serves all. */
@@ -148,8 +146,7 @@ const struct lab_experiment lab_exp_central_user = {
     run_central_user
 };
 
-/* ---- SSRC and ROC ------------------------------------------------------------------------------
- */
+/* ---- SSRC and ROC ---------------------------------------------------------------------------- */
 
 static cph_err pair(const struct lab_case *c, struct lab_duo **d, unsigned p[2])
 {
@@ -225,8 +222,7 @@ const struct lab_experiment lab_exp_roc = {
     "roc", "B.4", "Does a receiver that missed the roll-over learn the counter?", run_roc
 };
 
-/* ---- cost --------------------------------------------------------------------------------------
- */
+/* ---- cost ------------------------------------------------------------------------------------ */
 
 static cph_err offer_cost(const struct lab_case *c, unsigned suites, unsigned *ops)
 {
@@ -311,8 +307,7 @@ const struct lab_experiment lab_exp_resume = { "resumption", "4 R4, R11",
                                                "Is a second call between the same two cheaper?",
                                                run_resume };
 
-/* ---- agility -----------------------------------------------------------------------------------
- */
+/* ---- agility --------------------------------------------------------------------------------- */
 
 static cph_err run_agility(const struct lab_case *c, struct lab_outcome *out)
 {

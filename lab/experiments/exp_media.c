@@ -80,8 +80,7 @@ const struct lab_experiment lab_exp_clipping = { "clipping", "B.2",
                                                  "Is media that comes before the SDP answer lost?",
                                                  run_clipping };
 
-/* ---- re-keying ---------------------------------------------------------------------------------
- */
+/* ---- re-keying ------------------------------------------------------------------------------- */
 
 static bool has_reason(const struct cph_verdict *v, enum cph_reason r)
 {
@@ -151,8 +150,7 @@ const struct lab_experiment lab_exp_rekeying = { "rekeying", "B.3",
                                                  "How do keys change during a call?",
                                                  run_rekeying };
 
-/* ---- best effort -------------------------------------------------------------------------------
- */
+/* ---- best effort ----------------------------------------------------------------------------- */
 
 static cph_err run_best_effort(const struct lab_case *c, struct lab_outcome *out)
 {
@@ -193,8 +191,7 @@ const struct lab_experiment lab_exp_best_effort = {
     run_best_effort
 };
 
-/* ---- the price in messages ---------------------------------------------------------------------
- */
+/* ---- the price in messages ------------------------------------------------------------------- */
 
 static unsigned flights(const struct lab_stage *s, unsigned *datagrams)
 {
@@ -314,8 +311,7 @@ const struct lab_experiment lab_exp_loss = { "set-up-time", "-",
                                              "How long until there are keys, over loss?",
                                              run_loss };
 
-/* ---- boxes on the media path -------------------------------------------------------------------
- */
+/* ---- boxes on the media path ----------------------------------------------------------------- */
 
 static cph_err boxed(const struct lab_case *c, struct lab_outcome *out,
                      struct lab_stage_config *cfg, const char *title, struct lab_stage **keep)
@@ -444,8 +440,7 @@ const struct lab_experiment lab_exp_validity = { "rtp-validity", "4 R10",
                                                  "Could a keying packet be taken for RTP?",
                                                  run_validity };
 
-/* ---- boxes in the signalling -------------------------------------------------------------------
- */
+/* ---- boxes in the signalling ----------------------------------------------------------------- */
 
 static cph_err run_b2bua(const struct lab_case *c, struct lab_outcome *out)
 {

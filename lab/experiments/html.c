@@ -89,8 +89,7 @@ static void cell(const struct lab_results *r, unsigned e, unsigned k, struct cph
     put(out, "</small></td>");
 }
 
-/* ---- ladders -----------------------------------------------------------------------------------
- */
+/* ---- ladders --------------------------------------------------------------------------------- */
 
 static void ladder(const struct lab_ladder *l, const char *keying, struct cph_buf *out)
 {
@@ -131,8 +130,7 @@ static void ladder(const struct lab_ladder *l, const char *keying, struct cph_bu
     put(out, "</svg></figure>\n");
 }
 
-/* ---- plots -------------------------------------------------------------------------------------
- */
+/* ---- plots ----------------------------------------------------------------------------------- */
 
 static const char *const colour[LAB_METHODS] = { "#0b6e99", "#b3541e", "#3d7a2b", "#7a3d8f",
                                                  "#8a1538", "#555555", "#a08000", "#006d5b" };

@@ -64,8 +64,7 @@ bool lab_can(const struct cph_keying_method *m);
 CPH_MUST_CHECK cph_err lab_run_one(const struct lab_experiment *e, const struct lab_case *c,
                                    struct lab_outcome *out);
 
-/* ---- for experiments ---------------------------------------------------------------------------
- */
+/* ---- for experiments ------------------------------------------------------------------------- */
 
 void lab_say(struct lab_outcome *out, const char *answer, const char *fmt, ...) CPH_PRINTF(3, 4);
 void lab_measure(struct lab_outcome *out, const char *name, const char *unit, double v);

@@ -7,8 +7,7 @@
 
 #include "ciphony/base_text.h"
 
-/* ---- running -----------------------------------------------------------------------------------
- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static cph_err choose(const char *keying, struct lab_results *r)
 {
@@ -99,8 +98,7 @@ unsigned lab_results_differences(const struct lab_results *r, unsigned *unexplai
     return n;
 }
 
-/* ---- Markdown ----------------------------------------------------------------------------------
- */
+/* ---- Markdown -------------------------------------------------------------------------------- */
 
 CPH_PRINTF(2, 3)
 static void put(struct cph_buf *out, const char *fmt, ...)

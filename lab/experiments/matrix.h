@@ -5,8 +5,7 @@
 
 #include "lab.h"
 
-/* ---- the draft's own answers (data/seed003.txt) ------------------------------------------------
- */
+/* ---- the draft's own answers (data/seed003.txt) ---------------------------------------------- */
 
 struct lab_said {
     char mechanism[24], experiment[24], answer[48], section[8], reason[240];
@@ -17,8 +16,7 @@ bool lab_said_find(const char *mechanism, const char *experiment, struct lab_sai
 /** Is the answer one of those the draft allows ("a/b")? True if it says nothing. */
 bool lab_said_agrees(const struct lab_said *said, const char *answer);
 
-/* ---- results -----------------------------------------------------------------------------------
- */
+/* ---- results --------------------------------------------------------------------------------- */
 
 enum { LAB_METHODS = CPH_KEYING_MAX_METHODS, LAB_EXPERIMENTS = 40 };
 
@@ -45,8 +43,7 @@ const struct lab_outcome *lab_results_of(const struct lab_results *r, const char
 /** Differences from the draft; unexplained: those without a sentence. */
 unsigned lab_results_differences(const struct lab_results *r, unsigned *unexplained);
 
-/* ---- R1 to R26 ---------------------------------------------------------------------------------
- */
+/* ---- R1 to R26 ------------------------------------------------------------------------------- */
 
 enum lab_holds { LAB_HOLDS, LAB_FAILS, LAB_CONFLICT, LAB_NOT_TRIED };
 

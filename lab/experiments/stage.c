@@ -90,8 +90,7 @@ const char *lab_proxy_ip(void)
     return proxy_ip;
 }
 
-/* ---- what phones tell --------------------------------------------------------------------------
- */
+/* ---- what phones tell ------------------------------------------------------------------------ */
 
 static struct lab_stage_person *person_of(struct lab_stage *s, const struct lab_terminal *t)
 {
@@ -237,8 +236,7 @@ static bool on_tap(void *ctx, const struct cph_addr *from, const struct cph_addr
     return pass;
 }
 
-/* ---- begin and end -----------------------------------------------------------------------------
- */
+/* ---- begin and end --------------------------------------------------------------------------- */
 
 static cph_err start(struct lab_stage *s, unsigned i)
 {
@@ -376,8 +374,7 @@ void lab_stage_close(struct lab_stage *s)
     free(s);
 }
 
-/* ---- what people do ----------------------------------------------------------------------------
- */
+/* ---- what people do -------------------------------------------------------------------------- */
 
 cph_err lab_stage_dial(struct lab_stage *s, enum lab_person from, const char *callee,
                        enum lab_person direct_to)

@@ -187,8 +187,7 @@ struct lab_counts lab_counts(const struct lab_net *net)
     return net->counts;
 }
 
-/* ---- nodes and their addresses ------------------------------------------------------------------
- */
+/* ---- nodes and their addresses --------------------------------------------------------------- */
 
 cph_err lab_node_new(struct lab_net *net, const struct lab_node_ops *ops, void *ctx,
                      struct lab_node **out)
@@ -253,8 +252,7 @@ cph_err lab_wake_at(struct lab_node *node, cph_time at)
                           at < node->net->now ? node->net->now : at);
 }
 
-/* ---- sending
- * ------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static cph_time way(struct lab_net *net)
 {
@@ -286,8 +284,7 @@ static cph_err schedule(struct lab_net *net, struct event head, struct cph_span 
     return err;
 }
 
-/* ---- address translation
- * ------------------------------------------------------------------------- */
+/* ---- address translation --------------------------------------------------------------------- */
 
 cph_err lab_nat(struct lab_net *net, const struct cph_addr *inside, const struct cph_addr *outside)
 {
@@ -475,8 +472,7 @@ void lab_flow_close(struct lab_node *node, uint32_t id)
     forget_if_dead(node->net, f);
 }
 
-/* ---- what happens
- * ---------------------------------------------------------------------------------- */
+/* ---- what happens ---------------------------------------------------------------------------- */
 
 static void deliver_datagram(struct lab_net *net, const struct event *e)
 {

@@ -76,8 +76,7 @@ struct lab_proxy {
     uint8_t out[MESSAGE], body[MESSAGE];
 };
 
-/* ---- sending, after thinking -------------------------------------------------------------------
- */
+/* ---- sending, after thinking ----------------------------------------------------------------- */
 
 static void send_due(struct lab_proxy *p, cph_time now)
 {
@@ -116,8 +115,7 @@ static void send_to(struct lab_proxy *p, const struct cph_addr *to, const struct
     send_due(p, lab_now(p->net));
 }
 
-/* ---- small things of SIP -----------------------------------------------------------------------
- */
+/* ---- small things of SIP --------------------------------------------------------------------- */
 
 static bool addr_of_uri(const struct cph_sip_uri *uri, struct cph_addr *out)
 {
@@ -171,8 +169,7 @@ static void without_token(struct cph_span list, const char *token, struct cph_wr
     }
 }
 
-/* ---- forwarding --------------------------------------------------------------------------------
- */
+/* ---- forwarding ------------------------------------------------------------------------------ */
 
 /* False: the message is to go no further. */
 static bool body_for(struct lab_proxy *p, const struct cph_sip_msg *msg,
@@ -283,8 +280,7 @@ static void reply(struct lab_proxy *p, const struct cph_sip_msg *req, const stru
     send_to(p, from, &wr);
 }
 
-/* ---- registrar ---------------------------------------------------------------------------------
- */
+/* ---- registrar ------------------------------------------------------------------------------- */
 
 cph_err lab_proxy_add(struct lab_proxy *p, const char *user, const char *contact)
 {
@@ -332,8 +328,7 @@ static void on_register(struct lab_proxy *p, const struct cph_sip_msg *req,
     send_to(p, from, &wr);
 }
 
-/* ---- INVITE ------------------------------------------------------------------------------------
- */
+/* ---- INVITE ---------------------------------------------------------------------------------- */
 
 static struct invite *invite_of(struct lab_proxy *p, struct cph_span branch)
 {
@@ -532,8 +527,7 @@ static void on_request(struct lab_proxy *p, const struct cph_sip_msg *req,
     forward(p, req, from, uri, &to, uri, drop);
 }
 
-/* ---- responses ---------------------------------------------------------------------------------
- */
+/* ---- responses ------------------------------------------------------------------------------- */
 
 static void pass_up(struct lab_proxy *p, const struct cph_sip_msg *res, const struct cph_addr *from)
 {

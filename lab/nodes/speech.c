@@ -75,8 +75,7 @@ void lab_heard_add(struct lab_heard *h, unsigned speaker, uint32_t i, cph_time n
     h->last_at[speaker] = now;
 }
 
-/* ---- source and sink ---------------------------------------------------------------------------
- */
+/* ---- source and sink ------------------------------------------------------------------------- */
 
 struct source {
     struct cph_media_source source;

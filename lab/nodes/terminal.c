@@ -33,8 +33,7 @@ struct lab_terminal {
     bool pumping;
 };
 
-/* ---- media
- * ----------------------------------------------------------------------------------------- */
+/* ---- media ----------------------------------------------------------------------------------- */
 
 static cph_err media_open(void *ctx, uint32_t call, const struct cph_addr *near,
                           struct cph_addr local[2])
@@ -117,8 +116,7 @@ static enum cph_phone_pin pin(void *ctx, struct cph_span peer_uri, struct cph_sp
     return ops && ops->pin ? ops->pin(t->cfg.ctx, t, peer_uri, sha256) : CPH_PHONE_PIN_UNKNOWN;
 }
 
-/* ---- flows
- * ------------------------------------------------------------------------------------------- */
+/* ---- flows ----------------------------------------------------------------------------------- */
 
 static struct flow *add_flow(struct lab_terminal *t, uint32_t sip, uint32_t lab)
 {
@@ -204,8 +202,7 @@ static void on_flow_closed(void *ctx, uint32_t flow, cph_time now)
     lab_terminal_pump(t);
 }
 
-/* ---- datagrams
- * ----------------------------------------------------------------------------------------- */
+/* ---- datagrams ------------------------------------------------------------------------------- */
 
 static void on_datagram(void *ctx, const struct cph_addr *local, const struct cph_addr *from,
                         struct cph_span bytes, cph_time now)
@@ -237,8 +234,7 @@ static void on_wake(void *ctx, cph_time now)
 static const struct lab_node_ops node_ops = { on_datagram, on_flow_open, on_flow_bytes,
                                               on_flow_closed, on_wake };
 
-/* ---- the pump
- * --------------------------------------------------------------------------------------------- */
+/* ---- the pump -------------------------------------------------------------------------------- */
 
 static void act(struct lab_terminal *t, const struct cph_sip_action *a, cph_time now)
 {

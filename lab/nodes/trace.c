@@ -109,8 +109,7 @@ size_t lab_trace_kind(const struct lab_trace *t, enum lab_kind kind)
     return n;
 }
 
-/* ---- the ladder --------------------------------------------------------------------------------
- */
+/* ---- the ladder ------------------------------------------------------------------------------ */
 
 unsigned lab_trace_hosts(const struct lab_trace *t)
 {

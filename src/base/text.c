@@ -147,8 +147,7 @@ cph_err cph_span_cstr(struct cph_span s, char *buf, size_t cap)
     return CPH_OK;
 }
 
-/* ---- hex and base64: arithmetic instead of tables, so that keys leave no trace in the cache ----
- */
+/* ---- hex and base64: arithmetic, not tables, so that keys leave no trace in the cache -------- */
 
 /* All ones when lo <= c <= hi, else 0; all below 256, so bit 31 of a difference is its sign. */
 static unsigned in_range(unsigned c, unsigned lo, unsigned hi)

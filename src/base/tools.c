@@ -4,8 +4,7 @@
 
 #include "ciphony/base_mem.h"
 
-/* ---- deadlines --------------------------------------------------------------------------------
- */
+/* ---- deadlines ------------------------------------------------------------------------------- */
 
 static void place(struct cph_timers *ts, size_t i, struct cph_timer *t)
 {
@@ -97,8 +96,7 @@ void cph_timers_free(struct cph_timers *ts)
     *ts = (struct cph_timers){ 0 };
 }
 
-/* ---- things by name ----------------------------------------------------------------------------
- */
+/* ---- things by name -------------------------------------------------------------------------- */
 
 struct cph_map_slot {
     uint64_t hash;

@@ -32,8 +32,7 @@ enum {
     CLI_SECONDS_MAX = 7 * 86400,
 };
 
-/* ---- values that options and the configuration share
- * ---------------------------------------------- */
+/* ---- values that options and the configuration share ----------------------------------------- */
 
 struct cli_listen {
     enum cph_sip_proto proto;
@@ -48,8 +47,7 @@ CPH_MUST_CHECK cph_err cli_keying_parse(struct cph_span text, struct cph_policy 
 const char *cli_proto_name(enum cph_sip_proto proto); /* "udp" */
 CPH_MUST_CHECK cph_err cli_proto_parse(struct cph_span text, enum cph_sip_proto *out);
 
-/* ---- configuration file
- * ----------------------------------------------------------------------------- */
+/* ---- configuration file ---------------------------------------------------------------------- */
 
 struct cli_account {
     char name[CLI_NAME_MAX];
@@ -99,8 +97,7 @@ CPH_MUST_CHECK cph_err cli_config_load(const char *path, struct cli_config *out,
 CPH_MUST_CHECK cph_err cli_account_password(const struct cli_account *a, struct cph_secret *out,
                                             char why[CLI_WHY]);
 
-/* ---- options
- * ------------------------------------------------------------------------------------------ */
+/* ---- options --------------------------------------------------------------------------------- */
 
 enum cli_opt {
     CLI_OPT_END, /* ends a verb's list */
@@ -187,8 +184,7 @@ struct cli_call_opts {
 CPH_MUST_CHECK cph_err cli_call_opts(const struct cli_args *a, struct cli_call_opts *out,
                                      char why[CLI_WHY]);
 
-/* ---- help and words
- * -------------------------------------------------------------------------------------- */
+/* ---- help and words -------------------------------------------------------------------------- */
 
 /** All verbs, or one of them, to stdout. */
 void cli_help(const struct cli_verb *verb);

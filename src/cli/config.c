@@ -53,8 +53,7 @@ static cph_err wrong(struct parse *p, const char *fmt, ...)
     return CPH_E_CONFIG;
 }
 
-/* ---- values
- * -------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static cph_err copy(struct cph_span value, char *out, size_t cap)
 {
@@ -248,8 +247,7 @@ static const struct key caller_keys[] = {
     { NULL, NULL, NULL },
 };
 
-/* ---- lines
- * ----------------------------------------------------------------------------------------- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 /* Take the quotes off, in place of the line's own bytes: raw is a copy. */
 static cph_err unquote(struct cph_span *value, uint8_t *buf)

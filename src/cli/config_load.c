@@ -57,8 +57,7 @@ static bool open_to_others(int fd)
     return fstat(fd, &st) == 0 && (st.st_mode & (S_IRGRP | S_IROTH)) != 0;
 }
 
-/* ---- the file
- * ------------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static cph_err parse_file(int fd, const char *path, struct cli_config *out, char why[CLI_WHY])
 {
@@ -112,8 +111,7 @@ cph_err cli_config_load(const char *path, struct cli_config *out, char why[CLI_W
     return err;
 }
 
-/* ---- passwords
- * ------------------------------------------------------------------------------------- */
+/* ---- passwords ------------------------------------------------------------------------------- */
 
 /* The first line of what fd gives. */
 static cph_err first_line(int fd, struct cph_secret *out)

@@ -50,8 +50,7 @@ struct demo {
     bool pinned, ended, too_long, no_device, keep;
 };
 
-/* ---- what was heard, kept and played
- * ---------------------------------------------------------------------- */
+/* ---- what was heard, kept and played --------------------------------------------------------- */
 
 struct tee {
     struct cph_media_sink sink;
@@ -119,8 +118,7 @@ static cph_err sound(void *arg, uint32_t call, struct cph_media_source **source,
     return listen_in(s->demo, sink);
 }
 
-/* ---- the two terminals
- * ----------------------------------------------------------------------------------------- */
+/* ---- the two terminals ----------------------------------------------------------------------- */
 
 static enum cph_phone_pin pin_of(void *arg, struct cph_span peer_uri, struct cph_span sha256)
 {
@@ -238,9 +236,7 @@ static cph_err make_terminal(struct demo *d, struct side *s, enum cph_sip_proto 
     return cli_driver_new(&cfg, why, &s->driver);
 }
 
-/* ---- one call
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- one call -------------------------------------------------------------------------------- */
 
 static cph_err call(struct demo *d, enum cph_sip_proto proto, const char *keying,
                     char why[CPH_PHONE_WHY])
@@ -320,9 +316,7 @@ static bool scene(struct demo *d, const char *title, enum cph_sip_proto proto, c
     return was_heard(d) && d->verdict.level == expected;
 }
 
-/* ---- all of it
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 /* Beside the program: ../share/demo in the build, ../share/ciphony/demo where it is installed. */
 static bool find_speech(struct demo *d)

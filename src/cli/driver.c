@@ -51,8 +51,7 @@ struct cli_driver {
     bool pumping;
 };
 
-/* ---- media
- * ----------------------------------------------------------------------------------------- */
+/* ---- media ----------------------------------------------------------------------------------- */
 
 static void media_arrived(void *arg, struct cph_net_udp *udp, const struct cph_addr *from,
                           uint8_t *pkt, size_t n, cph_time now)
@@ -140,8 +139,7 @@ static enum cph_phone_pin pin(void *ctx, struct cph_span peer_uri, struct cph_sp
     return d->cfg.pin ? d->cfg.pin(d->cfg.arg, peer_uri, sha256) : CPH_PHONE_PIN_UNKNOWN;
 }
 
-/* ---- connections
- * ------------------------------------------------------------------------------------ */
+/* ---- connections ----------------------------------------------------------------------------- */
 
 static void forget_conn(struct conn *k)
 {
@@ -261,8 +259,7 @@ static void do_close(struct cli_driver *d, const struct cph_sip_action *a)
     forget_conn(k);
 }
 
-/* ---- names
- * -------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static void forget_query(struct query *q)
 {
@@ -367,8 +364,7 @@ static void do_forget(struct cli_driver *d, uint32_t id)
     }
 }
 
-/* ---- the pump
- * ------------------------------------------------------------------------------------------ */
+/* ---- the pump -------------------------------------------------------------------------------- */
 
 static void act(struct cli_driver *d, const struct cph_sip_action *a, cph_time now)
 {
@@ -442,8 +438,7 @@ static void datagram(void *arg, struct cph_net_udp *udp, const struct cph_addr *
     cli_driver_pump(li->d);
 }
 
-/* ---- begin and end
- * --------------------------------------------------------------------------------------- */
+/* ---- begin and end --------------------------------------------------------------------------- */
 
 static cph_err listen_on(struct cli_driver *d, unsigned i, char why[CPH_PHONE_WHY])
 {

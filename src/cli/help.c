@@ -18,8 +18,7 @@ static const struct {
     { CLI_POLICY, "the security policy was not met" },
 };
 
-/* ---- for the terminal
- * ---------------------------------------------------------------------------------- */
+/* ---- for the terminal ------------------------------------------------------------------------ */
 
 static void options(const char *title, const enum cli_opt *list)
 {
@@ -70,8 +69,7 @@ void cli_help(const struct cli_verb *verb)
         help_all();
 }
 
-/* ---- the manual page: mdoc(7)
- * --------------------------------------------------------------------------- */
+/* ---- the manual page: mdoc(7) ---------------------------------------------------------------- */
 
 /* One line of text: it must not begin like a macro, and a backslash is the formatter's. */
 static void escaped(struct cph_span line)

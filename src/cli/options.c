@@ -41,8 +41,7 @@ const struct cli_opt_row cli_opts[CLI_OPT_COUNT_] = {
 /* What every verb takes. */
 static const enum cli_opt common[] = { CLI_OPT_HELP, CLI_OPT_STORE, CLI_OPT_VERBOSE, CLI_OPT_END };
 
-/* ---- words on the command line
- * ------------------------------------------------------------------------ */
+/* ---- words on the command line --------------------------------------------------------------- */
 
 CPH_PRINTF(2, 3)
 static cph_err usage(char why[CLI_WHY], const char *fmt, ...)
@@ -168,8 +167,7 @@ const char *cli_value(const struct cli_args *a, enum cli_opt opt, size_t i)
     return NULL;
 }
 
-/* ---- typed values
- * --------------------------------------------------------------------------------------- */
+/* ---- typed values ---------------------------------------------------------------------------- */
 
 static const char *const proto_name[] = {
     [CPH_SIP_UDP] = "udp", [CPH_SIP_TCP] = "tcp", [CPH_SIP_TLS] = "tls"

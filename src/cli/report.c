@@ -6,8 +6,7 @@
 
 enum { METER = 20, METER_FLOOR = -60, LINE_LIMIT = 64 * 1024, KEYS_SHOWN = 3 };
 
-/* ---- JSON lines
- * ------------------------------------------------------------------------------------------- */
+/* ---- JSON lines ------------------------------------------------------------------------------ */
 
 static void json_verdict(struct cph_json *j, const char *key, const struct cph_verdict *v)
 {
@@ -115,8 +114,7 @@ static void json_event(struct cli_report *r, const struct cph_phone_event *ev,
     cph_buf_clear(&line);
 }
 
-/* ---- lines for people
- * ----------------------------------------------------------------------------------------- */
+/* ---- lines for people ------------------------------------------------------------------------ */
 
 static const char *sentence(const struct cph_phone_event *ev)
 {
@@ -209,9 +207,7 @@ void cli_report_verdict(struct cli_report *r, const struct cph_verdict *v)
     (void)fflush(r->out);
 }
 
-/* ---- the panel
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- the panel ------------------------------------------------------------------------------- */
 
 static void meter(double dbfs, char out[METER + 1])
 {

@@ -43,9 +43,7 @@ struct terminal {
     char why[CPH_PHONE_WHY];
 };
 
-/* ---- sound
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- sound ----------------------------------------------------------------------------------- */
 
 static void no_sound(const char *why, cph_err err, const char *option)
 {
@@ -84,9 +82,7 @@ static cph_err sound(void *arg, uint32_t call, struct cph_media_source **source,
     return CPH_OK; /* a call without sound is still a call: its keys and verdict are real */
 }
 
-/* ---- who is known
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- who is known ---------------------------------------------------------------------------- */
 
 static enum cph_phone_pin pin_of(void *arg, struct cph_span peer_uri, struct cph_span sha256)
 {
@@ -160,9 +156,7 @@ static cph_err open_identity(struct terminal *t, char why[CLI_WHY])
     return err;
 }
 
-/* ---- ZRTP's memory
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- ZRTP's memory --------------------------------------------------------------------------- */
 
 static void wipe_kept(struct cph_store_zrtp *kept)
 {
@@ -245,9 +239,7 @@ static cph_err open_trust(struct terminal *t, char why[CLI_WHY])
     return CPH_OK;
 }
 
-/* ---- where to listen
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- where to listen ------------------------------------------------------------------------- */
 
 static struct cph_addr reachable_from(const char *uri)
 {
@@ -297,9 +289,7 @@ static cph_err choose_listeners(struct terminal *t, char why[CLI_WHY])
     return CPH_OK;
 }
 
-/* ---- the end
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void finish(struct terminal *t, enum cli_exit status)
 {
@@ -350,9 +340,7 @@ static enum cli_exit status_of(const struct terminal *t, const struct cph_phone_
     return st->verdict.policy_kept ? CLI_OK : CLI_POLICY;
 }
 
-/* ---- what happens
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- what happens ---------------------------------------------------------------------------- */
 
 static void on_event(void *arg, const struct cph_phone_event *ev, cph_time now)
 {
@@ -466,9 +454,7 @@ static void on_signal(void *arg, int signo, cph_time now)
     leave(arg);
 }
 
-/* ---- begin
- * --------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- begin ----------------------------------------------------------------------------------- */
 
 static cph_err prepare(struct terminal *t, char why[CLI_WHY])
 {

@@ -58,8 +58,7 @@ static bool fingerprint_of(const char *const *word, size_t n, struct cph_fingerp
     return false;
 }
 
-/* ---- list
- * ------------------------------------------------------------------------------------------- */
+/* ---- list ------------------------------------------------------------------------------------ */
 
 struct listing {
     bool json;
@@ -122,8 +121,7 @@ static enum cli_exit list(struct cli *cli, struct cph_store *store)
     return CLI_OK;
 }
 
-/* ---- remove
- * ----------------------------------------------------------------------------------------- */
+/* ---- remove ---------------------------------------------------------------------------------- */
 
 static enum cli_exit remove_pins(struct cli *cli, struct cph_store *store)
 {
@@ -151,8 +149,7 @@ static enum cli_exit remove_pins(struct cli *cli, struct cph_store *store)
     return CLI_OK;
 }
 
-/* ---- add
- * -------------------------------------------------------------------------------------------- */
+/* ---- add ------------------------------------------------------------------------------------- */
 
 static cph_err count_others(void *arg, const struct cph_pin *p)
 {

@@ -18,8 +18,7 @@ const struct cli_verb *cli_verb_find(const char *name)
     return NULL;
 }
 
-/* ---- version, help
- * -------------------------------------------------------------------------------------- */
+/* ---- version, help --------------------------------------------------------------------------- */
 
 static enum cli_exit run_version(struct cli *cli)
 {
@@ -80,8 +79,7 @@ const struct cli_verb cli_verb_help = {
     .run = run_help,
 };
 
-/* ---- the command
- * ------------------------------------------------------------------------------------------ */
+/* ---- the command ----------------------------------------------------------------------------- */
 
 cph_err cli_store_open(struct cli *cli, struct cph_store **out)
 {

@@ -6,8 +6,7 @@
 
 #include "ciphony/json.h"
 
-/* ---- text of others
- * ------------------------------------------------------------------------------- */
+/* ---- text of others -------------------------------------------------------------------------- */
 
 /* Printable ASCII and UTF-8 stay; what could steer a terminal does not. C1 controls are C2 80..9F.
  */
@@ -65,8 +64,7 @@ cph_err cli_json_print(struct cph_json *j)
     return err;
 }
 
-/* ---- slips of the finger
- * ----------------------------------------------------------------------------- */
+/* ---- slips of the finger --------------------------------------------------------------------- */
 
 enum {
     NEAR_WORD = 31,

@@ -127,8 +127,7 @@ size_t cph_key_sig_size(const struct cph_key *key, enum cph_sig sig)
     return 0;
 }
 
-/* ---- signatures over SHA-1 --------------------------------------------------------------------
- */
+/* ---- signatures over SHA-1 ------------------------------------------------------------------- */
 
 static EVP_MD_CTX *sha1_open(const struct cph_key *key, enum cph_sig sig, bool sign)
 {

@@ -71,8 +71,7 @@ void cph_auth_client_free(struct cph_auth_client *c)
     cph_free_secret(c, sizeof *c);
 }
 
-/* ---- taking a challenge ------------------------------------------------------------------------
- */
+/* ---- taking a challenge ---------------------------------------------------------------------- */
 
 static bool same_realm(struct cph_span raw_a, struct cph_span raw_b)
 {
@@ -214,8 +213,7 @@ void cph_auth_client_accepted(struct cph_auth_client *c)
         c->session[i].tries = 0;
 }
 
-/* ---- answering ---------------------------------------------------------------------------------
- */
+/* ---- answering ------------------------------------------------------------------------------- */
 
 static void wr_raw(struct cph_wr *wr, const char *name, struct cph_span raw)
 {
@@ -270,8 +268,7 @@ cph_err cph_auth_client_authorize(struct cph_auth_client *c, struct cph_span met
     return cph_wr_end(wr);
 }
 
-/* ---- the server's proof ------------------------------------------------------------------------
- */
+/* ---- the server's proof ---------------------------------------------------------------------- */
 
 static cph_err check_rspauth(const struct session *s, const struct cph_auth_info *info,
                              struct cph_span uri, struct cph_span body)

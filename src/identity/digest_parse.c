@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-/* ---- names -------------------------------------------------------------------------------------
- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static const struct auth_row rows[CPH_AUTH_N_ALGS] = {
     [CPH_AUTH_MD5] = { "MD5", CPH_DIGEST_MD5, false },
@@ -45,8 +44,7 @@ const char *auth_qop_name(enum cph_auth_qop qop)
     return qop == CPH_AUTH_QOP_AUTH_INT ? "auth-int" : qop == CPH_AUTH_QOP_AUTH ? "auth" : "";
 }
 
-/* ---- quoted text -------------------------------------------------------------------------------
- */
+/* ---- quoted text ----------------------------------------------------------------------------- */
 
 struct cph_span auth_span(const struct auth_text *t)
 {
@@ -81,8 +79,7 @@ void auth_wr_quoted(struct cph_wr *wr, struct cph_span plain)
     cph_wr_text(wr, "\"");
 }
 
-/* ---- parameters --------------------------------------------------------------------------------
- */
+/* ---- parameters ------------------------------------------------------------------------------ */
 
 enum param {
     P_ALGORITHM,
@@ -298,8 +295,7 @@ static bool too_long(struct cph_span s)
     return s.n > CPH_AUTH_TEXT_MAX;
 }
 
-/* ---- the three headers -------------------------------------------------------------------------
- */
+/* ---- the three headers ----------------------------------------------------------------------- */
 
 cph_err cph_auth_challenge_parse(struct cph_span value, struct cph_auth_challenge *out)
 {

@@ -102,8 +102,7 @@ void cph_auth_server_free(struct cph_auth_server *s)
     cph_free_secret(s, sizeof *s);
 }
 
-/* ---- nonces ------------------------------------------------------------------------------------
- */
+/* ---- nonces ---------------------------------------------------------------------------------- */
 
 static uint64_t seconds(cph_time now)
 {
@@ -226,8 +225,7 @@ cph_err cph_auth_server_challenge(struct cph_auth_server *s, bool proxy, bool st
     return cph_wr_end(wr);
 }
 
-/* ---- verifying ---------------------------------------------------------------------------------
- */
+/* ---- verifying ------------------------------------------------------------------------------- */
 
 #define WHY_ROW(name, text) text,
 static const char *const why_texts[] = { CPH_AUTH_WHY_LIST(WHY_ROW) };

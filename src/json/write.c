@@ -126,8 +126,7 @@ void cph_json_text(struct cph_json *j, const char *key, const char *text)
         cph_json_null(j, key);
 }
 
-/* ---- the rest ---------------------------------------------------------------------------------
- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 void cph_json_int(struct cph_json *j, const char *key, int64_t v)
 {

@@ -245,9 +245,7 @@ static double fine_delay_ms(const struct picture *a, const struct picture *b, lo
     return (double)(lag * HOP + best) * 1000 / RATE;
 }
 
-/* ---- judging
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- judging --------------------------------------------------------------------------------- */
 
 /* Mean of the bands' correlations, each weighted by how much happens in it. */
 static double likeness(const struct picture *a, const struct picture *b, long lag)

@@ -372,9 +372,7 @@ cph_err cph_media_flow_sink(struct cph_media_flow *f, struct cph_media_sink *s)
     return CPH_OK;
 }
 
-/* ---- the clock
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- the clock ------------------------------------------------------------------------------- */
 
 cph_time cph_media_flow_deadline(const struct cph_media_flow *f)
 {
@@ -417,9 +415,7 @@ cph_err cph_media_flow_pull_rtcp(struct cph_media_flow *f, uint8_t *buf, size_t 
     return queue_pull(&f->rtcp_out, buf, cap, n);
 }
 
-/* ---- small things
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- small things ---------------------------------------------------------------------------- */
 
 void cph_media_flow_mute(struct cph_media_flow *f, bool mute)
 {

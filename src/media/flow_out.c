@@ -173,9 +173,7 @@ void flow_skip_frames(struct cph_media_flow *f, uint64_t n)
     f->spurt = true;
 }
 
-/* ---- keys
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 cph_err cph_media_flow_digits(struct cph_media_flow *f, const char *digits, unsigned duration_ms)
 {

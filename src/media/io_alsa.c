@@ -120,9 +120,7 @@ cph_err cph_media_alsa_capture(const char *device, uint32_t rate, char why[CPH_M
     return CPH_OK;
 }
 
-/* ---- playing
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- playing --------------------------------------------------------------------------------- */
 
 static void write_lead(struct alsa_sink *a)
 {

@@ -25,9 +25,7 @@ struct memory_sink {
     size_t cap, limit;
 };
 
-/* ---- tone
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- tone ------------------------------------------------------------------------------------ */
 
 static cph_err tone_read(struct cph_media_source *s, int16_t *pcm, size_t n)
 {
@@ -110,9 +108,7 @@ cph_err cph_media_null_sink(uint32_t rate, struct cph_media_sink **out)
     return CPH_OK;
 }
 
-/* ---- memory
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static cph_err memory_read(struct cph_media_source *s, int16_t *pcm, size_t n)
 {

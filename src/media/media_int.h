@@ -139,9 +139,7 @@ size_t media_event_rx(struct event_rx *e, struct cph_span payload, uint32_t ts, 
 /* An event whose end got lost is over when nothing came for a while. */
 size_t media_event_rx_tick(struct event_rx *e, cph_time now, struct event_digit *out);
 
-/* ---- level meter
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- level meter ----------------------------------------------------------------------------- */
 
 enum { LEVEL_FRAMES = 10 };
 

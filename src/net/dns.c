@@ -36,8 +36,7 @@ struct cph_net_query {
     void *arg;
 };
 
-/* ---- the resolver's sockets and deadline ------------------------------------------------------
- */
+/* ---- the resolver's sockets and deadline ----------------------------------------------------- */
 
 static void rearm(struct net_dns *dns)
 {
@@ -153,8 +152,7 @@ cph_err cph_net_dns_server(struct cph_net *net, const struct cph_addr *server)
                : CPH_E_NAME;
 }
 
-/* ---- a query's life ---------------------------------------------------------------------------
- */
+/* ---- a query's life -------------------------------------------------------------------------- */
 
 static void query_stop(struct net_handle *h)
 {
@@ -214,8 +212,7 @@ static void settle(struct cph_net_query *q, cph_err err)
     cph_net_wake_at(q->wake, 0);
 }
 
-/* ---- answers ----------------------------------------------------------------------------------
- */
+/* ---- answers --------------------------------------------------------------------------------- */
 
 /* The root comes as "": write it as DNS does. */
 static bool copy_name(char *out, size_t cap, const char *from)
@@ -303,8 +300,7 @@ static void on_records(void *arg, int status, int timeouts, unsigned char *msg, 
     settle(q, meaning(status));
 }
 
-/* ---- asking -----------------------------------------------------------------------------------
- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 /* An address in place of a name needs no asking. */
 static bool literal(struct cph_net_query *q, struct cph_span name)

@@ -151,8 +151,7 @@ void cph_net_watch_close(struct cph_net_watch *w)
         net_close(&w->h);
 }
 
-/* ---- signals ----------------------------------------------------------------------------------
- */
+/* ---- signals --------------------------------------------------------------------------------- */
 
 static void on_signal(evutil_socket_t signo, short what, void *arg)
 {
@@ -185,8 +184,7 @@ cph_err cph_net_signals(struct cph_net *net, cph_net_signal_fn *fn, void *arg)
     return CPH_OK;
 }
 
-/* ---- a bell for other threads -------------------------------------------------------------------
- */
+/* ---- a bell for other threads ---------------------------------------------------------------- */
 
 struct cph_net_bell {
     struct net_handle h;

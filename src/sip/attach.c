@@ -4,8 +4,7 @@
 
 #include "ciphony/base_text.h"
 
-/* ---- a message of ours, seen by the manager
- * --------------------------------------------------------- */
+/* ---- a message of ours, seen by the manager -------------------------------------------------- */
 
 /* The manager sees the header the stack acts on: both take it from the same index. */
 static struct cph_span header(void *ctx, const char *name, unsigned i)
@@ -111,8 +110,7 @@ void cph_attach_init(struct cph_attach *a, struct cph_manager *manager)
     a->hook = (struct cph_sip_hook){ .ctx = a, .on_receive = on_receive, .on_send = on_send };
 }
 
-/* ---- hops as evidence
- * --------------------------------------------------------------------------------- */
+/* ---- hops as evidence ------------------------------------------------------------------------ */
 
 static bool same_host(struct cph_span uri, const char *name)
 {

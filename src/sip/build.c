@@ -134,8 +134,7 @@ void cph_sip_wr_body(struct cph_wr *wr, struct cph_span type, struct cph_span bo
     cph_wr_span(wr, body);
 }
 
-/* ---- responses ---------------------------------------------------------------------------------
- */
+/* ---- responses ------------------------------------------------------------------------------- */
 
 /* The top Via with where the request really came from; every other parameter as it was. */
 static void wr_top_via(struct cph_wr *wr, const struct cph_sip_via *v,

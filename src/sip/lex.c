@@ -116,8 +116,7 @@ bool sip_text_ok(struct cph_span s, bool lone_cont_ok)
     return sip_utf8_ok(s, lone_cont_ok);
 }
 
-/* ---- lexer -------------------------------------------------------------------------------------
- */
+/* ---- lexer ----------------------------------------------------------------------------------- */
 
 void sip_skip_ws(struct cph_span *s)
 {
@@ -215,8 +214,7 @@ bool sip_take_comment(struct cph_span *s, struct cph_span *comment)
     return sip_text_ok(*comment, false);
 }
 
-/* ---- lines -------------------------------------------------------------------------------------
- */
+/* ---- lines ----------------------------------------------------------------------------------- */
 
 static bool is_crlf(struct cph_span s, size_t i)
 {

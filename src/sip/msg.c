@@ -28,8 +28,7 @@ static void bad(struct parser *p, const char *reason, enum cph_sip_hdr hdr, stru
     fail(p, CPH_E_MALFORMED, 400, reason, hdr, where);
 }
 
-/* ---- start line --------------------------------------------------------------------------------
- */
+/* ---- start line ------------------------------------------------------------------------------ */
 
 /* "SIP" "/" 1*DIGIT "." 1*DIGIT */
 static bool is_version(struct cph_span s)
@@ -120,8 +119,7 @@ static bool parse_start_line(struct parser *p, struct cph_span *rest)
     return !p->m->is_request || sip_all(p->m->method_name, C_TOKEN);
 }
 
-/* ---- header lines ------------------------------------------------------------------------------
- */
+/* ---- header lines ---------------------------------------------------------------------------- */
 
 /* RFC 3261 7.3.1: a fold is white space and reads as one space. */
 static bool unfold(struct cph_arena *a, struct cph_span raw, struct cph_span *value)
@@ -243,8 +241,7 @@ static void parse_lines(struct parser *p, struct cph_span *rest)
     p->m->head = cph_span_head(p->m->bytes, p->m->bytes.n - rest->n);
 }
 
-/* ---- what the headers say ----------------------------------------------------------------------
- */
+/* ---- what the headers say -------------------------------------------------------------------- */
 
 typedef cph_err check_fn(struct cph_span value);
 

@@ -10,8 +10,7 @@
 
 static const char room[] = "phone";
 
-/* ---- events for the host
- * -------------------------------------------------------------------------------- */
+/* ---- events for the host --------------------------------------------------------------------- */
 
 static struct cph_phone_event *event_at(struct cph_phone *p, unsigned i)
 {
@@ -130,8 +129,7 @@ const char *cph_phone_state_name(enum cph_phone_state state)
     return (size_t)state < sizeof name / sizeof *name ? name[state] : "";
 }
 
-/* ---- calls in the table
- * -------------------------------------------------------------------------------- */
+/* ---- calls in the table ---------------------------------------------------------------------- */
 
 struct phone_call *phone_call_of(struct cph_phone *p, uint32_t id)
 {
@@ -199,8 +197,7 @@ void phone_call_free(struct phone_call *c)
     free(c);
 }
 
-/* ---- accounts
- * -------------------------------------------------------------------------------------------- */
+/* ---- accounts -------------------------------------------------------------------------------- */
 
 struct phone_account *phone_account_of(struct cph_phone *p, const char *name)
 {
@@ -260,8 +257,7 @@ static cph_err add_caller(struct cph_phone *p, const struct cph_phone_caller *in
     return CPH_OK;
 }
 
-/* ---- begin and end
- * ---------------------------------------------------------------------------------------- */
+/* ---- begin and end --------------------------------------------------------------------------- */
 
 static cph_err make_manager(struct cph_phone *p)
 {
@@ -342,9 +338,7 @@ struct cph_sip_ua *cph_phone_ua(struct cph_phone *p)
     return p->ua;
 }
 
-/* ---- a turn
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- a turn ---------------------------------------------------------------------------------- */
 
 void cph_phone_media(struct cph_phone *p, uint32_t call, unsigned component,
                      const struct cph_addr *from, uint8_t *packet, size_t n, cph_time now)
@@ -406,9 +400,7 @@ cph_time cph_phone_deadline(const struct cph_phone *p)
     return at;
 }
 
-/* ---- how it is now
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- how it is now --------------------------------------------------------------------------- */
 
 cph_err cph_phone_status(struct cph_phone *p, uint32_t call, cph_time now,
                          struct cph_phone_status *out)

@@ -28,9 +28,7 @@ static struct cph_wr *sdp_open(struct sdp_text *t)
     return &t->wr;
 }
 
-/* ---- ending
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- ending ---------------------------------------------------------------------------------- */
 
 static void end(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
 {
@@ -75,8 +73,7 @@ void phone_fail(struct phone_call *c, cph_err err, const char *why, cph_time now
         end(c, NULL, now);
 }
 
-/* ---- the session speaks
- * ---------------------------------------------------------------------------------------- */
+/* ---- the session speaks ---------------------------------------------------------------------- */
 
 /* What holds for the branch in use, whatever was said of others. */
 static void look(struct phone_call *c)
@@ -171,8 +168,7 @@ static void answered(struct phone_call *c, cph_time now)
     phone_media_update(c, now);
 }
 
-/* ---- calls we make
- * -------------------------------------------------------------------------------------------- */
+/* ---- calls we make --------------------------------------------------------------------------- */
 
 /* From where to expect media: the address in the URI if it is one, else that of our first listener.
  */
@@ -289,9 +285,7 @@ static void on_answered(struct phone_call *c, const struct cph_sip_event *ev, cp
     answered(c, now);
 }
 
-/* ---- calls to us
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- calls to us ----------------------------------------------------------------------------- */
 
 /* Our answer (or, to an INVITE without one, our offer) is made at once, so that an offer we must
  * refuse never rings. */
@@ -407,8 +401,7 @@ static void on_confirmed(struct phone_call *c, const struct cph_sip_event *ev, c
     c->late_offer = false;
 }
 
-/* ---- a standing call changes
- * ------------------------------------------------------------------------------------------ */
+/* ---- a standing call changes ----------------------------------------------------------------- */
 
 static void on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
 {
@@ -539,9 +532,7 @@ void phone_call_retry(struct phone_call *c, cph_time now)
         c->retry_at = now + glare_wait(c);
 }
 
-/* ---- SIP events
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- SIP events ------------------------------------------------------------------------------ */
 
 static void registration_event(struct cph_phone *p, const struct cph_sip_event *ev)
 {
@@ -614,9 +605,7 @@ void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_ti
     }
 }
 
-/* ---- what the user does
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- what the user does ---------------------------------------------------------------------- */
 
 cph_err cph_phone_hangup(struct cph_phone *p, uint32_t call, cph_time now)
 {

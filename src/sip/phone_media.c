@@ -8,8 +8,7 @@
 #include "ciphony/keying_zrtp.h"
 #include "ciphony/srtp.h"
 
-/* ---- codecs
- * ------------------------------------------------------------------------------------------- */
+/* ---- codecs ---------------------------------------------------------------------------------- */
 
 static bool wanted(const char *const *names, const char *name)
 {
@@ -60,8 +59,7 @@ unsigned phone_codecs(const char *const *names, struct cph_sdp_codec out[PHONE_C
     return add_events(out, n, pt);
 }
 
-/* ---- session and flow
- * ------------------------------------------------------------------------------------ */
+/* ---- session and flow ------------------------------------------------------------------------ */
 
 /* ZRTP is for calls whose policy names it. It speaks for the stream that the flow sends. */
 static cph_err add_zrtp(struct phone_call *c, cph_time now, struct cph_keying_cfg *keying)
@@ -196,8 +194,7 @@ void phone_media_update(struct phone_call *c, cph_time now)
         c->codec = m.codec;
 }
 
-/* ---- packets
- * ---------------------------------------------------------------------------------------------- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 static void send_plain(struct phone_call *c, enum cph_keying_component component, uint8_t *buf,
                        size_t n, cph_time now)

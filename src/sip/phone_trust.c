@@ -5,8 +5,7 @@
 
 #include "ciphony/base_text.h"
 
-/* ---- the security manager asks (SST)
- * ---------------------------------------------------------------- */
+/* ---- the security manager asks (SST) --------------------------------------------------------- */
 
 struct phone_account *phone_account_called(struct cph_phone *p, struct cph_span uri)
 {
@@ -116,8 +115,7 @@ void phone_trust_init(struct cph_phone *p)
     };
 }
 
-/* ---- what the users keep
- * ------------------------------------------------------------------------------- */
+/* ---- what the users keep --------------------------------------------------------------------- */
 
 static enum cph_phone_pin kept(const struct phone_call *c, struct cph_span sha256)
 {

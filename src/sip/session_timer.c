@@ -16,8 +16,7 @@ static bool read_se(const struct cph_sip_msg *m, enum cph_sip_hdr id,
     return h && cph_sip_session_expires_parse(h->value, se) == CPH_OK;
 }
 
-/* ---- caller of a request (7.1, 7.4)
- * ------------------------------------------------------------------- */
+/* ---- caller of a request (7.1, 7.4) ---------------------------------------------------------- */
 
 void sip_timer_request_lines(const struct sip_call *c, struct cph_wr *wr)
 {
@@ -64,8 +63,7 @@ bool sip_timer_422(struct sip_call *c, const struct sip_in *in)
     return true;
 }
 
-/* ---- called side (9)
- * ------------------------------------------------------------------------------------- */
+/* ---- called side (9) ------------------------------------------------------------------------- */
 
 bool sip_timer_uas_check(struct sip_call *c, struct sip_tx *tx, const struct sip_in *in)
 {

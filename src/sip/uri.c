@@ -3,8 +3,7 @@
 #include "ciphony/base_addr.h"
 #include "msg_int.h"
 
-/* ---- host --------------------------------------------------------------------------------------
- */
+/* ---- host ------------------------------------------------------------------------------------ */
 
 static bool is_v4(struct cph_span s)
 {
@@ -71,8 +70,7 @@ bool sip_take_host(struct cph_span *s, struct cph_span *host, bool *v6)
     return true;
 }
 
-/* ---- parts -------------------------------------------------------------------------------------
- */
+/* ---- parts ----------------------------------------------------------------------------------- */
 
 /* One character of an escaped text: 0-255, or -1 at the end. */
 static int next_char(struct cph_span *s, bool *was_escaped)
@@ -318,8 +316,7 @@ cph_err cph_sip_uri_parse(struct cph_span text, struct cph_sip_uri *out)
     return CPH_OK;
 }
 
-/* ---- comparing ---------------------------------------------------------------------------------
- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static size_t count_of(next_fn *next, struct cph_span list)
 {
@@ -432,8 +429,7 @@ bool cph_sip_uri_param(const struct cph_sip_uri *uri, const char *name, struct c
     return lookup(uri_param_next, uri->params, cph_span_of(name), value);
 }
 
-/* ---- writing -----------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static void wr_host(struct cph_wr *wr, const struct cph_sip_uri *uri)
 {

@@ -9,8 +9,7 @@ static bool at_end(struct cph_span s)
     return s.n == 0;
 }
 
-/* ---- Via ---------------------------------------------------------------------------------------
- */
+/* ---- Via ------------------------------------------------------------------------------------- */
 
 static struct cph_span no_brackets(struct cph_span s)
 {
@@ -87,8 +86,7 @@ cph_err cph_sip_via_parse(struct cph_span text, struct cph_sip_via *out)
     return CPH_OK;
 }
 
-/* ---- addresses ---------------------------------------------------------------------------------
- */
+/* ---- addresses ------------------------------------------------------------------------------- */
 
 /* [display] "<"; *s stands behind the bracket. False when the value has not that form. RFC 4475
  * 3.1.1.6: white space between the last token and the bracket is not required. */
@@ -161,8 +159,7 @@ cph_err cph_sip_addr_parse(struct cph_span text, struct cph_sip_addr *out)
     return CPH_OK;
 }
 
-/* ---- numbers and words -------------------------------------------------------------------------
- */
+/* ---- numbers and words ----------------------------------------------------------------------- */
 
 cph_err cph_sip_number_parse(struct cph_span text, uint32_t *out)
 {
@@ -283,8 +280,7 @@ cph_err cph_sip_reason_parse(struct cph_span text, struct cph_sip_reason *out)
     return CPH_OK;
 }
 
-/* ---- Date --------------------------------------------------------------------------------------
- */
+/* ---- Date ------------------------------------------------------------------------------------ */
 
 static const char weekdays[] = "SunMonTueWedThuFriSat";
 static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
@@ -377,8 +373,7 @@ void cph_sip_wr_date(struct cph_wr *wr, int64_t seconds)
                (int)(left / 3600), (int)(left / 60 % 60), (int)(left % 60));
 }
 
-/* ---- checks without a result -------------------------------------------------------------------
- */
+/* ---- checks without a result ----------------------------------------------------------------- */
 
 static cph_err check_words(struct cph_span s, unsigned classes)
 {

@@ -9,8 +9,7 @@ void cph_srtp_policy_wipe(struct cph_srtp_policy *p)
     cph_wipe(p, sizeof *p);
 }
 
-/* ---- session keys ------------------------------------------------------------------------------
- */
+/* ---- session keys ---------------------------------------------------------------------------- */
 
 void *srtp_lines_new(size_t n, void **block)
 {
@@ -99,8 +98,7 @@ cph_err srtp_session_for(struct cph_srtp *s, struct srtp_key *key, bool rtcp, ui
     return CPH_OK;
 }
 
-/* ---- master keys --------------------------------------------------------------------------------
- */
+/* ---- master keys ----------------------------------------------------------------------------- */
 
 static void key_free(const struct cph_srtp *s, struct srtp_key *k)
 {
@@ -247,8 +245,7 @@ void cph_srtp_life(const struct cph_srtp *s, struct cph_srtp_life *out)
                 out->rtp_left <= 65536 || out->rtcp_left <= 65536;
 }
 
-/* ---- the context --------------------------------------------------------------------------------
- */
+/* ---- the context ----------------------------------------------------------------------------- */
 
 void cph_srtp_free(struct cph_srtp *s)
 {

@@ -28,8 +28,7 @@ enum {
 #define SRTP_NO_EPOCH       UINT64_MAX   /* of no batch's group */
 #define SRTP_RTCP_INDEX_END (1ULL << 31) /* RFC 3711 3.4 */
 
-/* ---- session keys ------------------------------------------------------------------------------
- */
+/* ---- session keys ---------------------------------------------------------------------------- */
 
 /* RFC 3711 4.3: the session keys of SRTP, or of SRTCP, that one master key gives for one r. */
 struct srtp_session {
@@ -53,8 +52,7 @@ enum srtp_label { SRTP_LABEL_RTP = 0, SRTP_LABEL_RTCP = 3 }; /* RFC 3711 4.3.1, 
 cph_err srtp_prf(struct cph_aes *prf, const struct cph_secret *salt, unsigned label, uint64_t r,
                  uint8_t *out, size_t n);
 
-/* ---- ciphers of an engine ----------------------------------------------------------------------
- */
+/* ---- ciphers of an engine -------------------------------------------------------------------- */
 
 /* Two rows: libipsec-mb and OpenSSL. None but open and close allocates. */
 struct srtp_ops {
@@ -98,8 +96,7 @@ cph_err srtp_single(struct cph_srtp_op *op);
 /** Run all of the batch; see cph_srtp_batch. */
 void srtp_mb_batch(struct cph_srtp_engine *e, struct cph_srtp_op *ops, size_t n);
 
-/* ---- transforms ---------------------------------------------------------------------------------
- */
+/* ---- transforms ------------------------------------------------------------------------------ */
 
 struct srtp_key;
 
@@ -141,8 +138,7 @@ const struct cph_srtp_suite *srtp_suite_at(unsigned i);
 /** Protect and unprotect the known packets; CPH_E_CRYPTO if any byte differs. */
 cph_err srtp_kat_run(struct cph_srtp_engine *e, const struct cph_srtp_suite *suite);
 
-/* ---- streams ------------------------------------------------------------------------------------
- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 /* A stream's place in its index space: the highest index, and what was seen just below it. */
 struct srtp_window {
@@ -221,8 +217,7 @@ cph_err srtp_stream_bind(struct cph_srtp *s, uint32_t ssrc, struct srtp_stream *
 /** May it be bound? The same errors, nothing done. */
 cph_err srtp_stream_room(const struct cph_srtp *s, uint32_t ssrc);
 
-/* ---- the index ----------------------------------------------------------------------------------
- */
+/* ---- the index ------------------------------------------------------------------------------- */
 
 /* RFC 3711 3.3.1 and appendix A: the index with this SEQ that is closest to the highest so far. */
 static inline uint64_t srtp_index_guess(const struct srtp_window *w, uint64_t top, uint16_t seq)
@@ -275,8 +270,7 @@ static inline void srtp_window_mark(const struct cph_srtp *s, struct srtp_window
     w->seen[at >> 6] |= 1ULL << (at & 63);
 }
 
-/* ---- packets ------------------------------------------------------------------------------------
- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 static inline uint32_t srtp_be32(const uint8_t *p)
 {

@@ -72,8 +72,7 @@ void srtp_window_slide(const struct cph_srtp *s, struct srtp_window *w, uint64_t
     w->top = index;
 }
 
-/* ---- state, as others see it --------------------------------------------------------------------
- */
+/* ---- state, as others see it ----------------------------------------------------------------- */
 
 cph_err cph_srtp_roc_get(const struct cph_srtp *s, uint32_t ssrc, uint32_t *roc)
 {
@@ -161,8 +160,7 @@ cph_err cph_srtp_stream_drop(struct cph_srtp *s, uint32_t ssrc)
     return CPH_OK;
 }
 
-/* ---- moving -------------------------------------------------------------------------------------
- */
+/* ---- moving ---------------------------------------------------------------------------------- */
 
 static bool master_eq(const struct cph_srtp_key *a, const struct cph_srtp_key *b)
 {

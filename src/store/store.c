@@ -7,8 +7,7 @@
 
 #include "ciphony/base_text.h"
 
-/* ---- errors in words ----------------------------------------------------------------------------
- */
+/* ---- errors in words ------------------------------------------------------------------------- */
 
 cph_err store_fail(struct cph_store *s, cph_err err, const char *fmt, ...)
 {

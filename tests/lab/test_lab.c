@@ -32,8 +32,7 @@ static int close_lab(void **state)
     return 0;
 }
 
-/* ---- the comparison ----------------------------------------------------------------------------
- */
+/* ---- the comparison -------------------------------------------------------------------------- */
 
 static char *slurp(const char *name)
 {
@@ -158,8 +157,7 @@ static void the_same_seed_gives_the_same_messages_at_the_same_times(void **state
     free(two.text);
 }
 
-/* ---- the verdict on trial ----------------------------------------------------------------------
- */
+/* ---- the verdict on trial -------------------------------------------------------------------- */
 
 static void what_phones_show_is_never_better_than_what_attackers_achieve(void **state)
 {
@@ -261,8 +259,7 @@ static void an_attacker_without_the_keys_hears_nothing_and_with_them_everything(
     lab_stage_close(s);
 }
 
-/* ---- nodes -------------------------------------------------------------------------------------
- */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 static void phones_register_and_a_call_forks_to_all_contacts(void **state)
 {

@@ -50,8 +50,7 @@ static void net_of_seed(uint64_t seed, struct w_config *cfg)
     cfg->side[0].keying = cfg->side[1].keying = test_random(&t) % 3 ? "sdes" : "dtls";
 }
 
-/* ---- one call ----------------------------------------------------------------------------------
- */
+/* ---- one call -------------------------------------------------------------------------------- */
 
 static bool both_stand(struct world *w)
 {
@@ -113,8 +112,7 @@ static void one_call(struct world *w, enum plan plan)
     }
 }
 
-/* ---- what every ended call must satisfy, whatever the network did to it
- * --------------------------------- */
+/* ---- what every ended call must satisfy, whatever the network did to it ---------------------- */
 
 static void judge_verdict(const struct world *w, const struct leg *l, enum cph_security policy)
 {

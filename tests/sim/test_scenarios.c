@@ -52,8 +52,7 @@ static const struct cph_verdict *verdict(unsigned side)
     return &w_last(&w, side)->last.verdict;
 }
 
-/* ---- transports --------------------------------------------------------------------------------
- */
+/* ---- transports ------------------------------------------------------------------------------ */
 
 static void calls_one_after_the_other(enum cph_sip_proto proto, const char *keying,
                                       enum cph_level level, bool pinned)
@@ -119,8 +118,7 @@ static void a_connection_that_breaks_between_calls_is_opened_again(void **state)
     finish();
 }
 
-/* ---- calls that are not answered ---------------------------------------------------------------
- */
+/* ---- calls that are not answered ------------------------------------------------------------- */
 
 static struct leg *refused(enum w_callee how, unsigned status)
 {
@@ -183,8 +181,7 @@ static void a_second_call_to_a_phone_for_one_is_busy(void **state)
     finish();
 }
 
-/* ---- races -------------------------------------------------------------------------------------
- */
+/* ---- races ----------------------------------------------------------------------------------- */
 
 static void a_cancel_may_meet_the_answer_at_any_moment(void **state)
 {
@@ -407,8 +404,7 @@ static void several_calls_at_once_keep_apart(void **state)
     }
 }
 
-/* ---- a terminal that vanishes ------------------------------------------------------------------
- */
+/* ---- a terminal that vanishes ---------------------------------------------------------------- */
 
 static bool swallow(void *ctx, const struct cph_addr *from, const struct cph_addr *to,
                     struct cph_span bytes, bool stream, cph_time now)

@@ -50,8 +50,7 @@ static unsigned side_of(const struct cph_addr *a)
     return strncmp(cph_addr_text(a, text), "10.0.0.2:", 9) == 0;
 }
 
-/* ---- reading signalling ------------------------------------------------------------------------
- */
+/* ---- reading signalling ---------------------------------------------------------------------- */
 
 static bool known(unsigned side, struct cph_span text)
 {
@@ -112,8 +111,7 @@ static void read_signalling(unsigned side, struct cph_span bytes)
     }
 }
 
-/* ---- listening to media ------------------------------------------------------------------------
- */
+/* ---- listening to media ---------------------------------------------------------------------- */
 
 static bool silent(struct cph_span payload)
 {
@@ -229,8 +227,7 @@ static bool tap(void *ctx, const struct cph_addr *from, const struct cph_addr *t
     return true;
 }
 
-/* ---- a call under observation ------------------------------------------------------------------
- */
+/* ---- a call under observation ---------------------------------------------------------------- */
 
 static void watch(const struct w_config *cfg)
 {
@@ -304,8 +301,7 @@ static void expect_level(enum cph_level level)
         assert_int_equal(leg(s)->last.verdict.level, level);
 }
 
-/* ---- policies ----------------------------------------------------------------------------------
- */
+/* ---- policies -------------------------------------------------------------------------------- */
 
 static void media_in_clear_is_seen_where_there_is_some(void **state)
 {
@@ -430,8 +426,7 @@ static void prefer_without_keys_at_the_peer_is_open_and_says_so(void **state)
     }
 }
 
-/* ---- what the observer can do, and what the verdict says ---------------------------------------
- */
+/* ---- what the observer can do, and what the verdict says ------------------------------------- */
 
 static void who_reads_sdes_on_the_way_hears_the_call_and_the_verdict_is_open(void **state)
 {
@@ -490,8 +485,7 @@ static void sdes_over_tls_to_the_pinned_device_is_not_heard(void **state)
     stop();
 }
 
-/* ---- a run is its seed -------------------------------------------------------------------------
- */
+/* ---- a run is its seed ----------------------------------------------------------------------- */
 
 static uint64_t hash_of(uint64_t seed)
 {
@@ -517,8 +511,7 @@ static void the_same_seed_gives_the_same_bytes_at_the_same_time(void **state)
     assert_true(first != other);
 }
 
-/* ---- media before the answer -------------------------------------------------------------------
- */
+/* ---- media before the answer ----------------------------------------------------------------- */
 
 enum { RATE = 8000, SECONDS = 4 };
 

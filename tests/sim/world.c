@@ -34,8 +34,7 @@ int w_keys_free(void **state)
     return 0;
 }
 
-/* ---- what the terminals tell -------------------------------------------------------------------
- */
+/* ---- what the terminals tell ----------------------------------------------------------------- */
 
 static unsigned side_of(const struct world *w, const struct lab_terminal *t)
 {
@@ -143,8 +142,7 @@ static cph_err on_sound(void *ctx, struct lab_terminal *t, uint32_t call,
 
 static const struct lab_terminal_ops ops = { on_event, on_pin, on_sound };
 
-/* ---- begin and end -----------------------------------------------------------------------------
- */
+/* ---- begin and end --------------------------------------------------------------------------- */
 
 static void start(struct world *w, unsigned i)
 {
@@ -197,8 +195,7 @@ void w_free(struct world *w)
     lab_net_free(w->net);
 }
 
-/* ---- time --------------------------------------------------------------------------------------
- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 cph_time w_now(const struct world *w)
 {
@@ -254,8 +251,7 @@ bool w_until(struct world *w, bool (*holds)(const struct world *w), cph_time lim
     return true;
 }
 
-/* ---- what users do -----------------------------------------------------------------------------
- */
+/* ---- what users do --------------------------------------------------------------------------- */
 
 struct leg *w_dial(struct world *w, unsigned side)
 {
@@ -294,8 +290,7 @@ cph_err w_rekey(struct world *w, unsigned side, struct leg *leg)
     return err;
 }
 
-/* ---- how it is ---------------------------------------------------------------------------------
- */
+/* ---- how it is ------------------------------------------------------------------------------- */
 
 struct leg *w_last(struct world *w, unsigned side)
 {

@@ -24,8 +24,7 @@
     } while (0)
 #define assert_ok(expr) assert_err(expr, CPH_OK)
 
-/* ---- an environment whose randomness is a seed and whose clock stands still --------------------
- */
+/* ---- an environment whose randomness is a seed and whose clock stands still ------------------ */
 
 struct test_env {
     struct cph_env env;
@@ -37,8 +36,7 @@ struct test_env {
 void test_env_init(struct test_env *t, uint64_t seed);
 uint64_t test_random(struct test_env *t);
 
-/* ---- allocation failure -------------------------------------------------------------------------
- */
+/* ---- allocation failure ---------------------------------------------------------------------- */
 
 /*
  * Run fn(arg) again and again with allocation 0, 1, 2, ... failing, until a run meets no failure.

@@ -268,8 +268,7 @@ cph_err mikey_finish(struct cph_mikey *m, const struct mikey_offer *offer, struc
     return CPH_OK;
 }
 
-/* ---- Error messages ---------------------------------------------------------------------------
- */
+/* ---- Error messages -------------------------------------------------------------------------- */
 
 /* HDR and T of a message that may be broken behind them. */
 static bool read_start(struct cph_span msg, uint32_t *csb_id, uint8_t *ts_type, uint64_t *ts)

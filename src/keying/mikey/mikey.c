@@ -132,8 +132,7 @@ static struct mikey_around around_of(const struct mikey *k, const struct cph_sdp
     };
 }
 
-/* ---- committing -------------------------------------------------------------------------------
- */
+/* ---- committing ------------------------------------------------------------------------------ */
 
 /* The crypto session of a direction: odd ones are of who began. One alone serves both. */
 static unsigned session_of(const struct mikey_csb *csb, unsigned line, enum cph_keying_dir dir)
@@ -194,8 +193,7 @@ static void commit(struct mikey *k, const struct mikey_csb *next, unsigned line)
     k->status.state = CPH_KEYING_KEYED;
 }
 
-/* ---- offering ---------------------------------------------------------------------------------
- */
+/* ---- offering -------------------------------------------------------------------------------- */
 
 static cph_err mikey_offer(struct cph_keying *base, const struct cph_keying_local *offer)
 {
@@ -234,8 +232,7 @@ static cph_err mikey_finished(struct cph_keying *base, const struct cph_keying_r
     return CPH_OK;
 }
 
-/* ---- answering --------------------------------------------------------------------------------
- */
+/* ---- answering ------------------------------------------------------------------------------- */
 
 /* Keep what an Error message would say, unless silence is better. */
 static void keep_error(struct mikey *k, cph_err err, enum mikey_error error, struct cph_span msg,
@@ -340,8 +337,7 @@ static cph_err mikey_answer(struct cph_keying *base, const struct cph_keying_rem
     return CPH_OK;
 }
 
-/* ---- the rest ---------------------------------------------------------------------------------
- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 static void mikey_rollback(struct cph_keying *base)
 {
@@ -464,8 +460,7 @@ static void mikey_evidence(const struct cph_keying *base, struct cph_keying_evid
     }
 }
 
-/* ---- what MIKEY tells beyond the row ----------------------------------------------------------
- */
+/* ---- what MIKEY tells beyond the row --------------------------------------------------------- */
 
 static bool is_ours(const struct cph_keying *base)
 {

@@ -29,8 +29,7 @@ enum {
     MIKEY_KEYDATA_MAX = 1024, /* what we encrypt: an identity and a key */
 };
 
-/* ---- wire.c: RFC 3830 6 -----------------------------------------------------------------------
- */
+/* ---- wire.c: RFC 3830 6 ---------------------------------------------------------------------- */
 
 enum mikey_type { /* Table 6.1.a, with RFC 4650 4.1 and RFC 4738 3.9.1 */
                   MIKEY_PSK_I,
@@ -251,8 +250,7 @@ size_t mikey_group_size(uint8_t group);
 bool mikey_group_of(uint8_t number, enum cph_agree_group *out);
 bool mikey_group_number(enum cph_agree_group group, uint8_t *out);
 
-/* ---- kdf.c: RFC 3830 4.1, 4.2 ------------------------------------------------------------------
- */
+/* ---- kdf.c: RFC 3830 4.1, 4.2 ---------------------------------------------------------------- */
 
 enum mikey_constant {
     MIKEY_FOR_TEK = 0x2ad01c64, /* Table 4.1.3: from a TGK */
@@ -296,8 +294,7 @@ CPH_MUST_CHECK cph_err mikey_mac(const struct cph_secret *key, const struct mike
                                  const struct cph_span *parts, unsigned n_parts,
                                  uint8_t out[MIKEY_MAC]);
 
-/* ---- policy.c: RFC 3830 6.10.1, RFC 7714 15 ----------------------------------------------------
- */
+/* ---- policy.c: RFC 3830 6.10.1, RFC 7714 15 -------------------------------------------------- */
 
 enum { MIKEY_SP_MAX = 48 }; /* bytes of parameters we write */
 
@@ -314,8 +311,7 @@ void mikey_policy_default(uint8_t no, struct mikey_policy *out);
 CPH_MUST_CHECK cph_err mikey_policy_read(const struct mikey_sp *sp, struct mikey_policy *out);
 void mikey_policy_write(const struct cph_srtp_suite *suite, struct cph_wr *wr);
 
-/* ---- replay.c: RFC 3830 5.4 --------------------------------------------------------------------
- */
+/* ---- replay.c: RFC 3830 5.4 ------------------------------------------------------------------ */
 
 enum { MIKEY_HASH = 32, MIKEY_COUNTERS = 256 /* peers whose COUNTER we remember */ };
 
@@ -361,8 +357,7 @@ CPH_MUST_CHECK cph_err mikey_replay_check(const struct mikey_replay *r,
 CPH_MUST_CHECK cph_err mikey_replay_add(struct mikey_replay *r, const struct mikey_mark *mark,
                                         uint64_t now);
 
-/* ---- share.c: what instances share -------------------------------------------------------------
- */
+/* ---- share.c: what instances share ----------------------------------------------------------- */
 
 struct mikey_pair {
     bool ready;
@@ -395,8 +390,7 @@ CPH_MUST_CHECK cph_err mikey_pair_take(struct cph_mikey *m, enum cph_agree_group
 bool mikey_group_weak(enum cph_agree_group group);
 struct mikey_id mikey_id_of(const char *text);
 
-/* ---- the exchange ------------------------------------------------------------------------------
- */
+/* ---- the exchange ---------------------------------------------------------------------------- */
 
 struct mikey_key {
     bool tek; /* used as it is, by every crypto session */
@@ -481,8 +475,7 @@ CPH_MUST_CHECK cph_err mikey_error_write(struct cph_mikey *m, struct cph_span ms
                                          enum mikey_error error, const struct mikey_around *around,
                                          struct mikey_text *out);
 
-/* ---- auth.c: who is who, and did they say it ----------------------------------------------------
- */
+/* ---- auth.c: who is who, and did they say it ------------------------------------------------- */
 
 /** The identities of a message: [0] the initiator's, [1] the responder's; n == 0 if not said. */
 void mikey_ids(const struct mikey_msg *m, struct cph_span out[2]);
@@ -520,8 +513,7 @@ CPH_MUST_CHECK cph_err mikey_fill_mac(const struct cph_secret *key, const struct
                                       struct mikey_out *o, size_t at, const struct cph_span *extra,
                                       unsigned n_extra);
 
-/* ---- transport.c: keys in a KEMAC ---------------------------------------------------------------
- */
+/* ---- transport.c: keys in a KEMAC ------------------------------------------------------------ */
 
 /** Draw a new TGK for csb in the place of its keys, with the MKI after theirs. id: the identity
  * that will stand before it, or NULL. */
@@ -556,8 +548,7 @@ const struct mikey_policy *mikey_policy_of(const struct mikey_csb *csb, unsigned
 CPH_MUST_CHECK cph_err mikey_master(const struct mikey_csb *csb, unsigned cs, unsigned i,
                                     struct cph_srtp_policy *out);
 
-/* ---- desc.c: a=key-mgmt, RFC 4567 ---------------------------------------------------------------
- */
+/* ---- desc.c: a=key-mgmt, RFC 4567 ------------------------------------------------------------ */
 
 /* A bundle that several lines of one description have in common: its message stood at session
  * level. Kept from the first line's answer for those of the others. */

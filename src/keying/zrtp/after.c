@@ -22,8 +22,7 @@ static enum zrtp_role role_of(const struct zrtp_live *live, bool own)
     return live->initiator == own ? ZRTP_INITIATOR : ZRTP_RESPONDER;
 }
 
-/* ---- Error (5.9) -------------------------------------------------------------------------------
- */
+/* ---- Error (5.9) ----------------------------------------------------------------------------- */
 
 static cph_err error_of(unsigned code)
 {
@@ -74,8 +73,7 @@ cph_err zrtp_on_errorack(const struct zrtp *z, const struct zrtp_in *in, struct 
     return CPH_OK;
 }
 
-/* ---- Ping (5.15) -------------------------------------------------------------------------------
- */
+/* ---- Ping (5.15) ----------------------------------------------------------------------------- */
 
 /* RFC 6189 5.16 MUST: every Ping is answered, also one of a proxy with an SSRC of its own. */
 cph_err zrtp_on_ping(const struct zrtp *z, const struct zrtp_in *in, struct zrtp_live *next)
@@ -87,8 +85,7 @@ cph_err zrtp_on_ping(const struct zrtp *z, const struct zrtp_in *in, struct zrtp
     return CPH_OK;
 }
 
-/* ---- GoClear (4.7.2) ---------------------------------------------------------------------------
- */
+/* ---- GoClear (4.7.2) ------------------------------------------------------------------------- */
 
 /* RFC 6189 4.7.2: clear_mac = MAC(mackey of the sender, "GoClear ") */
 static cph_err clear_mac(const struct zrtp_live *live, bool own, uint8_t out[ZRTP_MAC])
@@ -189,8 +186,7 @@ cph_err zrtp_on_wake_secure(const struct zrtp *z, const struct zrtp_in *in, stru
     return CPH_OK;
 }
 
-/* ---- SASrelay (7.3) ----------------------------------------------------------------------------
- */
+/* ---- SASrelay (7.3) -------------------------------------------------------------------------- */
 
 /* What of the other side we tell this one: its rendering always, its SAS only if this one is
  * enrolled with us. */

@@ -30,8 +30,7 @@ static cph_err check_image(const uint8_t value[ZRTP_HASH], const uint8_t image[Z
                : CPH_E_AUTH;
 }
 
-/* ---- what is retained (4.3) --------------------------------------------------------------------
- */
+/* ---- what is retained (4.3) ------------------------------------------------------------------ */
 
 static const char *role_name(enum zrtp_role role)
 {
@@ -157,8 +156,7 @@ static cph_err match_secrets(const struct zrtp *z, const struct zrtp_dhpart *the
     return CPH_OK;
 }
 
-/* ---- from secret to keys (4.4) -----------------------------------------------------------------
- */
+/* ---- from secret to keys (4.4) --------------------------------------------------------------- */
 
 /* ZIDi || ZIDr || total_hash; without DHParts in Multistream and Preshared mode. */
 static cph_err make_context(const struct zrtp *z, const struct zrtp_live *live,
@@ -253,8 +251,7 @@ cph_err zrtp_derive_undh(const struct zrtp *z, struct zrtp_live *next)
     return derive_shared(z, &key, "ZRTP PSK", next);
 }
 
-/* ---- Commit (4.2) ------------------------------------------------------------------------------
- */
+/* ---- Commit (4.2) ---------------------------------------------------------------------------- */
 
 /* 4.2: does their Commit win over ours? Between Multistream and the rest there is no order. */
 static cph_err contend(const struct zrtp *ours, const struct zrtp_live *live,
@@ -443,8 +440,7 @@ cph_err zrtp_on_commit_again(const struct zrtp *z, const struct zrtp_in *in, str
     return CPH_OK;
 }
 
-/* ---- DHPart1 and DHPart2 (4.4.1) ---------------------------------------------------------------
- */
+/* ---- DHPart1 and DHPart2 (4.4.1) ------------------------------------------------------------- */
 
 static cph_err bad_pv(struct zrtp_live *next, const char *why, cph_time now)
 {

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the call ----------------------------------------------------------------------------------
- */
+/* ---- the call -------------------------------------------------------------------------------- */
 
 static cph_err read_list(enum zrtp_kind kind, const char *const *names, struct zrtp_list *out)
 {
@@ -73,8 +72,7 @@ void cph_zrtp_call_free(struct cph_zrtp_call *call)
         cph_free_secret(call, sizeof *call);
 }
 
-/* ---- its peers ---------------------------------------------------------------------------------
- */
+/* ---- its peers ------------------------------------------------------------------------------- */
 
 /* What the store has; a store that fails is as good as none, but says so. */
 static void read_kept(struct cph_zrtp_call *call, struct zrtp_peer *peer)
@@ -152,8 +150,7 @@ void zrtp_peer_nonce_add(struct zrtp_peer *peer, const uint8_t nonce[ZRTP_NONCE]
         memcpy(peer->nonce[peer->n_nonce++], nonce, ZRTP_NONCE);
 }
 
-/* ---- what lasts --------------------------------------------------------------------------------
- */
+/* ---- what lasts ------------------------------------------------------------------------------ */
 
 /* 4.9: seconds from now; 0 is now, all ones never. */
 static int64_t expiry(const struct cph_zrtp_call *call, uint32_t cache_s)

@@ -13,8 +13,7 @@ static struct cph_span text_span(const struct zrtp_text *t)
     return (struct cph_span){ t->b, t->n };
 }
 
-/* ---- ours --------------------------------------------------------------------------------------
- */
+/* ---- ours ------------------------------------------------------------------------------------ */
 
 static unsigned own_flags(const struct zrtp *z, const struct zrtp_peer *peer,
                           const struct zrtp_live *live)
@@ -90,8 +89,7 @@ cph_err zrtp_write_confirm(const struct zrtp *z, const struct zrtp_peer *peer,
     return err;
 }
 
-/* ---- theirs ------------------------------------------------------------------------------------
- */
+/* ---- theirs ---------------------------------------------------------------------------------- */
 
 static bool hashes_to(const uint8_t *value, const uint8_t *image)
 {

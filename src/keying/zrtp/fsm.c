@@ -110,8 +110,7 @@ static const struct {
 };
 /* clang-format on */
 
-/* ---- timers (6) --------------------------------------------------------------------------------
- */
+/* ---- timers (6) ------------------------------------------------------------------------------ */
 
 void zrtp_enter(struct zrtp_live *next, enum zrtp_state state)
 {
@@ -169,8 +168,7 @@ static cph_err on_silence(const struct zrtp *z, const struct zrtp_in *in, struct
                      "the ZRTP exchange broke off: the peer fell silent", in->now);
 }
 
-/* ---- failure -----------------------------------------------------------------------------------
- */
+/* ---- failure --------------------------------------------------------------------------------- */
 
 cph_err zrtp_fail(struct zrtp_live *next, cph_err err, unsigned code, const char *why, cph_time now)
 {
@@ -187,8 +185,7 @@ cph_err zrtp_fail(struct zrtp_live *next, cph_err err, unsigned code, const char
     return CPH_OK;
 }
 
-/* ---- stage, then commit ------------------------------------------------------------------------
- */
+/* ---- stage, then commit ---------------------------------------------------------------------- */
 
 static const char *const state_names[ZRTP_STATES] = {
     "idle",     "discover",   "heard",     "acked",     "wait",   "committed",

@@ -15,8 +15,7 @@ static struct cph_span text_span(const struct zrtp_text *t)
     return (struct cph_span){ t->b, t->n };
 }
 
-/* ---- our Hello ---------------------------------------------------------------------------------
- */
+/* ---- our Hello ------------------------------------------------------------------------------- */
 
 /* 9: H0 by chance, the others each the hash of the one before. */
 static cph_err draw_chain(struct zrtp *z, uint8_t h3[ZRTP_HASH])
@@ -62,8 +61,7 @@ cph_err zrtp_on_start(const struct zrtp *z, const struct zrtp_in *in, struct zrt
     return CPH_OK;
 }
 
-/* ---- the peer's Hello --------------------------------------------------------------------------
- */
+/* ---- the peer's Hello ------------------------------------------------------------------------ */
 
 /* 4.1.1: above ours it is acknowledged and no more; below ours there is nothing we could speak. */
 static int compare_version(const uint8_t *theirs)
@@ -145,8 +143,7 @@ cph_err zrtp_on_helloack(const struct zrtp *z, const struct zrtp_in *in, struct 
     return CPH_OK;
 }
 
-/* ---- what the Commit says ----------------------------------------------------------------------
- */
+/* ---- what the Commit says -------------------------------------------------------------------- */
 
 static void pick_rows(struct zrtp_live *next, const uint32_t id[ZRTP_KINDS])
 {

@@ -16,8 +16,7 @@ static struct zrtp *of_mutable(struct cph_keying *k)
     return k && k->method == &cph_keying_zrtp ? (struct zrtp *)k : NULL;
 }
 
-/* ---- telling -----------------------------------------------------------------------------------
- */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static const char *name(const struct zrtp_alg *a)
 {
@@ -103,8 +102,7 @@ cph_err cph_zrtp_info(const struct cph_keying *k, struct cph_zrtp_info *out)
     return CPH_OK;
 }
 
-/* ---- the SAS was compared (7.1) ----------------------------------------------------------------
- */
+/* ---- the SAS was compared (7.1) -------------------------------------------------------------- */
 
 cph_err cph_zrtp_compared(struct cph_keying *k, bool equal)
 {
@@ -128,8 +126,7 @@ cph_err cph_zrtp_compared(struct cph_keying *k, bool equal)
     return zrtp_peer_put(z->call, p);
 }
 
-/* ---- enrolment with a trusted man in the middle (7.3.1) ----------------------------------------
- */
+/* ---- enrolment with a trusted man in the middle (7.3.1) -------------------------------------- */
 
 /* RFC 6189 7.3.1: pbxsecret = KDF(ZRTPSess, "Trusted MiTM key", ZIDi || ZIDr, 256) */
 static cph_err enroll(struct zrtp *z)
@@ -166,8 +163,7 @@ cph_err cph_zrtp_relay(struct cph_keying *k, const struct cph_keying *other, cph
     return zrtp_step(z, &in);
 }
 
-/* ---- clear and back, and the rest --------------------------------------------------------------
- */
+/* ---- clear and back, and the rest ------------------------------------------------------------ */
 
 cph_err cph_zrtp_clear(struct cph_keying *k, cph_time now)
 {

@@ -10,8 +10,7 @@ static struct cph_span span(const void *p, size_t n)
     return (struct cph_span){ p, n };
 }
 
-/* ---- hashes and MACs ---------------------------------------------------------------------------
- */
+/* ---- hashes and MACs ------------------------------------------------------------------------- */
 
 cph_err zrtp_hash256(struct cph_span in, uint8_t out[ZRTP_HASH])
 {
@@ -62,8 +61,7 @@ cph_err zrtp_mac_check(struct cph_span msg, struct cph_span key)
                                                                                     : CPH_E_AUTH;
 }
 
-/* ---- derivation --------------------------------------------------------------------------------
- */
+/* ---- derivation ------------------------------------------------------------------------------ */
 
 /* 4.5.1: HMAC(KI, 00000001 || label || 00 || context || bits), the leftmost bits of it. h has KI.
  */
@@ -207,8 +205,7 @@ cph_err zrtp_derive(const struct zrtp_alg *hash, const struct zrtp_alg *cipher,
     return err;
 }
 
-/* ---- Confirm and SASrelay ----------------------------------------------------------------------
- */
+/* ---- Confirm and SASrelay -------------------------------------------------------------------- */
 
 cph_err zrtp_seal(const struct zrtp_alg *hash, const struct zrtp_keys *keys, enum zrtp_role by,
                   enum zrtp_type type, const uint8_t iv[ZRTP_IV], struct cph_span inner,

@@ -21,8 +21,7 @@ static const struct zrtp *of_const(const struct cph_keying *k)
     return (const struct zrtp *)k;
 }
 
-/* ---- making ------------------------------------------------------------------------------------
- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static cph_err row_make(const struct cph_keying_cfg *cfg, struct cph_keying **out)
 {
@@ -40,8 +39,7 @@ static void row_free(struct cph_keying *k)
     zrtp_free(of(k));
 }
 
-/* ---- descriptions ------------------------------------------------------------------------------
- */
+/* ---- descriptions ---------------------------------------------------------------------------- */
 
 /* a=zrtp-hash:1.10 <64 hex digits> */
 static cph_err write_hash(const struct zrtp *z, const struct cph_keying_local *local)
@@ -179,8 +177,7 @@ static cph_err row_fork(const struct cph_keying *k, struct cph_keying **out)
     return CPH_OK;
 }
 
-/* ---- media path --------------------------------------------------------------------------------
- */
+/* ---- media path ------------------------------------------------------------------------------ */
 
 static cph_err row_feed(struct cph_keying *k, enum cph_keying_component component,
                         const struct cph_addr *from, struct cph_span packet, cph_time now)
@@ -212,8 +209,7 @@ static void row_tick(struct cph_keying *k, cph_time now)
     zrtp_tick(of(k), now);
 }
 
-/* ---- what came of it ---------------------------------------------------------------------------
- */
+/* ---- what came of it ------------------------------------------------------------------------- */
 
 static enum cph_keying_state state_of(const struct zrtp *z)
 {
@@ -303,8 +299,7 @@ static void row_evidence(const struct cph_keying *k, struct cph_keying_evidence 
     out->hash_bits = 256;
 }
 
-/* ---- the row -----------------------------------------------------------------------------------
- */
+/* ---- the row --------------------------------------------------------------------------------- */
 
 static bool row_present(const struct cph_keying_remote *remote)
 {

@@ -30,8 +30,7 @@ static void take(struct cph_rd *rd, uint8_t *out, size_t n)
         memcpy(out, s.p, n);
 }
 
-/* ---- packets -----------------------------------------------------------------------------------
- */
+/* ---- packets --------------------------------------------------------------------------------- */
 
 /*
  * Figure 2:
@@ -77,8 +76,7 @@ void zrtp_packet_build(struct cph_wr *wr, const struct zrtp_packet *packet)
     cph_wr_u32(wr, zrtp_crc32c(cph_span_from(done, at)));
 }
 
-/* ---- Hello -------------------------------------------------------------------------------------
- */
+/* ---- Hello ----------------------------------------------------------------------------------- */
 
 /*
  * Figure 3, behind the type block:
@@ -125,8 +123,7 @@ static void hello_build(struct cph_wr *wr, const struct zrtp_hello *v)
     cph_wr_bytes(wr, v->mac, sizeof v->mac);
 }
 
-/* ---- Commit ------------------------------------------------------------------------------------
- */
+/* ---- Commit ---------------------------------------------------------------------------------- */
 
 static enum cph_zrtp_mode mode_of(uint32_t agreement)
 {
@@ -166,8 +163,7 @@ static void commit_build(struct cph_wr *wr, const struct zrtp_commit *v)
     cph_wr_bytes(wr, v->mac, sizeof v->mac);
 }
 
-/* ---- DHPart1, DHPart2 --------------------------------------------------------------------------
- */
+/* ---- DHPart1, DHPart2 ------------------------------------------------------------------------ */
 
 /* Figures 8, 9: H1 32 | rs1ID 8 | rs2ID 8 | auxsecretID 8 | pbxsecretID 8 | pv | MAC 8 */
 static cph_err dhpart_parse(struct cph_rd *rd, struct zrtp_dhpart *v)
@@ -191,8 +187,7 @@ static void dhpart_build(struct cph_wr *wr, const struct zrtp_dhpart *v)
     cph_wr_bytes(wr, v->mac, sizeof v->mac);
 }
 
-/* ---- Confirm1, Confirm2, SASrelay --------------------------------------------------------------
- */
+/* ---- Confirm1, Confirm2, SASrelay ------------------------------------------------------------ */
 
 /* Figures 10, 16: MAC 8 | CFB IV 16 | encrypted part */
 static cph_err sealed_parse(struct cph_rd *rd, struct zrtp_sealed *v)
@@ -294,8 +289,7 @@ void zrtp_relay_build(struct cph_wr *wr, const struct zrtp_relay *relay)
     sig_write(wr, relay->sig_type, relay->sig);
 }
 
-/* ---- Ping, PingACK -----------------------------------------------------------------------------
- */
+/* ---- Ping, PingACK --------------------------------------------------------------------------- */
 
 /* Figures 18, 19: version 4 | EndpointHash 8 [| EndpointHash of the Ping 8 | SSRC of the Ping] */
 static void ping_parse(struct cph_rd *rd, struct zrtp_ping *v)
@@ -320,8 +314,7 @@ static void pingack_build(struct cph_wr *wr, const struct zrtp_pingack *v)
     cph_wr_u32(wr, v->ssrc);
 }
 
-/* ---- any message -------------------------------------------------------------------------------
- */
+/* ---- any message ----------------------------------------------------------------------------- */
 
 static int type_of(struct cph_span block)
 {

@@ -9,8 +9,7 @@
 
 enum { MTU = 1200 };
 
-/* ---- making ------------------------------------------------------------------------------------
- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static void live_begin(struct zrtp *z)
 {
@@ -95,8 +94,7 @@ void zrtp_reset(struct zrtp *z)
     memcpy(z->live.generation, generation, sizeof generation);
 }
 
-/* ---- running -----------------------------------------------------------------------------------
- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 /* What happens by itself: the beginning, and what other streams of the call did. */
 static void look(struct zrtp *z, cph_time now)
@@ -177,8 +175,7 @@ void zrtp_tick(struct zrtp *z, cph_time now)
         z->live.at = now + CPH_MS(ZRTP_T2_CAP_MS); /* out of memory: later, then */
 }
 
-/* ---- sending -----------------------------------------------------------------------------------
- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static void own_endpoint(const struct zrtp *z, uint8_t out[8])
 {
@@ -271,8 +268,7 @@ cph_err zrtp_pull(struct zrtp *z, struct cph_wr *out, cph_time now)
     return CPH_OK;
 }
 
-/* ---- keys --------------------------------------------------------------------------------------
- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 cph_err zrtp_srtp_policy(const struct zrtp *z, enum cph_keying_dir dir, struct cph_srtp_policy *out)
 {

@@ -37,8 +37,7 @@ enum {
         3, /* Confirms that do not authenticate, before we believe that it is the keys */
 };
 
-/* ---- wire.c: packets and messages; no state, no keys ------------------------------------------
- */
+/* ---- wire.c: packets and messages; no state, no keys ----------------------------------------- */
 
 enum zrtp_type {
     ZRTP_HELLO,
@@ -163,8 +162,7 @@ cph_err zrtp_relay_parse(struct cph_span clear, struct zrtp_relay *out);
 void zrtp_relay_build(struct cph_wr *wr, const struct zrtp_relay *relay);
 uint32_t zrtp_crc32c(struct cph_span bytes); /* RFC 4960 B: the sum as it goes on the wire */
 
-/* ---- names.c: what the types mean -------------------------------------------------------------
- */
+/* ---- names.c: what the types mean ------------------------------------------------------------ */
 
 /* A row per type we can do; only the fields of its kind mean something. */
 struct zrtp_alg {
@@ -223,8 +221,7 @@ enum zrtp_error_code {
 
 extern const char zrtp_words_even[256][10], zrtp_words_odd[256][12]; /* words.c */
 
-/* ---- kdf.c: key schedule (4.3 to 4.5) ---------------------------------------------------------
- */
+/* ---- kdf.c: key schedule (4.3 to 4.5) -------------------------------------------------------- */
 
 enum zrtp_role { ZRTP_INITIATOR, ZRTP_RESPONDER };
 
@@ -276,8 +273,7 @@ cph_err zrtp_mac_seal(uint8_t *msg, size_t n, struct cph_span key);
 /* Is the MAC at the end of this message the one under key? CPH_E_AUTH */
 cph_err zrtp_mac_check(struct cph_span msg, struct cph_span key);
 
-/* ---- call.c: what the streams of a call share --------------------------------------------------
- */
+/* ---- call.c: what the streams of a call share ------------------------------------------------ */
 
 struct zrtp;
 
@@ -321,8 +317,7 @@ bool zrtp_peer_nonce_used(const struct zrtp_peer *peer, const uint8_t nonce[ZRTP
 void zrtp_peer_nonce_add(struct zrtp_peer *peer, const uint8_t nonce[ZRTP_NONCE]);
 cph_err zrtp_peer_put(struct cph_zrtp_call *call, struct zrtp_peer *peer);
 
-/* ---- fsm.c: the states -------------------------------------------------------------------------
- */
+/* ---- fsm.c: the states ----------------------------------------------------------------------- */
 
 enum zrtp_state {
     ZRTP_IDLE,       /* not begun */
@@ -462,8 +457,7 @@ static inline unsigned zrtp_bit(enum zrtp_type type)
     return 1U << type;
 }
 
-/* ---- hello.c ------------------------------------------------------------------------------------
- */
+/* ---- hello.c --------------------------------------------------------------------------------- */
 
 cph_err zrtp_own_hello(struct zrtp *z);
 /* Is it the Hello that the signalling promised? CPH_E_AUTH */
@@ -476,8 +470,7 @@ cph_err zrtp_proceed(const struct zrtp *z, const struct zrtp_peer *peer, struct 
 cph_err zrtp_commit_dh(const struct zrtp *z, const struct zrtp_peer *peer, struct zrtp_live *next,
                        cph_time now);
 
-/* ---- agree.c ------------------------------------------------------------------------------------
- */
+/* ---- agree.c --------------------------------------------------------------------------------- */
 
 zrtp_edge zrtp_on_commit, zrtp_on_commit_again, zrtp_on_dhpart1, zrtp_on_dhpart2;
 /* Write our DHPart for a role; H1, IDs of what is retained, public value. */
@@ -489,24 +482,21 @@ cph_err zrtp_aux(const struct zrtp *z, const struct zrtp_peer *peer, const struc
 /* Keys of Multistream and Preshared mode. CPH_E_NOTFOUND if the secret is not here. */
 cph_err zrtp_derive_undh(const struct zrtp *z, struct zrtp_live *next);
 
-/* ---- confirm.c ----------------------------------------------------------------------------------
- */
+/* ---- confirm.c ------------------------------------------------------------------------------- */
 
 zrtp_edge zrtp_on_confirm1, zrtp_on_confirm2, zrtp_on_conf2ack, zrtp_on_dhpart2_again,
     zrtp_on_confirm2_again;
 cph_err zrtp_write_confirm(const struct zrtp *z, const struct zrtp_peer *peer,
                            struct zrtp_live *next);
 
-/* ---- after.c ------------------------------------------------------------------------------------
- */
+/* ---- after.c --------------------------------------------------------------------------------- */
 
 zrtp_edge zrtp_on_error, zrtp_on_error_late, zrtp_on_errorack, zrtp_on_ping, zrtp_on_goclear,
     zrtp_on_goclear_again, zrtp_on_clearack, zrtp_on_do_clear, zrtp_on_do_relay, zrtp_on_sasrelay,
     zrtp_on_relayack, zrtp_on_wake_secure;
 void zrtp_drop_keys(struct zrtp_live *next);
 
-/* ---- zrtp.c: the object -------------------------------------------------------------------------
- */
+/* ---- zrtp.c: the object ---------------------------------------------------------------------- */
 
 cph_err zrtp_new(struct cph_zrtp_call *call, uint32_t ssrc, unsigned mtu, struct zrtp **out);
 void zrtp_free(struct zrtp *z);

@@ -260,8 +260,7 @@ static void a_nul_in_a_value_is_refused(void **state)
     assert_err(cli_config_parse(CPH_SPAN_LIT(A "password = a\0b"), "f", &c, why), CPH_E_CONFIG);
 }
 
-/* ---- files and passwords
- * --------------------------------------------------------------------------- */
+/* ---- files and passwords --------------------------------------------------------------------- */
 
 static char home[64];
 

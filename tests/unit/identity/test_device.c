@@ -31,8 +31,7 @@ static int tear_down(void **state)
     return system(command);
 }
 
-/* ---- the own device ----------------------------------------------------------------------------
- */
+/* ---- the own device -------------------------------------------------------------------------- */
 
 static void the_device_is_made_once_and_stays_the_same(void **state)
 {

@@ -71,8 +71,7 @@ static void a_hash_of_another_algorithm_is_refused(void **state)
     assert_err(auth_a1(&stored, CPH_SPAN_LIT("u"), CPH_SPAN_LIT("r"), &in, &ha1), CPH_E_POLICY);
 }
 
-/* ---- parsing -----------------------------------------------------------------------------------
- */
+/* ---- parsing --------------------------------------------------------------------------------- */
 
 static cph_err challenge(const char *value)
 {
@@ -158,8 +157,7 @@ static void responses_that_are_wrong_are_refused(void **state)
                CPH_E_MALFORMED);
 }
 
-/* ---- both ways ---------------------------------------------------------------------------------
- */
+/* ---- both ways ------------------------------------------------------------------------------- */
 
 struct pair {
     struct test_env env;

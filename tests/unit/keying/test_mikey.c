@@ -164,8 +164,7 @@ static struct cph_sdp *with_message(const struct cph_sdp *sdp, const struct mike
     return tampered(&p, sdp, was, now);
 }
 
-/* ---- every mode -------------------------------------------------------------------------------
- */
+/* ---- every mode ------------------------------------------------------------------------------ */
 
 struct claim {
     enum cph_keying_auth auth;
@@ -362,8 +361,7 @@ static void timestamps_may_be_a_counter(void **state)
     assert_media(&p, 2);
 }
 
-/* ---- suites -----------------------------------------------------------------------------------
- */
+/* ---- suites ---------------------------------------------------------------------------------- */
 
 static void every_suite_of_the_table_can_be_agreed_on(void **state)
 {
@@ -409,8 +407,7 @@ static void in_reverse_the_responder_chooses_the_suite(void **state)
     assert_string_equal(evidence_of(&p.b).suite, "AES_CM_128_HMAC_SHA1_80");
 }
 
-/* ---- weak things by explicit policy only ------------------------------------------------------
- */
+/* ---- weak things by explicit policy only ----------------------------------------------------- */
 
 static void a_group_below_2048_bits_needs_a_policy_and_is_told(void **state)
 {
@@ -487,8 +484,7 @@ static void a_protected_bundle_is_not_traded_for_keys_in_clear(void **state)
     cph_mikey_free(open);
 }
 
-/* ---- somebody else -----------------------------------------------------------------------------
- */
+/* ---- somebody else --------------------------------------------------------------------------- */
 
 static void another_secret_gives_no_keys(void **state)
 {
@@ -735,8 +731,7 @@ static void an_error_message_takes_nothing_away(void **state)
     (void)info;
 }
 
-/* ---- the instance ------------------------------------------------------------------------------
- */
+/* ---- the instance ---------------------------------------------------------------------------- */
 
 static struct cph_keying *instance(struct cph_mikey *m)
 {

@@ -36,8 +36,7 @@ static void the_prf_has_limits(void **state)
     assert_ok(mikey_prf(CPH_SPAN_LIT("key"), CPH_SPAN_LIT("l"), CPH_SECRET_MAX, &out));
 }
 
-/* ---- whole exchanges ---------------------------------------------------------------------------
- */
+/* ---- whole exchanges ------------------------------------------------------------------------- */
 
 struct world {
     struct test_env env;

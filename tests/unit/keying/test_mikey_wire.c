@@ -45,8 +45,7 @@ static void messages_of_the_rfc_are_read_field_by_field(void **state)
     vectors_close(v);
 }
 
-/* ---- every payload, written and read ------------------------------------------------------------
- */
+/* ---- every payload, written and read --------------------------------------------------------- */
 
 static const uint8_t bytes[1024] = { 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
                                      13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24 };
@@ -306,8 +305,7 @@ static void a_writer_without_room_says_so(void **state)
     assert_err(cph_wr_end(&o.wr), CPH_E_NOSPACE);
 }
 
-/* ---- policies ---------------------------------------------------------------------------------
- */
+/* ---- policies -------------------------------------------------------------------------------- */
 
 static cph_err policy(const char *hex, struct mikey_policy *out)
 {
@@ -370,8 +368,7 @@ static void policies_with_and_without_their_defaults(void **state)
     assert_err(policy("000201", &p), CPH_E_TRUNCATED);
 }
 
-/* ---- replay -------------------------------------------------------------------------------------
- */
+/* ---- replay ---------------------------------------------------------------------------------- */
 
 static struct mikey_mark mark(uint8_t type, uint64_t ts, const char *msg, const char *peer)
 {

@@ -8,8 +8,7 @@ static struct cph_span text_of(const struct zrtp_text *t)
     return (struct cph_span){ t->b, t->n };
 }
 
-/* ---- exchanges ---------------------------------------------------------------------------------
- */
+/* ---- exchanges ------------------------------------------------------------------------------- */
 
 static void two_ends_come_to_the_same_keys_and_sas(void **state)
 {
@@ -137,8 +136,7 @@ static void of_two_commits_the_higher_one_wins(void **state)
     }
 }
 
-/* ---- timers (6) --------------------------------------------------------------------------------
- */
+/* ---- timers (6) ------------------------------------------------------------------------------ */
 
 static void nobody_there_is_asked_twenty_one_times_and_no_more(void **state)
 {
@@ -263,8 +261,7 @@ static void media_stands_for_the_last_acknowledgement(void **state)
     duo_close(&d);
 }
 
-/* ---- somebody in between -----------------------------------------------------------------------
- */
+/* ---- somebody in between --------------------------------------------------------------------- */
 
 static void fix_crc(struct flight *f)
 {
@@ -688,8 +685,7 @@ static void somebody_in_the_middle_shows_in_the_sas(void **state)
     assert_int_equal(same, 0);
 }
 
-/* ---- what lasts (4.3, 4.6.1, 4.9) --------------------------------------------------------------
- */
+/* ---- what lasts (4.3, 4.6.1, 4.9) ------------------------------------------------------------ */
 
 static struct cph_zrtp_retained *kept_by(struct duo *d, int e)
 {
@@ -901,8 +897,7 @@ static void auxiliary_secrets_are_mixed_in_when_both_have_them(void **state)
     }
 }
 
-/* ---- several streams (4.4.3) -------------------------------------------------------------------
- */
+/* ---- several streams (4.4.3) ----------------------------------------------------------------- */
 
 static void further_streams_are_keyed_without_another_agreement(void **state)
 {
@@ -1031,8 +1026,7 @@ static void multistream_without_a_session_is_refused(void **state)
     duo_close(&d);
 }
 
-/* ---- Preshared (4.4.2) -------------------------------------------------------------------------
- */
+/* ---- Preshared (4.4.2) ----------------------------------------------------------------------- */
 
 static void a_verified_pair_may_key_by_its_last_secret(void **state)
 {
@@ -1089,8 +1083,7 @@ static void preshared_falls_back_to_an_agreement(void **state)
     }
 }
 
-/* ---- GoClear (4.7.2) ---------------------------------------------------------------------------
- */
+/* ---- GoClear (4.7.2) ------------------------------------------------------------------------- */
 
 static void a_call_goes_clear_and_secure_again(void **state)
 {
@@ -1167,8 +1160,7 @@ static void goclear_needs_leave_and_a_good_mac(void **state)
     duo_close(&d);
 }
 
-/* ---- trusted man in the middle (7.3) -----------------------------------------------------------
- */
+/* ---- trusted man in the middle (7.3) --------------------------------------------------------- */
 
 static void a_relayed_sas_is_shown_only_when_enrolled(void **state)
 {
@@ -1216,8 +1208,7 @@ static void a_relayed_sas_is_shown_only_when_enrolled(void **state)
     }
 }
 
-/* ---- signatures (7.2) --------------------------------------------------------------------------
- */
+/* ---- signatures (7.2) ------------------------------------------------------------------------ */
 
 static cph_err toy_sign(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], char type[4],
                         uint8_t *out, size_t cap, size_t *n)
@@ -1268,8 +1259,7 @@ static void a_signature_over_the_sas_is_carried_and_asked_about(void **state)
     duo_close(&d);
 }
 
-/* ---- Error and Ping ----------------------------------------------------------------------------
- */
+/* ---- Error and Ping -------------------------------------------------------------------------- */
 
 static void feed_msg(struct duo *d, int to, struct zrtp_msg *m, uint32_t ssrc)
 {
@@ -1326,8 +1316,7 @@ static void a_ping_is_answered_in_every_state(void **state)
     duo_close(&d);
 }
 
-/* ---- no memory, no chance ----------------------------------------------------------------------
- */
+/* ---- no memory, no chance -------------------------------------------------------------------- */
 
 static cph_err one_call(void *arg)
 {

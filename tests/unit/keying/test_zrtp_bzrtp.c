@@ -78,8 +78,7 @@ static int on_secure(void *data, const bzrtpSrtpSecrets_t *s, int32_t verified)
     return 0;
 }
 
-/* ---- driving both -------------------------------------------------------------------------------
- */
+/* ---- driving both ---------------------------------------------------------------------------- */
 
 static void theirs_open(struct theirs *t, struct duo *d, sqlite3 *db, const uint8_t *agreements,
                         uint8_t n)
@@ -190,8 +189,7 @@ static void ours_open(struct duo *d, unsigned streams, const char *const *agreem
     end_open(&d->end[0], streams, 0x1000);
 }
 
-/* ---- what is tried ------------------------------------------------------------------------------
- */
+/* ---- what is tried --------------------------------------------------------------------------- */
 
 static const struct {
     uint8_t theirs;

@@ -9,8 +9,7 @@
 
 enum { PAIR_STREAMS = 3, PAIR_FLIGHT = 64, PAIR_STORE = 8 };
 
-/* ---- a store in memory ------------------------------------------------------------------------
- */
+/* ---- a store in memory ----------------------------------------------------------------------- */
 
 struct mem_store {
     struct cph_zrtp_store store;
@@ -59,8 +58,7 @@ static inline cph_err mem_put(void *ctx, const uint8_t zid[CPH_ZRTP_ZID],
     return CPH_E_LIMIT;
 }
 
-/* ---- an end ------------------------------------------------------------------------------------
- */
+/* ---- an end ---------------------------------------------------------------------------------- */
 
 struct end {
     struct test_env env;

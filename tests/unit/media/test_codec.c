@@ -5,9 +5,7 @@
 
 #include "media_int.h"
 
-/* ---- tools
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- tools ----------------------------------------------------------------------------------- */
 
 static void sine(int16_t *pcm, size_t n, double hz, double rate, double amplitude)
 {
@@ -37,9 +35,7 @@ static const struct cph_media_codec *codec(const char *name)
     return NULL;
 }
 
-/* ---- the table
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- the table ------------------------------------------------------------------------------- */
 
 static void codecs_are_found_by_name_rate_and_channels(void **state)
 {
@@ -74,9 +70,7 @@ static void format_parameters_are_found_by_their_whole_name(void **state)
     assert_err(cph_media_fmtp_u32((struct cph_span){ 0 }, "x", &v), CPH_E_NOTFOUND);
 }
 
-/* ---- G.711
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- G.711 ----------------------------------------------------------------------------------- */
 
 static void g711_bytes_are_those_of_the_tables(void **state)
 {
@@ -171,9 +165,7 @@ static void g711_keeps_a_tone_over_35_decibel(void **state)
     }
 }
 
-/* ---- Opus
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- Opus ------------------------------------------------------------------------------------ */
 
 struct opus_run {
     struct cph_media_encoder *e;
@@ -311,9 +303,7 @@ static void opus_sends_nothing_in_silence_when_asked(void **state)
     assert_in_range(sent, 1, 60);
 }
 
-/* ---- resampler
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- resampler ------------------------------------------------------------------------------- */
 
 static void every_pair_of_rates_keeps_a_tone(void **state)
 {

@@ -40,9 +40,7 @@ static void give(struct cph_media_flow *f, uint32_t ssrc, uint16_t seq, uint8_t 
     assert_err(cph_media_flow_feed(f, cph_wr_done(&wr), now), want);
 }
 
-/* ---- the clock
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- the clock ------------------------------------------------------------------------------- */
 
 static void nothing_happens_before_it_is_set(void **state)
 {
@@ -114,9 +112,7 @@ static void after_a_stall_four_frames_are_made_up_for(void **state)
     cph_media_flow_free(f);
 }
 
-/* ---- sending
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static void packets_carry_the_right_numbers(void **state)
 {
@@ -337,9 +333,7 @@ static void params_that_cannot_be_are_refused_and_change_nothing(void **state)
     cph_media_flow_free(f);
 }
 
-/* ---- receiving
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 static void bad_packets_are_counted_and_do_nothing(void **state)
 {

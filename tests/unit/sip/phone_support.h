@@ -47,8 +47,7 @@ struct line {
 static struct cph_key *phone_key[2];
 static struct cph_cert *phone_cert[2];
 
-/* ---- phones
- * ------------------------------------------------------------------------------------ */
+/* ---- phones ---------------------------------------------------------------------------------- */
 
 static void on_phone_event(void *ctx, struct lab_terminal *t, const struct cph_phone_event *ev,
                            cph_time now)
@@ -177,8 +176,7 @@ __attribute__((unused)) static void hangup(struct line *l, unsigned i)
     run(l, 500);
 }
 
-/* ---- the hand
- * ---------------------------------------------------------------------------------- */
+/* ---- the hand -------------------------------------------------------------------------------- */
 
 static void on_hand(void *ctx, const struct cph_addr *local, const struct cph_addr *from,
                     struct cph_span bytes, cph_time now)
@@ -274,8 +272,7 @@ __attribute__((unused)) static void hand_answers(struct line *l, unsigned status
 #define HAND_KEY_B  "PS1uQCVeeCFCanVmcjkpPywjNWhcYD0mXXtxaVBR"
 #define CRYPTO(key) "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" key "\r\n"
 
-/* ---- the devices of the phones
- * ------------------------------------------------------------------------------------ */
+/* ---- the devices of the phones --------------------------------------------------------------- */
 
 static int devices_make(void **state)
 {

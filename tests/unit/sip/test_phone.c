@@ -3,8 +3,7 @@
 
 #include "phone_int.h"
 
-/* ---- policies
- * --------------------------------------------------------------------------------- */
+/* ---- policies -------------------------------------------------------------------------------- */
 
 /* Plain PCMU between the phones' media ports: 12 + 160 bytes, version 2, payload type 0, no tag. */
 static bool see_clear(void *ctx, const struct cph_addr *from, const struct cph_addr *to,
@@ -65,8 +64,7 @@ static void policies_decide_between_keys_clear_and_no_call(void **state)
     }
 }
 
-/* ---- somebody in between
- * ------------------------------------------------------------------------------ */
+/* ---- somebody in between --------------------------------------------------------------------- */
 
 struct meddler {
     const char *find, *put; /* of the same length */
@@ -194,8 +192,7 @@ static void another_certificate_than_the_one_kept_ends_the_call_loudly(void **st
     }
 }
 
-/* ---- forks, early media, late offers
- * ---------------------------------------------------------------------- */
+/* ---- forks, early media, late offers --------------------------------------------------------- */
 
 static void ring_hand(struct line *l, enum cph_security media)
 {
@@ -435,8 +432,7 @@ static void a_stream_that_went_comes_back_with_keys_or_not_at_all(void **state)
     line_close(&l);
 }
 
-/* ---- in the call
- * -------------------------------------------------------------------------------------- */
+/* ---- in the call ----------------------------------------------------------------------------- */
 
 static void hold_resume_and_new_keys_leave_the_call_as_safe_as_it_was(void **state)
 {
@@ -536,8 +532,7 @@ static void calls_answered_with_nothing_do_not_stay(void **state)
     line_close(&l);
 }
 
-/* ---- telling
- * ------------------------------------------------------------------------------------ */
+/* ---- telling --------------------------------------------------------------------------------- */
 
 static void the_end_of_a_call_is_told_though_nobody_listens(void **state)
 {
@@ -565,8 +560,7 @@ static void the_end_of_a_call_is_told_though_nobody_listens(void **state)
     line_close(&l);
 }
 
-/* ---- who a hop belongs to
- * ------------------------------------------------------------------------------- */
+/* ---- who a hop belongs to -------------------------------------------------------------------- */
 
 static void a_pin_speaks_for_one_device_and_an_authority_for_the_domain(void **state)
 {

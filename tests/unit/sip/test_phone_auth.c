@@ -86,8 +86,7 @@ static void without_the_password_nothing_rings(void **state)
     }
 }
 
-/* ---- what an attacker has seen
- * ---------------------------------------------------------------------------------- */
+/* ---- what an attacker has seen --------------------------------------------------------------- */
 
 struct spy {
     char proven[TEXT]; /* the last INVITE with a proof */
@@ -258,8 +257,7 @@ static void an_answer_whose_proof_was_taken_away_is_not_verified(void **state)
     line_close(&l);
 }
 
-/* ---- our own password
- * -------------------------------------------------------------------------------------- */
+/* ---- our own password ------------------------------------------------------------------------ */
 
 static void an_accounts_password_is_shown_to_its_server_only(void **state)
 {

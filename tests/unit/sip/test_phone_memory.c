@@ -63,8 +63,7 @@ static void remember(const char *what, const uint8_t *p, size_t n)
     seen_n++;
 }
 
-/* ---- the phones' world
- * ----------------------------------------------------------------------------------- */
+/* ---- the phones' world ----------------------------------------------------------------------- */
 
 static void put(const struct cph_addr *from, const struct cph_addr *to, struct cph_span bytes)
 {
@@ -181,8 +180,7 @@ static void look_at_keys(struct cph_phone *p)
     }
 }
 
-/* ---- looking for them
- * ----------------------------------------------------------------------------------- */
+/* ---- looking for them ------------------------------------------------------------------------ */
 
 /* Everything that is written to but the stack. The needle lies there only. */
 static unsigned find_all(bool tell)

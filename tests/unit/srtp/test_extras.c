@@ -199,8 +199,7 @@ static void policies_outside_the_rfcs_are_refused(void **state)
     cph_srtp_engine_free(e);
 }
 
-/* ---- the ROC ----------------------------------------------------------------------------------
- */
+/* ---- the ROC --------------------------------------------------------------------------------- */
 
 struct ends {
     struct cph_srtp_engine *e;
@@ -362,8 +361,7 @@ static void the_key_of_the_packets_roc_is_used_where_keys_depend_on_it(void **st
     ends_close(&x);
 }
 
-/* ---- headers ----------------------------------------------------------------------------------
- */
+/* ---- headers --------------------------------------------------------------------------------- */
 
 static void header_make(struct packet *k, unsigned csrcs, unsigned profile, unsigned words)
 {

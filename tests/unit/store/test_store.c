@@ -70,8 +70,7 @@ static bool file_holds(const char *file, struct cph_span what)
     return n > 0 && memmem(all, n, what.p, what.n) != NULL;
 }
 
-/* ---- the file ---------------------------------------------------------------------------------
- */
+/* ---- the file -------------------------------------------------------------------------------- */
 
 static void the_default_place_follows_the_xdg_rules(void **state)
 {
@@ -222,8 +221,7 @@ static void a_store_that_is_locked_says_by_whom(void **state)
     cph_store_close(s);
 }
 
-/* ---- devices ------------------------------------------------------------------------------------
- */
+/* ---- devices --------------------------------------------------------------------------------- */
 
 static void a_device_is_kept_and_never_written_over(void **state)
 {
@@ -519,9 +517,7 @@ static void running_out_of_memory_is_reported(void **state)
     assert_ok(scenario(NULL));
 }
 
-/* ---- ZRTP
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- ZRTP ------------------------------------------------------------------------------------ */
 
 static const uint8_t zid_a[CPH_STORE_ZID] = "endpoint-a-", zid_b[CPH_STORE_ZID] = "endpoint-b-";
 
