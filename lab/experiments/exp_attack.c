@@ -342,7 +342,7 @@ static cph_err run_media_only(const struct lab_case *c, struct lab_outcome *out)
     lab_measure(out, "decrypted", "frames", (double)(f.active + f.passive));
     if (f.active + f.passive)
         lab_say(out, "no", "who only reads the signalling decrypts %llu frames",
-                (unsigned long long)(f.active + f.passive));
+                (unsigned long long)f.active + f.passive);
     else
         lab_say(out, "yes", "nothing was decrypted; the phones said: %.150s",
                 f.noticed ? f.why : "(nothing)");
