@@ -147,7 +147,7 @@ static cph_err run_dos(const struct lab_case *c, struct lab_outcome *out)
     struct lab_stage_config cfg = lab_stage_usual(c, AB);
     struct lab_count before, after;
     struct cph_addr alice, victim;
-    uint64_t sent = 0, back = 0;
+    uint64_t sent = 0, back = 0, tenths;
     struct lab_stage *s;
     uint8_t packet[2048];
     size_t n;
@@ -186,13 +186,14 @@ static cph_err run_dos(const struct lab_case *c, struct lab_outcome *out)
     lab_stage_close(s);
     CPH_TRY(err);
     out->sessions = 2;
-    lab_measure(out, "amplification", "bytes back per byte", (double)(back * 10 / sent) / 10);
+    tenths = back * 10 / sent;
+    lab_measure(out, "amplification", "bytes back per byte", (double)tenths / 10);
     lab_measure(out, "operations and handshakes", "per 20 packets",
                 lab_count_between(&before, &after));
     lab_say(out, back > sent ? "amplifies" : "no gain",
             "20 packets in the names of others made %.1f bytes for each byte, and %u public-key "
             "operations or handshakes",
-            (double)(back * 10 / sent) / 10, lab_count_between(&before, &after));
+            (double)tenths / 10, lab_count_between(&before, &after));
     return CPH_OK;
 }
 

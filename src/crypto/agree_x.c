@@ -31,8 +31,9 @@ static cph_err x_public(const struct agree_row *r, const struct cph_secret *k, u
 static EVP_PKEY *private_only(const struct agree_row *r, const struct cph_secret *k)
 {
     uint8_t none[56] = { 0 };
+    CPH_SECRET_SCOPED own_k = *k; /* OpenSSL only reads it, but asks for bytes it could write */
     OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, (void *)(uintptr_t)k->b, k->n),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, own_k.b, own_k.n),
         OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, none, r->public_n),
         OSSL_PARAM_construct_end(),
     };
