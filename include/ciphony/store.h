@@ -22,9 +22,18 @@ enum {
  * caller opened a larger one. A store is used by one thread at a time; several processes may have
  * it open. */
 
+/** The path in an environment variable, NULL if there is none or it is not absolute. Lives as long
+ * as the environment stays as it is. */
+CPH_API const char *cph_store_env_path(const char *name);
 /**
- * $XDG_DATA_HOME/ciphony/ciphony.db, else ~/.local/share/ciphony/ciphony.db. CPH_E_CONFIG when
+ * Where a file of ours is: $name/ciphony/file, else ~/below_home/ciphony/file. CPH_E_CONFIG when
  * neither variable says where, CPH_E_NOSPACE. out takes CPH_STORE_PATH bytes.
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_store_xdg_path(const char *name, const char *below_home,
+                                                  const char *file, char *out);
+/**
+ * $XDG_DATA_HOME/ciphony/ciphony.db, else ~/.local/share/ciphony/ciphony.db. Errors and out as
+ * above.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_store_default_path(char *out);
 /**

@@ -11,25 +11,9 @@
 
 #include "ciphony/base_text.h"
 
-/* An absolute path in an environment variable, or NULL; the XDG rules say that others are ignored.
- */
-static const char *absolute(const char *name)
-{
-    const char *value = getenv(name);
-
-    return value && value[0] == '/' ? value : NULL;
-}
-
 cph_err cli_config_path(char *out)
 {
-    const char *config = absolute("XDG_CONFIG_HOME"), *home = absolute("HOME");
-    int n;
-
-    if (!config && !home)
-        return CPH_E_CONFIG;
-    n = snprintf(out, CPH_STORE_PATH, "%s%s/ciphony/config", config ? config : home,
-                 config ? "" : "/.config");
-    return n > 0 && n < CPH_STORE_PATH ? CPH_OK : CPH_E_NOSPACE;
+    return cph_store_xdg_path("XDG_CONFIG_HOME", ".config", "config", out);
 }
 
 /* All of a descriptor, up to cap bytes. */
@@ -136,7 +120,7 @@ static const char *what(const struct cli_account *a)
 
 static cph_err from_file(const struct cli_account *a, struct cph_secret *out, char why[CLI_WHY])
 {
-    const char *home = absolute("HOME"), *file = a->password_file;
+    const char *home = cph_store_env_path("HOME"), *file = a->password_file;
     char path[CPH_STORE_PATH];
     cph_err err;
     int fd;

@@ -95,82 +95,65 @@ static size_t samples(struct cph_span payload)
     return payload.n;
 }
 
+static cph_err encode_all(uint8_t (*one)(int16_t), const int16_t *pcm, size_t n, uint8_t *out,
+                          size_t cap, size_t *out_n)
+{
+    if (n > cap)
+        return CPH_E_NOSPACE;
+    for (size_t i = 0; i < n; i++)
+        out[i] = one(pcm[i]);
+    *out_n = n;
+    return CPH_OK;
+}
+
+static cph_err decode_all(int16_t (*one)(uint8_t), struct cph_span payload, int16_t *pcm,
+                          size_t cap, size_t *n)
+{
+    if (payload.n > cap)
+        return CPH_E_NOSPACE;
+    for (size_t i = 0; i < payload.n; i++)
+        pcm[i] = one(payload.p[i]);
+    *n = payload.n;
+    return CPH_OK;
+}
+
 static cph_err pcmu_encode(struct cph_media_encoder *e, const int16_t *pcm, size_t n, uint8_t *out,
                            size_t cap, size_t *out_n)
 {
     (void)e;
-    if (n > cap)
-        return CPH_E_NOSPACE;
-    for (size_t i = 0; i < n; i++)
-        out[i] = ulaw(pcm[i]);
-    *out_n = n;
-    return CPH_OK;
+    return encode_all(ulaw, pcm, n, out, cap, out_n);
 }
 
 static cph_err pcmu_decode(struct cph_media_decoder *d, struct cph_span payload, int16_t *pcm,
                            size_t cap, size_t *n)
 {
     (void)d;
-    if (payload.n > cap)
-        return CPH_E_NOSPACE;
-    for (size_t i = 0; i < payload.n; i++)
-        pcm[i] = from_ulaw(payload.p[i]);
-    *n = payload.n;
-    return CPH_OK;
+    return decode_all(from_ulaw, payload, pcm, cap, n);
 }
 
 static cph_err pcma_encode(struct cph_media_encoder *e, const int16_t *pcm, size_t n, uint8_t *out,
                            size_t cap, size_t *out_n)
 {
     (void)e;
-    if (n > cap)
-        return CPH_E_NOSPACE;
-    for (size_t i = 0; i < n; i++)
-        out[i] = alaw(pcm[i]);
-    *out_n = n;
-    return CPH_OK;
+    return encode_all(alaw, pcm, n, out, cap, out_n);
 }
 
 static cph_err pcma_decode(struct cph_media_decoder *d, struct cph_span payload, int16_t *pcm,
                            size_t cap, size_t *n)
 {
     (void)d;
-    if (payload.n > cap)
-        return CPH_E_NOSPACE;
-    for (size_t i = 0; i < payload.n; i++)
-        pcm[i] = from_alaw(payload.p[i]);
-    *n = payload.n;
-    return CPH_OK;
+    return decode_all(from_alaw, payload, pcm, cap, n);
 }
 
-const struct cph_media_codec media_codec_pcmu = {
-    .name = "PCMU",
-    .clock_rate = 8000,
-    .channels = 1,
-    .static_pt = 0, /* RFC 3551 6 */
-    .pcm_rate = 8000,
-    .bit_rate = 64000,
-    .encoder_new = encoder_new,
-    .encoder_free = encoder_free,
-    .encode = pcmu_encode,
-    .decoder_new = decoder_new,
-    .decoder_free = decoder_free,
-    .samples = samples,
-    .decode = pcmu_decode,
-};
+/* clang-format off: a table. RFC 3551 6 has the payload types. */
+#define G711_ROW(NAME, PT, ENCODE, DECODE)                                                         \
+    {                                                                                              \
+        .name = (NAME), .clock_rate = 8000, .channels = 1, .static_pt = (PT), .pcm_rate = 8000,    \
+        .bit_rate = 64000, .encoder_new = encoder_new, .encoder_free = encoder_free,               \
+        .encode = (ENCODE), .decoder_new = decoder_new, .decoder_free = decoder_free,              \
+        .samples = samples, .decode = (DECODE),                                                    \
+    }
+/* clang-format on */
 
-const struct cph_media_codec media_codec_pcma = {
-    .name = "PCMA",
-    .clock_rate = 8000,
-    .channels = 1,
-    .static_pt = 8, /* RFC 3551 6 */
-    .pcm_rate = 8000,
-    .bit_rate = 64000,
-    .encoder_new = encoder_new,
-    .encoder_free = encoder_free,
-    .encode = pcma_encode,
-    .decoder_new = decoder_new,
-    .decoder_free = decoder_free,
-    .samples = samples,
-    .decode = pcma_decode,
-};
+const struct cph_media_codec media_codec_pcmu = G711_ROW("PCMU", 0, pcmu_encode, pcmu_decode);
+const struct cph_media_codec media_codec_pcma = G711_ROW("PCMA", 8, pcma_encode, pcma_decode);

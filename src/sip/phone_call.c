@@ -6,23 +6,12 @@
 
 #include "ciphony/base_text.h"
 
-/* A call of ours has one branch per early dialog; a call to us has one, which we name: */
-enum { OUR_BRANCH = 1 };
-
-/* SDP we write holds keys: it is wiped on every way out. */
-struct sdp_text {
-    uint8_t b[CPH_SESSION_SDP];
-    struct cph_wr wr;
-};
-
-static void sdp_wipe(struct sdp_text *t)
+void phone_sdp_wipe(struct phone_sdp *t)
 {
     cph_wipe(t, sizeof *t);
 }
 
-#define SDP_SCOPED __attribute__((cleanup(sdp_wipe))) struct sdp_text
-
-static struct cph_wr *sdp_open(struct sdp_text *t)
+struct cph_wr *phone_sdp_open(struct phone_sdp *t)
 {
     t->wr = cph_wr_open(t->b, sizeof t->b);
     return &t->wr;
@@ -139,7 +128,7 @@ void phone_session_events(struct phone_call *c, cph_time now)
 }
 
 /* An answer came on a branch. Bad ones end the call when it is the one that counts. */
-static bool take_answer(struct phone_call *c, uint32_t branch, struct cph_span body, cph_time now)
+bool phone_take_answer(struct phone_call *c, uint32_t branch, struct cph_span body, cph_time now)
 {
     cph_err err;
 
@@ -203,7 +192,7 @@ static cph_err place(struct phone_call *c, const char *to, cph_time now)
 {
     struct cph_phone *p = c->phone;
     char from[CPH_PHONE_URI];
-    SDP_SCOPED sdp;
+    PHONE_SDP_SCOPED sdp;
     struct cph_sip_place how = { .to = to, .from = from, .cookie = c };
     struct cph_addr near = near_of(p, cph_span_of(c->account->has_route ? c->account->route : to));
 
@@ -213,7 +202,7 @@ static cph_err place(struct phone_call *c, const char *to, cph_time now)
     if (c->account->has_route)
         how.route[0] = c->account->route;
     CPH_TRY(phone_session_new(c, &near, now));
-    CPH_TRY(cph_session_offer(c->session, now, sdp_open(&sdp)));
+    CPH_TRY(cph_session_offer(c->session, now, phone_sdp_open(&sdp)));
     CPH_TRY(cph_wr_end(&sdp.wr));
     how.body = cph_wr_done(&sdp.wr);
     return cph_sip_call_place(p->ua, &how, now, &c->sip);
@@ -246,7 +235,7 @@ static void on_progress(struct phone_call *c, const struct cph_sip_event *ev, cp
     bool media = false;
 
     if (ev->body.n > 0 && !ev->wants_answer)
-        media = take_answer(c, ev->branch, ev->body, now);
+        media = phone_take_answer(c, ev->branch, ev->body, now);
     if (c->ended || c->answered)
         return;
     if (media && c->state != CPH_PHONE_ST_EARLY) {
@@ -265,7 +254,7 @@ static void on_answered(struct phone_call *c, const struct cph_sip_event *ev, cp
     cph_err err;
 
     c->branch = ev->branch;
-    if (ev->body.n > 0 && !take_answer(c, ev->branch, ev->body, now))
+    if (ev->body.n > 0 && !phone_take_answer(c, ev->branch, ev->body, now))
         return;
     if (c->ended || c->failed != CPH_OK)
         return;
@@ -291,13 +280,13 @@ static void on_answered(struct phone_call *c, const struct cph_sip_event *ev, cp
  * refuse never rings. */
 static cph_err prepare(struct phone_call *c, struct cph_span offer, cph_time now)
 {
-    SDP_SCOPED sdp;
+    PHONE_SDP_SCOPED sdp;
     cph_err err;
 
     phone_path(c);
     c->late_offer = offer.n == 0;
-    err = c->late_offer ? cph_session_offer(c->session, now, sdp_open(&sdp))
-                        : cph_session_answer(c->session, offer, now, sdp_open(&sdp));
+    err = c->late_offer ? cph_session_offer(c->session, now, phone_sdp_open(&sdp))
+                        : cph_session_answer(c->session, offer, now, phone_sdp_open(&sdp));
     if (err == CPH_OK)
         err = cph_wr_end(&sdp.wr);
     if (err != CPH_OK)
@@ -392,144 +381,13 @@ static void on_confirmed(struct phone_call *c, const struct cph_sip_event *ev, c
 {
     if (!c->late_offer)
         return;
-    c->branch = OUR_BRANCH;
+    c->branch = PHONE_OUR_BRANCH;
     if (ev->body.n == 0)
         phone_fail(c, CPH_E_POLICY, "the peer never answered our offer", now);
-    else if (take_answer(c, OUR_BRANCH, ev->body, now) &&
-             cph_session_choose(c->session, OUR_BRANCH) == CPH_OK)
+    else if (phone_take_answer(c, PHONE_OUR_BRANCH, ev->body, now) &&
+             cph_session_choose(c->session, PHONE_OUR_BRANCH) == CPH_OK)
         answered(c, now);
     c->late_offer = false;
-}
-
-/* ---- a standing call changes ----------------------------------------------------------------- */
-
-static void on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
-{
-    struct cph_phone *p = c->phone;
-    SDP_SCOPED sdp;
-    unsigned status = 200;
-    cph_err err;
-
-    phone_path(c);
-    c->late_offer = ev->body.n == 0;
-    if (!c->answered) /* of a phone that rings, which may not be the one that answers */
-        err = CPH_E_STATE;
-    else
-        err = c->late_offer ? cph_session_offer(c->session, now, sdp_open(&sdp))
-                            : cph_session_answer(c->session, ev->body, now, sdp_open(&sdp));
-    if (err == CPH_OK)
-        err = cph_wr_end(&sdp.wr);
-    if (err != CPH_OK)
-        status = err == CPH_E_STATE ? 491 : err == CPH_E_NOMEM ? 500 : 488;
-    if (status != 200)
-        c->late_offer = false;
-    err = cph_sip_call_answer(p->ua, c->sip, status, NULL,
-                              status == 200 ? cph_wr_done(&sdp.wr) : (struct cph_span){ 0 }, now);
-    phone_session_events(c, now);
-    if (err != CPH_OK || status != 200 || c->ended)
-        return;
-    c->held_agreed = c->held_by_us;
-    phone_media_update(c, now);
-    phone_tell(p, CPH_PHONE_CHANGED, c->id, NULL);
-}
-
-cph_err phone_reoffer(struct phone_call *c, cph_time now)
-{
-    SDP_SCOPED sdp;
-    cph_err err;
-
-    if (!c->sip || !c->answered)
-        return CPH_E_STATE;
-    CPH_TRY(cph_session_offer(c->session, now, sdp_open(&sdp)));
-    err = cph_wr_end(&sdp.wr);
-    if (err == CPH_OK)
-        err = cph_sip_call_offer(c->phone->ua, c->sip, c->branch, false, NULL, cph_wr_done(&sdp.wr),
-                                 now);
-    if (err != CPH_OK)
-        cph_session_rollback(c->session);
-    return err;
-}
-
-/* RFC 3261 14.1 MUST: after a 491 the owner of the Call-ID waits 2.1 to 4 s, the other 0 to 2 s */
-static cph_time glare_wait(const struct phone_call *c)
-{
-    uint16_t r = 0;
-
-    if (cph_random(c->phone->env, &r, sizeof r) != CPH_OK)
-        r = 0;
-    return c->outgoing ? CPH_MS(2100 + 10 * (r % 191)) : CPH_MS(10 * (r % 201));
-}
-
-/* RFC 3261 14.2: a 500 with Retry-After says that the peer is in the middle of an earlier change.
- */
-static bool peer_was_busy(const struct cph_sip_event *ev, cph_time *wait)
-{
-    uint32_t seconds;
-
-    if (ev->status != 500 || !ev->msg ||
-        cph_sip_number(ev->msg, CPH_SIP_H_RETRY_AFTER, &seconds) != CPH_OK || seconds > 10)
-        return false;
-    *wait = CPH_SEC(seconds);
-    return true;
-}
-
-/* The change is off: what we want is again what both sides agreed on last. */
-static void offer_refused(struct phone_call *c)
-{
-    cph_err err = cph_session_direction(c->session, 0,
-                                        c->held_agreed ? CPH_SDP_SENDONLY : CPH_SDP_SENDRECV);
-
-    if (err == CPH_OK)
-        c->held_by_us = c->held_agreed;
-    c->tries = 0;
-    phone_tell(c->phone, CPH_PHONE_NOTICE, c->id,
-               "the peer refused the change; the call goes on as it was");
-}
-
-static void on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
-{
-    cph_time wait;
-
-    if (ev->status >= 200 && ev->status < 300 && ev->body.n > 0) {
-        uint32_t branch = c->branch ? c->branch : OUR_BRANCH;
-
-        if (!take_answer(c, branch, ev->body, now) || c->ended)
-            return;
-        c->held_agreed = c->held_by_us;
-        c->tries = 0;
-        phone_media_update(c, now);
-        phone_tell(c->phone, CPH_PHONE_CHANGED, c->id, NULL);
-        return;
-    }
-    cph_session_rollback(c->session);
-    if (ev->status == 491)
-        c->retry_at = now + glare_wait(c);
-    else if (peer_was_busy(ev, &wait) && c->tries++ < PHONE_TRIES)
-        c->retry_at = now + wait;
-    else
-        offer_refused(c);
-}
-
-/* A refresh by re-INVITE repeated our last offer; what the peer answers this time holds (RFC
- * 4028 7.4), and is read against that offer. */
-static void on_refreshed(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
-{
-    SDP_SCOPED again;
-
-    if (ev->by_peer || ev->body.n == 0 ||
-        cph_session_offer(c->session, now, sdp_open(&again)) != CPH_OK)
-        return;
-    if (take_answer(c, c->branch ? c->branch : OUR_BRANCH, ev->body, now))
-        phone_media_update(c, now);
-    else
-        cph_session_rollback(c->session);
-}
-
-void phone_call_retry(struct phone_call *c, cph_time now)
-{
-    c->retry_at = CPH_TIME_NEVER;
-    if (phone_reoffer(c, now) == CPH_E_STATE)
-        c->retry_at = now + glare_wait(c);
 }
 
 /* ---- SIP events ------------------------------------------------------------------------------ */
@@ -583,13 +441,13 @@ void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_ti
         on_confirmed(c, ev, now);
         break;
     case CPH_SIP_EV_OFFER:
-        on_offer(c, ev, now);
+        phone_on_offer(c, ev, now);
         break;
     case CPH_SIP_EV_OFFER_DONE:
-        on_offer_done(c, ev, now);
+        phone_on_offer_done(c, ev, now);
         break;
     case CPH_SIP_EV_REFRESHED:
-        on_refreshed(c, ev, now);
+        phone_on_refreshed(c, ev, now);
         break;
     case CPH_SIP_EV_ENDED:
         end(c, ev, now);
@@ -603,112 +461,4 @@ void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_ti
     case CPH_SIP_EV_REGISTER_FAILED:
         break;
     }
-}
-
-/* ---- what the user does ---------------------------------------------------------------------- */
-
-cph_err cph_phone_hangup(struct cph_phone *p, uint32_t call, cph_time now)
-{
-    struct phone_call *c = phone_call_of(p, call);
-
-    if (!c || c->ended)
-        return CPH_E_NOTFOUND;
-    if (c->flow)
-        cph_media_flow_bye(c->flow, now);
-    return cph_sip_call_hangup(p->ua, c->sip, NULL, now);
-}
-
-cph_err cph_phone_hold(struct cph_phone *p, uint32_t call, bool hold, cph_time now)
-{
-    struct phone_call *c = phone_call_of(p, call);
-    cph_err err;
-
-    if (!c || c->ended)
-        return CPH_E_NOTFOUND;
-    if (!c->answered)
-        return CPH_E_STATE;
-    CPH_TRY(cph_session_direction(c->session, 0, hold ? CPH_SDP_SENDONLY : CPH_SDP_SENDRECV));
-    err = phone_reoffer(c, now);
-    if (err != CPH_OK) {
-        cph_err back = cph_session_direction(c->session, 0,
-                                             c->held_by_us ? CPH_SDP_SENDONLY : CPH_SDP_SENDRECV);
-
-        return back == CPH_OK ? err : back;
-    }
-    c->held_by_us = hold;
-    return CPH_OK;
-}
-
-cph_err cph_phone_rekey(struct cph_phone *p, uint32_t call, cph_time now)
-{
-    struct phone_call *c = phone_call_of(p, call);
-
-    if (!c || c->ended)
-        return CPH_E_NOTFOUND;
-    if (!c->answered)
-        return CPH_E_STATE;
-    CPH_TRY(cph_session_rekey(c->session));
-    return phone_reoffer(c, now);
-}
-
-cph_err cph_phone_sas(struct cph_phone *p, uint32_t call, bool equal, cph_time now)
-{
-    struct phone_call *c = phone_call_of(p, call);
-    cph_err err;
-
-    if (!c || c->ended)
-        return CPH_E_NOTFOUND;
-    if (!c->session)
-        return CPH_E_STATE;
-    err = cph_session_sas_compared(c->session, equal);
-    if (err != CPH_OK && err != CPH_E_STORE)
-        return err;
-    if (equal)
-        phone_tell(p, CPH_PHONE_CHANGED, c->id, "the strings were compared and are equal");
-    phone_session_events(c, now);
-    return err;
-}
-
-cph_err cph_phone_mute(struct cph_phone *p, uint32_t call, bool mute)
-{
-    struct phone_call *c = phone_call_of(p, call);
-
-    if (!c || !c->flow)
-        return CPH_E_NOTFOUND;
-    c->muted = mute;
-    cph_media_flow_mute(c->flow, mute);
-    return CPH_OK;
-}
-
-cph_err cph_phone_digits(struct cph_phone *p, uint32_t call, const char *digits)
-{
-    struct phone_call *c = phone_call_of(p, call);
-
-    return c && c->flow ? cph_media_flow_digits(c->flow, digits, 0) : CPH_E_NOTFOUND;
-}
-
-cph_err cph_phone_register(struct cph_phone *p, const char *account, cph_time now)
-{
-    struct phone_account *a = phone_account_of(p, account);
-    struct cph_sip_reg reg = { 0 };
-
-    if (!a)
-        return CPH_E_NOTFOUND;
-    if (!a->has_registrar || !a->has_aor)
-        return CPH_E_CONFIG;
-    if (a->registration)
-        return CPH_E_EXISTS;
-    reg.registrar = a->registrar;
-    reg.aor = a->aor;
-    reg.route[0] = a->has_route ? a->route : NULL;
-    reg.account = a;
-    reg.cookie = a;
-    return cph_sip_register(p->ua, &reg, now, &a->registration);
-}
-
-cph_err cph_phone_unregister(struct cph_phone *p, const char *account, cph_time now)
-{
-    struct phone_account *a = phone_account_of(p, account);
-
-    return a && a->registration ? cph_sip_unregister(p->ua, a->registration, now) : CPH_E_NOTFOUND;
 }

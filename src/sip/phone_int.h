@@ -1,5 +1,6 @@
 /* The phone from inside: phone.c the whole, phone_call.c signalling and session of a call,
- * phone_media.c its packets and audio, phone_trust.c who is who. */
+ * phone_change.c what changes in a standing one, phone_user.c what the user does, phone_media.c its
+ * packets and audio, phone_trust.c who is who. */
 #ifndef CPH_SIP_PHONE_INT_H
 #define CPH_SIP_PHONE_INT_H
 
@@ -16,9 +17,10 @@ enum {
     PHONE_EVENTS = 256,                        /* waiting for the host; a call makes about ten */
     PHONE_PACKET = CPH_MEDIA_PACKET_MAX + 256, /* with room for SRTP's trailer */
     PHONE_CALLERS = 64,
-    PHONE_TAKE = 64,    /* packets moved per stream and turn */
-    PHONE_RING_S = 180, /* a call to us that nobody takes; RFC 3261 16.6 timer C */
-    PHONE_TRIES = 5,    /* of a change at a peer that says it is busy with another */
+    PHONE_TAKE = 64,      /* packets moved per stream and turn */
+    PHONE_RING_S = 180,   /* a call to us that nobody takes; RFC 3261 16.6 timer C */
+    PHONE_TRIES = 5,      /* of a change at a peer that says it is busy with another */
+    PHONE_OUR_BRANCH = 1, /* a call of ours has a branch per early dialog, a call to us this one */
 };
 
 struct phone_account {
@@ -109,16 +111,32 @@ struct cph_phone_event *phone_tell_more(struct cph_phone *p, enum cph_phone_even
                                         uint32_t call);
 struct phone_account *phone_account_of(struct cph_phone *p, const char *name);
 
+/* SDP we write holds keys: it is wiped on every way out. */
+struct phone_sdp {
+    uint8_t b[CPH_SESSION_SDP];
+    struct cph_wr wr;
+};
+#define PHONE_SDP_SCOPED __attribute__((cleanup(phone_sdp_wipe))) struct phone_sdp
+
 /* phone_call.c */
+void phone_sdp_wipe(struct phone_sdp *t);
+struct cph_wr *phone_sdp_open(struct phone_sdp *t);
+/** An answer came on a branch. False: a bad one; it ended the call if it is the one that counts. */
+bool phone_take_answer(struct phone_call *c, uint32_t branch, struct cph_span body, cph_time now);
 void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_time now);
 void phone_session_events(struct phone_call *c, cph_time now);
 void phone_call_unanswered(struct phone_call *c, cph_time now); /* it rang long enough */
-void phone_call_retry(struct phone_call *c, cph_time now);      /* an offer that met a 491 */
-/** Send a re-offer of what the session now wants. CPH_E_STATE while another is under way. */
-CPH_MUST_CHECK cph_err phone_reoffer(struct phone_call *c, cph_time now);
 /** End the call for a reason of ours. */
 void phone_fail(struct phone_call *c, cph_err err, const char *why, cph_time now);
 void phone_call_free(struct phone_call *c);
+
+/* phone_change.c */
+void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
+void phone_on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
+void phone_on_refreshed(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
+void phone_call_retry(struct phone_call *c, cph_time now); /* an offer that met a 491 */
+/** Send a re-offer of what the session now wants. CPH_E_STATE while another is under way. */
+CPH_MUST_CHECK cph_err phone_reoffer(struct phone_call *c, cph_time now);
 
 /* phone_media.c */
 /** Open ports near an address and make the session. */

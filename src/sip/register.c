@@ -301,6 +301,16 @@ void sip_reg_timer(struct sip_reg *r)
 
 /* ---- what the app may ask ---- */
 
+/* Its first request went out and it is the app's, or it is gone. */
+static cph_err begun(struct sip_reg *r, cph_err err, uint32_t *id)
+{
+    if (err)
+        sip_reg_free(r);
+    else
+        *id = r->id;
+    return err;
+}
+
 static cph_err fill_reg(struct sip_reg *r, const struct cph_sip_reg *cfg)
 {
     struct cph_sip_addr a;
@@ -340,12 +350,7 @@ cph_err cph_sip_register(struct cph_sip_ua *ua, const struct cph_sip_reg *cfg, c
     err = fill_reg(r, cfg);
     if (!err)
         err = send_register(r);
-    if (err) {
-        sip_reg_free(r);
-        return err;
-    }
-    *id = r->id;
-    return CPH_OK;
+    return begun(r, err, id);
 }
 
 cph_err cph_sip_unregister(struct cph_sip_ua *ua, uint32_t id, cph_time now)
@@ -409,7 +414,6 @@ cph_err cph_sip_options(struct cph_sip_ua *ua, const struct cph_sip_place *p, cp
                         uint32_t *id)
 {
     struct sip_reg *r;
-    cph_err err;
 
     ua->now = now;
     if (!p->to || !p->from || !sip_clean(p->to) || !sip_clean(p->from) ||
@@ -419,11 +423,5 @@ cph_err cph_sip_options(struct cph_sip_ua *ua, const struct cph_sip_place *p, cp
     r->options = true;
     r->cookie = p->cookie;
     r->account = p->account;
-    err = send_options(r, p);
-    if (err) {
-        sip_reg_free(r);
-        return err;
-    }
-    *id = r->id;
-    return CPH_OK;
+    return begun(r, send_options(r, p), id);
 }

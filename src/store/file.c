@@ -8,25 +8,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* An absolute path in an environment variable, or NULL; the XDG rules say that others are ignored.
- */
-static const char *absolute(const char *name)
+/* The XDG rules say that a path that is not absolute is ignored. */
+const char *cph_store_env_path(const char *name)
 {
     const char *value = getenv(name);
 
     return value && value[0] == '/' ? value : NULL;
 }
 
-cph_err cph_store_default_path(char *out)
+cph_err cph_store_xdg_path(const char *name, const char *below_home, const char *file, char *out)
 {
-    const char *data = absolute("XDG_DATA_HOME"), *home = absolute("HOME");
+    const char *dir = cph_store_env_path(name), *home = cph_store_env_path("HOME");
     int n;
 
-    if (!data && !home)
+    if (!dir && !home)
         return CPH_E_CONFIG;
-    n = snprintf(out, CPH_STORE_PATH, "%s%s/ciphony/ciphony.db", data ? data : home,
-                 data ? "" : "/.local/share");
+    n = dir ? snprintf(out, CPH_STORE_PATH, "%s/ciphony/%s", dir, file)
+            : snprintf(out, CPH_STORE_PATH, "%s/%s/ciphony/%s", home, below_home, file);
     return n > 0 && n < CPH_STORE_PATH ? CPH_OK : CPH_E_NOSPACE;
+}
+
+cph_err cph_store_default_path(char *out)
+{
+    return cph_store_xdg_path("XDG_DATA_HOME", ".local/share", "ciphony.db", out);
 }
 
 /* Make the directories above the file, those that are missing with mode 0700. dir is changed on the

@@ -1,41 +1,17 @@
 /* The called side, and whatever else comes in, against a hand. */
-#include "ua_support.c"
+#include "ua_hand.h"
 
-static struct world w;
 static unsigned branch;
 
 static void begin_with(void (*change)(struct cph_sip_ua_cfg *))
 {
-    struct cph_sip_ua_cfg c;
-
-    w_init(&w, 4);
     branch = 0;
-    c = w_cfg(&w, 0, "10.0.0.1", "udp");
-    if (change)
-        change(&c);
-    assert_ok(w_start(&w, 0, &c));
-    w_hand(&w, 1, "10.0.0.9");
+    begin_hand(4, "udp", change);
 }
 
 static void begin(void)
 {
     begin_with(NULL);
-}
-
-static void finish(void)
-{
-    w_run(&w, CPH_SEC(80));
-    w_quiet(&w, 0);
-    w_free(&w);
-}
-
-static const char *hear(const char *prefix)
-{
-    const char *m = w_heard(&w, 1, prefix);
-
-    if (!m)
-        fail_msg("the hand did not get %s", prefix);
-    return m;
 }
 
 /* A request of the hand; to_tag "" outside a dialog; branch 0: a fresh one. */
@@ -50,8 +26,6 @@ static void ask(const char *method, unsigned cseq, const char *to_tag, unsigned 
           *sdp ? "Content-Type: application/sdp\n" : "", sdp);
     w_run(&w, CPH_MS(20));
 }
-
-#define CONTACT "Contact: <sip:bob@10.0.0.9:5060>\n"
 
 static uint32_t invited(const char *lines, const char *sdp)
 {

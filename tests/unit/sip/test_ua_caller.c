@@ -1,20 +1,9 @@
 /* The calling side against a hand that answers whatever a test wants. */
-#include "ua_support.c"
-
-#define CONTACT "Contact: <sip:bob@10.0.0.9:5060>\n"
-
-static struct world w;
+#include "ua_hand.h"
 
 static void begin_with(void (*change)(struct cph_sip_ua_cfg *))
 {
-    struct cph_sip_ua_cfg c;
-
-    w_init(&w, 3);
-    c = w_cfg(&w, 0, "10.0.0.1", "udp");
-    if (change)
-        change(&c);
-    assert_ok(w_start(&w, 0, &c));
-    w_hand(&w, 1, "10.0.0.9");
+    begin_hand(3, "udp", change);
 }
 
 static void begin(void)
@@ -38,22 +27,6 @@ static uint32_t place_rel(const char *offer, enum cph_sip_100rel rel)
 static uint32_t place(const char *offer)
 {
     return place_rel(offer, CPH_SIP_100REL_SUPPORTED);
-}
-
-static void finish(void)
-{
-    w_run(&w, CPH_SEC(80));
-    w_quiet(&w, 0);
-    w_free(&w);
-}
-
-static const char *hear(const char *prefix)
-{
-    const char *m = w_heard(&w, 1, prefix);
-
-    if (!m)
-        fail_msg("the hand did not get %s", prefix);
-    return m;
 }
 
 static void say(const char *request, const char *status, const char *tag, const char *lines,

@@ -1,36 +1,6 @@
 /* Finding servers (RFC 3263), registrations, connections and their framing, memory that runs out.
  */
-#include "ua_support.c"
-
-static struct world w;
-
-static void begin_full(const char *protos, void (*change)(struct cph_sip_ua_cfg *))
-{
-    struct cph_sip_ua_cfg c;
-
-    w_init(&w, 6);
-    c = w_cfg(&w, 0, "10.0.0.1", protos);
-    if (change)
-        change(&c);
-    assert_ok(w_start(&w, 0, &c));
-    w_hand(&w, 1, "10.0.0.9");
-}
-
-static void finish(void)
-{
-    w_run(&w, CPH_SEC(80));
-    w_quiet(&w, 0);
-    w_free(&w);
-}
-
-static const char *hear(const char *prefix)
-{
-    const char *m = w_heard(&w, 1, prefix);
-
-    if (!m)
-        fail_msg("the hand did not get %s", prefix);
-    return m;
-}
+#include "ua_hand.h"
 
 static uint32_t options(const char *to)
 {
@@ -81,7 +51,7 @@ static void asked(size_t i, const char *want)
 static void naptr_then_srv_then_address(void **state)
 {
     (void)state;
-    begin_full("udp", NULL);
+    begin_hand(6, "udp", NULL);
     naptr("x.example", 50, 1, "SIPS+D2T", "_sips._tcp.x.example"); /* no TLS here: left out */
     naptr("x.example", 100, 9, "SIP+D2X", "_nonsense.x.example");
     naptr("x.example", 90, 1, "SIP+D2U", "_sip._udp.deep.x.example.");
@@ -101,7 +71,7 @@ static void naptr_then_srv_then_address(void **state)
 static void without_naptr_each_service_is_asked_then_the_host(void **state)
 {
     (void)state;
-    begin_full("udp", NULL);
+    begin_hand(6, "udp", NULL);
     a_record("x.example", "10.0.0.9");
     (void)options("sip:x.example");
     w_run(&w, CPH_MS(100));
@@ -118,7 +88,7 @@ static void without_naptr_each_service_is_asked_then_the_host(void **state)
 static void a_port_or_a_transport_shortens_the_way(void **state)
 {
     (void)state;
-    begin_full("udp", NULL);
+    begin_hand(6, "udp", NULL);
     a_record("x.example", "10.0.0.9");
     (void)options("sip:x.example:5060");
     w_run(&w, CPH_MS(50));
@@ -139,7 +109,7 @@ static void a_port_or_a_transport_shortens_the_way(void **state)
 static void a_name_that_does_not_exist_fails_as_such(void **state)
 {
     (void)state;
-    begin_full("udp", NULL);
+    begin_hand(6, "udp", NULL);
     (void)options("sip:nowhere.example");
     w_run(&w, CPH_SEC(1));
     assert_err(w_want(&w, 0, CPH_SIP_EV_OPTIONS_DONE)->e.cause, CPH_E_NAME);
@@ -157,7 +127,7 @@ static void the_next_address_is_tried_after_silence_and_503(void **state)
     const char *m, *branch;
 
     (void)state;
-    begin_full("udp", NULL);
+    begin_hand(6, "udp", NULL);
     w_hand(&w, 2, "10.0.0.8");
     srv("_sip._udp.x.example", 20, 0, 5060, "second.example");
     srv("_sip._udp.x.example", 10, 0, 5060, "first.example"); /* nobody there */
@@ -187,7 +157,7 @@ static void an_unreachable_address_is_left_at_once(void **state)
     struct cph_addr dead;
 
     (void)state;
-    begin_full("udp", NULL);
+    begin_hand(6, "udp", NULL);
     dead = w_addr("10.0.0.66:5060");
     a_record("x.example", "10.0.0.66");
     a_record("x.example", "10.0.0.9");
@@ -210,7 +180,7 @@ static void an_address_tried_in_vain_is_a_hop_of_the_call(void **state)
     uint32_t id;
 
     (void)state;
-    begin_full("udp", NULL);
+    begin_hand(6, "udp", NULL);
     dead = w_addr("10.0.0.66:5060");
     alive = w_addr("10.0.0.9:5060");
     a_record("x.example", "10.0.0.66");
@@ -236,7 +206,7 @@ static void weights_decide_how_often_a_server_is_first(void **state)
     int first[3] = { 0 };
 
     (void)state;
-    begin_full("udp", NULL);
+    begin_hand(6, "udp", NULL);
     srv("_sip._udp.x.example", 1, 0, 5060, "zero.example");
     srv("_sip._udp.x.example", 1, 10, 5060, "ten.example");
     srv("_sip._udp.x.example", 1, 90, 5060, "ninety.example");
@@ -266,7 +236,7 @@ static void a_large_request_goes_by_tcp_and_by_udp_if_that_fails(void **state)
     uint32_t id;
 
     (void)state;
-    begin_full("udp,tcp", NULL);
+    begin_hand(6, "udp,tcp", NULL);
     memset(big, 'x', sizeof big - 1);
     p.body = cph_span_of(big);
     w.tcp_refused = true;
@@ -330,7 +300,7 @@ static void messages_are_cut_out_of_a_stream_byte_by_byte(void **state)
     bool closed;
 
     (void)state;
-    begin_full("tcp", NULL);
+    begin_hand(6, "tcp", NULL);
     flow = accepted();
     snprintf(text, sizeof text, ask_options, 1, 1, "Content-Length: 4\r\n");
     for (p = text; *p; p++)
@@ -354,7 +324,7 @@ static void a_stream_that_cannot_be_framed_is_closed(void **state)
     bool closed;
 
     (void)state;
-    begin_full("tcp", NULL);
+    begin_hand(6, "tcp", NULL);
     for (int i = 0; i < 4; i++) {
         flow = accepted();
         snprintf(text, sizeof text, ask_options, i, i, bad[i]);
@@ -377,7 +347,7 @@ static void a_connection_that_says_nothing_is_closed(void **state)
     bool closed;
 
     (void)state;
-    begin_full("tcp", NULL);
+    begin_hand(6, "tcp", NULL);
     flow = accepted();
     cph_sip_ua_tick(w.node[0].ua, w.now + CPH_SEC(31));
     (void)written(flow, &closed);
@@ -401,7 +371,7 @@ static void the_table_of_connections_is_bounded(void **state)
     uint32_t flow;
 
     (void)state;
-    begin_full("tcp", few);
+    begin_hand(6, "tcp", few);
     from = w_addr("10.0.0.9:3333");
     for (int i = 0; i < 3; i++)
         (void)accepted();
@@ -427,7 +397,7 @@ static void a_large_request_invites_the_peer_only_to_where_we_listen(void **stat
     memset(big, 'x', sizeof big - 1);
     p.body = cph_span_of(big);
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
-        begin_full(at[i].listen, NULL);
+        begin_hand(6, at[i].listen, NULL);
         assert_ok(cph_sip_call_place(w.node[0].ua, &p, w.now, &id));
         assert_ok(cph_sip_ua_pull(w.node[0].ua, &a));
         assert_int_equal(a.what, CPH_SIP_DO_OPEN);
@@ -450,7 +420,7 @@ static void a_silent_connection_of_ours_is_found_dead_by_pings(void **state)
     bool closed;
 
     (void)state;
-    begin_full("tcp", few);
+    begin_hand(6, "tcp", few);
     assert_ok(cph_sip_options(w.node[0].ua, &p, w.now, &id));
     assert_ok(cph_sip_ua_pull(w.node[0].ua, &a));
     assert_int_equal(a.what, CPH_SIP_DO_OPEN);
@@ -492,7 +462,7 @@ static void a_registration_is_refreshed_and_removed(void **state)
     uint32_t id;
 
     (void)state;
-    begin_full("udp", NULL);
+    begin_hand(6, "udp", NULL);
     id = reg();
     m = hear("REGISTER sip:10.0.0.9 ");
     assert_string_equal(w_header(m, "Contact"), "<sip:alice@10.0.0.1:5060>");
@@ -530,7 +500,7 @@ static void too_brief_a_registration_is_asked_for_again(void **state)
     uint32_t id;
 
     (void)state;
-    begin_full("udp", NULL);
+    begin_hand(6, "udp", NULL);
     id = reg();
     w_answer(&w, 1, 0, hear("REGISTER"), "423 Brief", "r", "Min-Expires: 1800\n", NULL);
     w_run(&w, CPH_MS(50));
@@ -551,7 +521,7 @@ static void a_registrar_that_is_away_is_asked_again_later(void **state)
     uint32_t id;
 
     (void)state;
-    begin_full("udp", NULL);
+    begin_hand(6, "udp", NULL);
     id = reg();
     w_answer(&w, 1, 0, hear("REGISTER"), "500 Oops", "r", "", NULL);
     w_run(&w, CPH_MS(50));

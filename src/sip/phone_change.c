@@ -1,0 +1,133 @@
+/* A standing call changes: offers inside it, from either side. */
+#include "phone_int.h"
+
+#include "ciphony/base_text.h"
+
+void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
+{
+    struct cph_phone *p = c->phone;
+    PHONE_SDP_SCOPED sdp;
+    unsigned status = 200;
+    cph_err err;
+
+    phone_path(c);
+    c->late_offer = ev->body.n == 0;
+    if (!c->answered) /* of a phone that rings, which may not be the one that answers */
+        err = CPH_E_STATE;
+    else
+        err = c->late_offer ? cph_session_offer(c->session, now, phone_sdp_open(&sdp))
+                            : cph_session_answer(c->session, ev->body, now, phone_sdp_open(&sdp));
+    if (err == CPH_OK)
+        err = cph_wr_end(&sdp.wr);
+    if (err != CPH_OK)
+        status = err == CPH_E_STATE ? 491 : err == CPH_E_NOMEM ? 500 : 488;
+    if (status != 200)
+        c->late_offer = false;
+    err = cph_sip_call_answer(p->ua, c->sip, status, NULL,
+                              status == 200 ? cph_wr_done(&sdp.wr) : (struct cph_span){ 0 }, now);
+    phone_session_events(c, now);
+    if (err != CPH_OK || status != 200 || c->ended)
+        return;
+    c->held_agreed = c->held_by_us;
+    phone_media_update(c, now);
+    phone_tell(p, CPH_PHONE_CHANGED, c->id, NULL);
+}
+
+cph_err phone_reoffer(struct phone_call *c, cph_time now)
+{
+    PHONE_SDP_SCOPED sdp;
+    cph_err err;
+
+    if (!c->sip || !c->answered)
+        return CPH_E_STATE;
+    CPH_TRY(cph_session_offer(c->session, now, phone_sdp_open(&sdp)));
+    err = cph_wr_end(&sdp.wr);
+    if (err == CPH_OK)
+        err = cph_sip_call_offer(c->phone->ua, c->sip, c->branch, false, NULL, cph_wr_done(&sdp.wr),
+                                 now);
+    if (err != CPH_OK)
+        cph_session_rollback(c->session);
+    return err;
+}
+
+/* RFC 3261 14.1 MUST: after a 491 the owner of the Call-ID waits 2.1 to 4 s, the other 0 to 2 s */
+static cph_time glare_wait(const struct phone_call *c)
+{
+    uint16_t r = 0;
+
+    if (cph_random(c->phone->env, &r, sizeof r) != CPH_OK)
+        r = 0;
+    return c->outgoing ? CPH_MS(2100 + 10 * (r % 191)) : CPH_MS(10 * (r % 201));
+}
+
+/* RFC 3261 14.2: a 500 with Retry-After says that the peer is in the middle of an earlier change.
+ */
+static bool peer_was_busy(const struct cph_sip_event *ev, cph_time *wait)
+{
+    uint32_t seconds;
+
+    if (ev->status != 500 || !ev->msg ||
+        cph_sip_number(ev->msg, CPH_SIP_H_RETRY_AFTER, &seconds) != CPH_OK || seconds > 10)
+        return false;
+    *wait = CPH_SEC(seconds);
+    return true;
+}
+
+/* The change is off: what we want is again what both sides agreed on last. */
+static void offer_refused(struct phone_call *c)
+{
+    cph_err err = cph_session_direction(c->session, 0,
+                                        c->held_agreed ? CPH_SDP_SENDONLY : CPH_SDP_SENDRECV);
+
+    if (err == CPH_OK)
+        c->held_by_us = c->held_agreed;
+    c->tries = 0;
+    phone_tell(c->phone, CPH_PHONE_NOTICE, c->id,
+               "the peer refused the change; the call goes on as it was");
+}
+
+void phone_on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
+{
+    cph_time wait;
+
+    if (ev->status >= 200 && ev->status < 300 && ev->body.n > 0) {
+        uint32_t branch = c->branch ? c->branch : PHONE_OUR_BRANCH;
+
+        if (!phone_take_answer(c, branch, ev->body, now) || c->ended)
+            return;
+        c->held_agreed = c->held_by_us;
+        c->tries = 0;
+        phone_media_update(c, now);
+        phone_tell(c->phone, CPH_PHONE_CHANGED, c->id, NULL);
+        return;
+    }
+    cph_session_rollback(c->session);
+    if (ev->status == 491)
+        c->retry_at = now + glare_wait(c);
+    else if (peer_was_busy(ev, &wait) && c->tries++ < PHONE_TRIES)
+        c->retry_at = now + wait;
+    else
+        offer_refused(c);
+}
+
+/* A refresh by re-INVITE repeated our last offer; what the peer answers this time holds (RFC
+ * 4028 7.4), and is read against that offer. */
+void phone_on_refreshed(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
+{
+    PHONE_SDP_SCOPED again;
+
+    if (ev->by_peer || ev->body.n == 0 ||
+        cph_session_offer(c->session, now, phone_sdp_open(&again)) != CPH_OK)
+        return;
+    if (phone_take_answer(c, c->branch ? c->branch : PHONE_OUR_BRANCH, ev->body, now))
+        phone_media_update(c, now);
+    else
+        cph_session_rollback(c->session);
+}
+
+void phone_call_retry(struct phone_call *c, cph_time now)
+{
+    c->retry_at = CPH_TIME_NEVER;
+    if (phone_reoffer(c, now) == CPH_E_STATE)
+        c->retry_at = now + glare_wait(c);
+}
