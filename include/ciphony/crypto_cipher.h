@@ -62,6 +62,12 @@ CPH_API CPH_MUST_CHECK cph_err cph_hmac_key(struct cph_hmac_ctx *h, struct cph_s
 CPH_API CPH_MUST_CHECK cph_err cph_hmac_add(struct cph_hmac_ctx *h, struct cph_span in);
 CPH_API CPH_MUST_CHECK cph_err cph_hmac_finish(struct cph_hmac_ctx *h, uint8_t *out);
 
+/** HKDF (RFC 5869): n bytes from input keying material, an optional salt and info. CPH_E_ARGUMENT
+ * for more than 255 digests; on any error out is wiped. */
+CPH_API CPH_MUST_CHECK cph_err cph_hkdf(enum cph_digest_alg alg, struct cph_span ikm,
+                                        struct cph_span salt, struct cph_span info, uint8_t *out,
+                                        size_t n);
+
 /* ---- AES ------------------------------------------------------------------------------------- */
 
 enum cph_aes_mode {

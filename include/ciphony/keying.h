@@ -15,10 +15,10 @@ struct cph_mikey;       /* keying_mikey.h */
 struct cph_zrtp_call;   /* keying_zrtp.h */
 
 enum {
-    CPH_KEYING_MAX_METHODS = 8, /* rows of the table, and mechanisms in one offer */
-    CPH_KEYING_MAX_KEYS = 4,    /* master keys of one direction, told apart by MKI */
-    CPH_KEYING_MAX_HINTS = 8,   /* streams a mechanism may announce with their ROC */
-    CPH_KEYING_PACKET = 1500,   /* a datagram that pull() may write */
+    CPH_KEYING_MAX_METHODS = 16, /* rows of the table, and mechanisms in one offer */
+    CPH_KEYING_MAX_KEYS = 4,     /* master keys of one direction, told apart by MKI */
+    CPH_KEYING_MAX_HINTS = 8,    /* streams a mechanism may announce with their ROC */
+    CPH_KEYING_PACKET = 1500,    /* a datagram that pull() may write */
 };
 
 enum cph_keying_where {
@@ -80,7 +80,9 @@ struct cph_keying_hint {
 
 /* Who the other end of the keys proved to be, by the mechanism's own means. */
 enum cph_keying_auth {
-    CPH_KEYING_AUTH_NONE,      /* nobody: anyone on the path could be the peer */
+    CPH_KEYING_AUTH_NONE, /* nobody: anyone on the path could be the peer */
+    CPH_KEYING_AUTH_PATH, /* what it holds came in the signalling itself (a share in SDP): who can
+                             write there can be the peer, and who reads only cannot */
     CPH_KEYING_AUTH_SIGNALLED, /* it holds what the signalling named (fingerprint, key): worth what
                                   that is */
     CPH_KEYING_AUTH_PSK,       /* it holds a secret shared beforehand */
@@ -153,12 +155,13 @@ struct cph_keying_cfg {
     const struct cph_key *key;   /* our device key, NULL if there is none */
     const struct cph_cert *cert; /* and its certificate */
     const struct cph_secret *psk;
-    struct cph_mikey *mikey;    /* NULL: MIKEY is neither offered nor answered */
-    const char *const *suites;  /* SDES names, best first, NULL-ended; NULL: cph_keying_suites */
-    bool rtcp_mux;              /* we wish it; what was agreed is read from the descriptions */
-    bool allow_unencrypted;     /* take the UNENCRYPTED_* of a peer. Default no */
-    bool allow_unauthenticated; /* take UNAUTHENTICATED_SRTP of a peer. Default no */
-    unsigned mki_n;             /* SDES: bytes of MKI we offer; 0: none */
+    struct cph_mikey *mikey;      /* NULL: MIKEY is neither offered nor answered */
+    const char *const *suites;    /* SDES names, best first, NULL-ended; NULL: cph_keying_suites */
+    const char *const *dh_groups; /* SDP-DH: names, best first, NULL-ended; NULL: x25519, p-256 */
+    bool rtcp_mux;                /* we wish it; what was agreed is read from the descriptions */
+    bool allow_unencrypted;       /* take the UNENCRYPTED_* of a peer. Default no */
+    bool allow_unauthenticated;   /* take UNAUTHENTICATED_SRTP of a peer. Default no */
+    unsigned mki_n;               /* SDES: bytes of MKI we offer; 0: none */
     const struct cph_ekt_params *ekt; /* SDES: an EKT set to offer (keying_ekt.h); NULL: none */
     bool allow_ekt;                   /* SDES: take a peer's offer of one. Default no */
     unsigned mtu;                     /* of datagrams that pull() writes; 0: 1200 */
@@ -209,6 +212,8 @@ struct cph_keying_method {
     enum cph_keying_where where;
     unsigned needs;             /* enum cph_keying_needs */
     enum cph_sdp_proto profile; /* the profile of an offer that has this method alone */
+    bool named_only; /* expired, or not for everybody: neither offered nor answered unless the
+                        configuration names it */
 
     /** Does this section carry the mechanism's attributes, well-formed or not? */
     bool (*present)(const struct cph_keying_remote *remote);
@@ -302,8 +307,8 @@ struct cph_nego;
 struct cph_nego_cfg {
     struct cph_keying_cfg keying;
     enum cph_keying_policy policy;
-    /* Best first, NULL-ended; NULL: cph_keying_methods. Rows whose needs are not met are passed
-     * over. */
+    /* Best first, NULL-ended; NULL: cph_keying_methods but those that must be named. Rows whose
+     * needs are not met are passed over. */
     const struct cph_keying_method *const *methods;
     bool feedback; /* offer AVPF and SAVPF */
     bool cryptex;  /* RFC 9335: say a=cryptex, and answer one; where both said it, header extensions

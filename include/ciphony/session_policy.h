@@ -14,7 +14,7 @@ enum cph_security {
 };
 
 enum {
-    CPH_POLICY_KEYING_MAX = 8,      /* mechanisms named in order */
+    CPH_POLICY_KEYING_MAX = 16,     /* mechanisms named in order */
     CPH_EARLY_PACKETS_DEFAULT = 64, /* per stream: over a second of 20 ms packets */
     CPH_EARLY_MS_DEFAULT = 3000,    /* media before the answer older than this is of no use */
 };

@@ -73,9 +73,11 @@ enum cph_key_path {
  * best, and likewise of validity. */
 enum cph_key_binding {
     CPH_BINDING_UNKNOWN,
-    CPH_BINDING_MISMATCH,  /* the certificate is not the one promised */
-    CPH_BINDING_NONE,      /* nothing was promised to compare with */
-    CPH_BINDING_WEAK,      /* promised by a digest that can be forged (sha-1) */
+    CPH_BINDING_MISMATCH, /* the certificate is not the one promised */
+    CPH_BINDING_NONE,     /* nothing was promised to compare with */
+    CPH_BINDING_WEAK,     /* promised by a digest that can be forged (sha-1) */
+    CPH_BINDING_PATH,     /* what makes the keys was in the messages, and nothing else says whose it
+                             is: as good as their path */
     CPH_BINDING_SIGNALLED, /* sha-256 or better, and equal */
 };
 
@@ -225,6 +227,8 @@ enum cph_ends {
     X(BINDING_UNKNOWN,  "nobody checked the certificate against the signalling")                    \
     X(BINDING_NONE,     "the signalling promised no certificate to compare with")                   \
     X(BINDING_WEAK,     "the certificate was promised by a digest that can be forged (sha-1)")      \
+    X(BINDING_PATH,     "a server on the path could have put its own keys in place of the peer's")   \
+    X(BOUND_BY_PATH,    "keys agreed in messages that nobody on the way could alter")               \
     X(BOUND,            "keys agreed end to end with the certificate the signalling promised")      \
     X(PROMISE_OPEN,     "the promise itself could be altered on its way")                           \
     X(VALIDITY,         "the certificate has expired or its dates were not checked")                \

@@ -10,7 +10,8 @@
     X(cph_keying_dtls) \
     X(cph_keying_mikey) \
     X(cph_keying_sdes) \
-    X(cph_keying_zrtp)
+    X(cph_keying_zrtp) \
+    X(cph_keying_sdpdh)
 /* clang-format on */
 
 #define KEYING_ROW_DECLARE(row) extern const struct cph_keying_method row;

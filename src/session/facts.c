@@ -25,6 +25,8 @@ static enum cph_key_binding binding_of(const struct cph_keying_evidence *ke)
 {
     if (ke->peer_auth == CPH_KEYING_AUTH_NONE)
         return ke->notes & CPH_KEYING_NOTE_WEAK_HASH ? CPH_BINDING_WEAK : CPH_BINDING_NONE;
+    if (ke->peer_auth == CPH_KEYING_AUTH_PATH)
+        return CPH_BINDING_PATH;
     if (ke->peer_auth == CPH_KEYING_AUTH_SIGNALLED && ke->hash_bits < 256)
         return CPH_BINDING_WEAK;
     return CPH_BINDING_SIGNALLED;
@@ -44,6 +46,7 @@ static enum cph_voucher voucher_of(const struct engine_line *l,
             return CPH_VOUCHER_AUTHORITY;
         break;
     case CPH_KEYING_AUTH_NONE:
+    case CPH_KEYING_AUTH_PATH:
     case CPH_KEYING_AUTH_SIGNALLED:
         break;
     }

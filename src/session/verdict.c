@@ -176,6 +176,13 @@ static struct grade keys_signalled(struct judge *j, unsigned i, struct vouching 
     return hop_i;
 }
 
+/* Could nobody but the peer have written what came? A domain's server could. */
+static bool path_is_ours(const struct judge *j)
+{
+    return j->path == PATH_PEER_BY_PIN || j->ev->proof == CPH_PROOF_COVERED ||
+           (j->path == PATH_PEER_BY_AUTHORITY && !j->policy->no_authorities);
+}
+
 static struct grade keys_agreed(struct judge *j, unsigned i, struct vouching *who)
 {
     static const enum cph_reason bad_binding[] = {
@@ -186,11 +193,16 @@ static struct grade keys_agreed(struct judge *j, unsigned i, struct vouching *wh
     };
     const struct cph_stream_facts *s = &j->ev->stream[i];
 
-    if (s->binding < CPH_BINDING_SIGNALLED) {
+    if (s->binding < CPH_BINDING_PATH) {
         because(j, bad_binding[s->binding], CPH_ABOUT_STREAM, i);
         return s->binding > CPH_BINDING_MISMATCH ? hop_ii : open_i;
     }
-    note(j, CPH_REASON_BOUND, CPH_ABOUT_STREAM, i);
+    if (s->binding == CPH_BINDING_PATH && !path_is_ours(j)) {
+        because(j, CPH_REASON_BINDING_PATH, CPH_ABOUT_STREAM, i);
+        return hop_ii;
+    }
+    note(j, s->binding == CPH_BINDING_PATH ? CPH_REASON_BOUND_BY_PATH : CPH_REASON_BOUND,
+         CPH_ABOUT_STREAM, i);
     if (s->validity < CPH_VALIDITY_GOOD) {
         because(j, CPH_REASON_VALIDITY, CPH_ABOUT_STREAM, i);
         return private_iii;

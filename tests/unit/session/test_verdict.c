@@ -303,6 +303,39 @@ static void a_certificate_that_is_not_the_promised_one_is_worth_nothing(void **s
     }
 }
 
+/* Shares in SDP: as good as the messages they came in, and never better than who could write there.
+ */
+static void keys_made_in_the_messages_are_as_good_as_their_path(void **state)
+{
+    struct cph_hop_facts far = hop(CPH_HOP_TLS13, CPH_HOP_AUTH_AUTHORITY, CPH_HOP_WHOSE_PEER);
+    struct cph_evidence ev = evidence("dtls", PEER_PIN);
+    struct cph_policy none = { .no_authorities = true };
+    struct cph_verdict v;
+
+    (void)state;
+    ev.stream[0].binding = CPH_BINDING_PATH;
+    expect(ev, CPH_LEVEL_VERIFIED, CPH_ATTACKER_IV, CPH_REASON_BOUND_BY_PATH);
+    ev = evidence("dtls", far);
+    ev.stream[0].binding = CPH_BINDING_PATH;
+    expect(ev, CPH_LEVEL_IDENTIFIED, CPH_ATTACKER_IV, CPH_REASON_BOUND_BY_PATH);
+    cph_verdict_of(&ev, &none, &v);
+    assert_int_equal(v.level, CPH_LEVEL_HOP);
+    for (int i = 0; i < 3; i++) {
+        struct cph_hop_facts h[] = { PROXY, hop(CPH_HOP_UDP, CPH_HOP_AUTH_NONE, CPH_HOP_WHOSE_NEXT),
+                                     hop(CPH_HOP_TLS13, CPH_HOP_AUTH_AUTHORITY,
+                                         CPH_HOP_WHOSE_DOMAIN) };
+
+        ev = evidence("dtls", h[i]);
+        ev.stream[0].binding = CPH_BINDING_PATH;
+        ev.stream[0].vouched_by = CPH_VOUCHER_NOBODY;
+        expect(ev, CPH_LEVEL_HOP, CPH_ATTACKER_II, CPH_REASON_BINDING_PATH);
+        ev.proof = CPH_PROOF_COVERED; /* a secret of the users covers the message itself */
+        expect(ev, CPH_LEVEL_VERIFIED, CPH_ATTACKER_IV, CPH_REASON_BOUND_BY_PATH);
+        ev.proof = CPH_PROOF_UNCOVERED;
+        expect(ev, CPH_LEVEL_HOP, CPH_ATTACKER_II, CPH_REASON_BINDING_PATH);
+    }
+}
+
 static void an_expired_certificate_authenticates_nobody(void **state)
 {
     (void)state;
@@ -699,6 +732,7 @@ int main(void)
         cmocka_unit_test(a_checked_path_vouches_for_the_fingerprint_it_carried),
         cmocka_unit_test(a_proof_over_the_body_verifies_and_any_other_does_not),
         cmocka_unit_test(a_certificate_that_is_not_the_promised_one_is_worth_nothing),
+        cmocka_unit_test(keys_made_in_the_messages_are_as_good_as_their_path),
         cmocka_unit_test(an_expired_certificate_authenticates_nobody),
         cmocka_unit_test(each_direction_counts_by_its_own_guard),
         cmocka_unit_test(rtcp_that_can_be_read_or_forged_lowers),

@@ -1,0 +1,500 @@
+/*
+ * SDP-DH: Diffie-Hellman shares in the description. The draft that had it (draft-baugher-mmusic-
+ * sdp-dh-00) is expired and has no final text; this is what its idea was, in a syntax of ours.
+ *
+ *   -> offer:  a=sdp-dh:1 x25519 SUITE,SUITE,... SHARE    a line for each group
+ *              a=sdp-dh:2 p-256  SUITE,SUITE,... SHARE
+ *   <- answer: a=sdp-dh:1 x25519 SUITE SHARE              one line, a share of the answerer's own
+ *
+ *   keys = HKDF(secret of both shares, all lines of the offer and that of the answer)
+ *
+ * Shares are said again in later exchanges, and keys go on, until somebody wants new ones or
+ * somebody else answers. New keys begin with a roll-over counter of zero, on both sides.
+ */
+#include "sdpdh_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ciphony/base_text.h"
+
+static const char NAME[] = "sdp-dh";
+
+/* A share of ours, and what belongs to it. */
+struct share {
+    const struct sdpdh_group *group; /* NULL: none */
+    struct cph_secret secret;
+    uint8_t value[SDPDH_SHARE];
+    size_t n;
+};
+
+/* Our offer; kept for later answers to it and for further branches. */
+struct offered {
+    struct share share[SDPDH_GROUPS];
+    unsigned n;
+    const struct cph_srtp_suite *suite[SDPDH_SUITES];
+    unsigned n_suites;
+    uint8_t hash[SDPDH_HASH];
+};
+
+/* What an exchange agreed on. */
+struct deal {
+    struct share mine;
+    uint8_t theirs[SDPDH_SHARE];
+    size_t theirs_n;
+    const struct cph_srtp_suite *suite;
+    struct cph_srtp_key key[2]; /* by enum cph_keying_dir */
+};
+
+struct sdpdh {
+    struct cph_keying base;
+    struct cph_keying_cfg cfg;
+    bool open;  /* our offer may be answered */
+    bool first; /* and it was the first exchange */
+    bool keyed;
+    bool renew;
+    struct offered offered;
+    struct deal deal;
+    struct cph_keying_status status;
+    unsigned notes;
+};
+
+static void offered_wipe(struct offered *o)
+{
+    cph_wipe(o, sizeof *o);
+}
+
+static void deal_wipe(struct deal *d)
+{
+    cph_wipe(d, sizeof *d);
+}
+
+static void keys_wipe(struct sdpdh_keys *k)
+{
+    cph_wipe(k, sizeof *k);
+}
+
+#define OFFERED_SCOPED __attribute__((cleanup(offered_wipe))) struct offered
+#define DEAL_SCOPED    __attribute__((cleanup(deal_wipe))) struct deal
+#define KEYS_SCOPED    __attribute__((cleanup(keys_wipe))) struct sdpdh_keys
+
+static struct sdpdh *of(struct cph_keying *k)
+{
+    return (struct sdpdh *)k;
+}
+
+static const struct sdpdh *of_const(const struct cph_keying *k)
+{
+    return (const struct sdpdh *)k;
+}
+
+/* ---- what we like ---------------------------------------------------------------------------- */
+
+static const char *const *groups_of(const struct sdpdh *s)
+{
+    /* MODP 3072 costs a hundred times what these cost, so it is offered when it is named only. */
+    static const char *const usual[] = { "x25519", "p-256", NULL };
+
+    return s->cfg.dh_groups ? s->cfg.dh_groups : usual;
+}
+
+static const char *const *suites_of(const struct sdpdh *s)
+{
+    return s->cfg.suites ? s->cfg.suites : cph_keying_suites;
+}
+
+static bool suite_wanted(const struct sdpdh *s, const struct cph_srtp_suite *suite)
+{
+    const char *const *names = suites_of(s);
+
+    for (size_t i = 0; names[i]; i++)
+        if (cph_srtp_suite_by_sdes(cph_span_of(names[i])) == suite)
+            return true;
+    return false;
+}
+
+static cph_err share_new(const struct sdpdh *s, const struct sdpdh_group *group, struct share *out)
+{
+    out->group = group;
+    out->n = cph_agree_public_size(group->group);
+    return cph_agree_make(s->cfg.env, group->group, 0, &out->secret, out->value);
+}
+
+static bool same_share(const struct share *mine, const struct sdpdh_line *line)
+{
+    return mine->group == line->group &&
+           cph_span_eq((struct cph_span){ mine->value, mine->n },
+                       (struct cph_span){ line->share, line->share_n });
+}
+
+/* Is it one of ours that comes back? Then nobody is at the other end but us. */
+static bool ours(const struct sdpdh *s, const struct sdpdh_line *line)
+{
+    for (unsigned i = 0; i < s->offered.n; i++)
+        if (same_share(&s->offered.share[i], line))
+            return true;
+    return s->keyed && same_share(&s->deal.mine, line);
+}
+
+/* The peer says the share it said before: nothing new is made. */
+static bool known(const struct sdpdh *s, const struct sdpdh_line *line)
+{
+    return s->keyed && s->deal.mine.group == line->group &&
+           cph_span_eq((struct cph_span){ s->deal.theirs, s->deal.theirs_n },
+                       (struct cph_span){ line->share, line->share_n });
+}
+
+/* ---- the method ------------------------------------------------------------------------------ */
+
+static bool sdpdh_present(const struct cph_keying_remote *remote)
+{
+    return cph_sdp_attr(&remote->media->part, NAME) != NULL;
+}
+
+static cph_err sdpdh_make(const struct cph_keying_cfg *cfg, struct cph_keying **out)
+{
+    struct sdpdh *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return CPH_E_NOMEM;
+    s->base.method = &cph_keying_sdpdh;
+    s->cfg = *cfg;
+    *out = &s->base;
+    return CPH_OK;
+}
+
+static void sdpdh_free(struct cph_keying *k)
+{
+    cph_free_secret(of(k), sizeof(struct sdpdh));
+}
+
+/* Our suites; the one in use first, so that a peer that takes the first it knows takes it again. */
+static void list_suites(const struct sdpdh *s, struct offered *next)
+{
+    const char *const *names = suites_of(s);
+
+    if (s->keyed)
+        next->suite[next->n_suites++] = s->deal.suite;
+    for (size_t i = 0; names[i] && next->n_suites < SDPDH_SUITES; i++) {
+        const struct cph_srtp_suite *suite = cph_srtp_suite_by_sdes(cph_span_of(names[i]));
+        bool have = !suite;
+
+        for (unsigned k = 0; k < next->n_suites; k++)
+            have |= next->suite[k] == suite;
+        if (!have)
+            next->suite[next->n_suites++] = suite;
+    }
+}
+
+/* A share for each group; or, in a later exchange, the one in use. */
+static cph_err list_shares(const struct sdpdh *s, struct offered *next)
+{
+    const char *const *names = groups_of(s);
+
+    if (s->keyed && !s->renew) {
+        next->share[next->n++] = s->deal.mine;
+        return CPH_OK;
+    }
+    if (!s->keyed && !s->renew && s->offered.n > 0) { /* an offer that nobody answered */
+        memcpy(next->share, s->offered.share, sizeof next->share);
+        next->n = s->offered.n;
+        return CPH_OK;
+    }
+    for (size_t i = 0; names[i]; i++) {
+        const struct sdpdh_group *g = sdpdh_group(cph_span_of(names[i]));
+
+        if (!g || next->n == SDPDH_GROUPS)
+            return CPH_E_CONFIG;
+        CPH_TRY(share_new(s, g, &next->share[next->n++]));
+    }
+    return next->n > 0 ? CPH_OK : CPH_E_CONFIG;
+}
+
+static cph_err write_line(const struct cph_keying_local *to, const struct share *share,
+                          const struct cph_srtp_suite *const *suite, unsigned n, uint32_t tag)
+{
+    struct sdpdh_line line = { .tag = tag, .group = share->group, .n_suites = n };
+    char text[SDPDH_LINE];
+
+    memcpy(line.suite, suite, n * sizeof *suite);
+    memcpy(line.share, share->value, share->n);
+    line.share_n = share->n;
+    CPH_TRY(sdpdh_line_build(&line, text));
+    return cph_sdp_attr_add(to->sdp, to->media, NAME, text);
+}
+
+static cph_err sdpdh_offer(struct cph_keying *k, const struct cph_keying_local *offer)
+{
+    struct sdpdh *s = of(k);
+    OFFERED_SCOPED next = { 0 };
+
+    list_suites(s, &next);
+    if (next.n_suites == 0)
+        return CPH_E_CONFIG;
+    CPH_TRY(list_shares(s, &next));
+    for (unsigned i = 0; i < next.n; i++)
+        CPH_TRY(write_line(offer, &next.share[i], next.suite, next.n_suites, i + 1));
+    CPH_TRY(sdpdh_lines_hash(offer->media, next.hash));
+    s->offered = next;
+    s->first = !s->keyed;
+    s->open = true;
+    if (!s->keyed)
+        s->status.state = CPH_KEYING_OFFERED;
+    return CPH_OK;
+}
+
+/* ---- committing ------------------------------------------------------------------------------ */
+
+/* The only writer of the deal. */
+static void commit(struct sdpdh *s, const struct deal *next)
+{
+    s->deal = *next;
+    for (int d = 0; d < 2; d++) {
+        s->status.dir[d].generation++;
+        s->status.dir[d].streams = CPH_KEYING_STREAMS_FRESH;
+    }
+    s->keyed = true;
+    s->renew = false;
+    s->status.state = CPH_KEYING_KEYED;
+}
+
+/* The deal of a share of ours with one of the peer's. The dear part comes last. */
+static cph_err strike(const struct share *mine, const struct sdpdh_line *theirs,
+                      const uint8_t offer[SDPDH_HASH], struct cph_span answer, bool we_offered,
+                      const struct cph_srtp_suite *suite, struct deal *out)
+{
+    CPH_SECRET_SCOPED secret = { 0 };
+    KEYS_SCOPED keys = { 0 };
+
+    CPH_TRY(cph_agree_derive(mine->group->group, &mine->secret,
+                             (struct cph_span){ theirs->share, theirs->share_n }, &secret));
+    CPH_TRY(sdpdh_derive(&secret, offer, answer, suite, &keys));
+    out->mine = *mine;
+    memcpy(out->theirs, theirs->share, theirs->share_n);
+    out->theirs_n = theirs->share_n;
+    out->suite = suite;
+    out->key[CPH_KEYING_SEND] = we_offered ? keys.offerer : keys.answerer;
+    out->key[CPH_KEYING_RECV] = we_offered ? keys.answerer : keys.offerer;
+    return CPH_OK;
+}
+
+/* ---- answering ------------------------------------------------------------------------------- */
+
+/* The first suite of a line that we take too. */
+static const struct cph_srtp_suite *suite_of(const struct sdpdh *s, const struct sdpdh_line *line)
+{
+    for (unsigned i = 0; i < line->n_suites; i++)
+        if (suite_wanted(s, line->suite[i]))
+            return line->suite[i];
+    return NULL;
+}
+
+/* The first line of an offer that we can take. An error is that of the first line. */
+static cph_err choose(const struct sdpdh *s, const struct cph_sdp_media *offer,
+                      struct sdpdh_line *out)
+{
+    const struct cph_sdp_line *l = cph_sdp_attr(&offer->part, NAME);
+    cph_err worst = CPH_E_NOTFOUND;
+    uint32_t tags[SDPDH_LINES];
+
+    for (unsigned n = 0; l && n < SDPDH_LINES; n++, l = cph_sdp_attr_next(l)) {
+        cph_err err = sdpdh_line_parse(l->arg, out);
+
+        tags[n] = err == CPH_OK ? out->tag : 0;
+        for (unsigned i = 0; i < n && err == CPH_OK; i++)
+            if (tags[i] == out->tag)
+                err = CPH_E_MALFORMED; /* an answer could mean either */
+        if (err == CPH_OK && ours(s, out))
+            err = CPH_E_POLICY;
+        if (err == CPH_OK && !suite_of(s, out))
+            err = CPH_E_UNSUPPORTED;
+        if (err == CPH_OK)
+            return CPH_OK;
+        if (worst == CPH_E_NOTFOUND)
+            worst = err;
+    }
+    return worst;
+}
+
+static cph_err sdpdh_answer(struct cph_keying *k, const struct cph_keying_remote *offer,
+                            const struct cph_keying_local *answer)
+{
+    struct sdpdh *s = of(k);
+    const struct cph_srtp_suite *suite;
+    struct sdpdh_line theirs;
+    uint8_t hash[SDPDH_HASH];
+    DEAL_SCOPED next = { 0 };
+    cph_err err;
+    bool go_on;
+
+    CPH_TRY(choose(s, offer->media, &theirs));
+    CPH_TRY(sdpdh_lines_hash(offer->media, hash));
+    suite = suite_of(s, &theirs);
+    go_on = known(s, &theirs) && suite == s->deal.suite && !s->renew;
+    if (go_on)
+        next = s->deal;
+    else
+        CPH_TRY(share_new(s, theirs.group, &next.mine));
+    CPH_TRY(write_line(answer, &next.mine, &suite, 1, theirs.tag));
+    err = go_on ? CPH_OK
+                : strike(&next.mine, &theirs, hash, cph_sdp_attr(&answer->media->part, NAME)->arg,
+                         false, suite, &next);
+    if (err != CPH_OK) {
+        (void)cph_sdp_attr_remove(answer->sdp, answer->media, NAME);
+        return err;
+    }
+    if (!go_on)
+        commit(s, &next);
+    offered_wipe(&s->offered); /* what we offered before is over */
+    s->open = false;
+    return CPH_OK;
+}
+
+/* ---- reading the answer ---------------------------------------------------------------------- */
+
+/* The share of ours that an answer takes; NULL if it takes what was not offered. */
+static const struct share *taken(const struct sdpdh *s, const struct sdpdh_line *answer)
+{
+    bool offered = false;
+
+    for (unsigned i = 0; i < s->offered.n_suites && answer->n_suites == 1; i++)
+        offered |= s->offered.suite[i] == answer->suite[0];
+    if (!offered || answer->tag > s->offered.n ||
+        s->offered.share[answer->tag - 1].group != answer->group)
+        return NULL;
+    return &s->offered.share[answer->tag - 1];
+}
+
+static cph_err sdpdh_finish(struct cph_keying *k, const struct cph_keying_remote *answer)
+{
+    struct sdpdh *s = of(k);
+    const struct cph_sdp_line *l = cph_sdp_attr(&answer->media->part, NAME);
+    const struct share *mine;
+    struct sdpdh_line theirs;
+    DEAL_SCOPED next = { 0 };
+
+    if (!s->open)
+        return CPH_E_STATE;
+    if (!l)
+        return CPH_E_NOTFOUND;
+    if (cph_sdp_attr_next(l))
+        return CPH_E_MALFORMED; /* one line is taken */
+    CPH_TRY(sdpdh_line_parse(l->arg, &theirs));
+    if (theirs.n_named != 1)
+        return CPH_E_MALFORMED; /* and one suite */
+    if (ours(s, &theirs))
+        return CPH_E_POLICY;
+    mine = taken(s, &theirs);
+    if (!mine)
+        return CPH_E_POLICY;
+    s->notes &= ~(unsigned)CPH_KEYING_NOTE_NOT_BEST;
+    if (theirs.tag > 1 || theirs.suite[0] != s->offered.suite[0])
+        s->notes |= CPH_KEYING_NOTE_NOT_BEST;
+    if (known(s, &theirs) && theirs.suite[0] == s->deal.suite &&
+        cph_span_eq((struct cph_span){ mine->value, mine->n },
+                    (struct cph_span){ s->deal.mine.value, s->deal.mine.n }))
+        return CPH_OK; /* both said what they said before */
+    CPH_TRY(strike(mine, &theirs, s->offered.hash, l->arg, true, theirs.suite[0], &next));
+    commit(s, &next);
+    return CPH_OK;
+}
+
+static void sdpdh_rollback(struct cph_keying *k)
+{
+    struct sdpdh *s = of(k);
+
+    s->open = false;
+    if (!s->keyed)
+        s->status.state = CPH_KEYING_IDLE;
+}
+
+static void sdpdh_renew(struct cph_keying *k)
+{
+    of(k)->renew = true;
+}
+
+/* A further answerer of the same offer has a share of its own, and so keys of its own. */
+static cph_err sdpdh_fork(const struct cph_keying *k, struct cph_keying **out)
+{
+    const struct sdpdh *s = of_const(k);
+    struct sdpdh *branch;
+
+    if (!s->open || !s->first)
+        return CPH_E_STATE;
+    branch = calloc(1, sizeof *branch);
+    if (!branch)
+        return CPH_E_NOMEM;
+    branch->base = s->base;
+    branch->cfg = s->cfg;
+    branch->offered = s->offered;
+    branch->open = branch->first = true;
+    branch->status.state = CPH_KEYING_OFFERED;
+    *out = &branch->base;
+    return CPH_OK;
+}
+
+/* ---- what came out --------------------------------------------------------------------------- */
+
+static void sdpdh_status(const struct cph_keying *k, struct cph_keying_status *out)
+{
+    *out = of_const(k)->status;
+}
+
+static cph_err sdpdh_keys(const struct cph_keying *k, enum cph_keying_component component,
+                          enum cph_keying_dir dir, unsigned i, struct cph_srtp_policy *out)
+{
+    const struct sdpdh *s = of_const(k);
+
+    (void)component; /* one master key serves SRTP and SRTCP */
+    if (!s->keyed)
+        return CPH_E_AGAIN;
+    if (i > 0)
+        return CPH_E_NOTFOUND;
+    memset(out, 0, sizeof *out);
+    out->suite = s->deal.suite;
+    out->master = s->deal.key[dir];
+    return CPH_OK;
+}
+
+static void sdpdh_evidence(const struct cph_keying *k, struct cph_keying_evidence *out)
+{
+    const struct sdpdh *s = of_const(k);
+
+    out->method = cph_keying_sdpdh.name;
+    out->notes |= s->notes;
+    if (!s->keyed)
+        return;
+    out->keyed = true;
+    out->suite = s->deal.suite->sdes_name;
+    out->rtp_encrypted = out->rtcp_encrypted = s->deal.suite->encrypts;
+    out->rtp_authenticated = true;
+    out->key_bits = 8U * s->deal.suite->key_n;
+    out->tag_bits = 8U * s->deal.suite->tag_n;
+    out->notes |= s->deal.suite->tag_n < 8 ? CPH_KEYING_NOTE_SHORT_TAG : 0;
+    /* Who only reads has nothing: the secrets never leave us, and go with the call. */
+    out->keys_stay_at_ends = true;
+    out->forward_secrecy = true;
+    out->choice_protected = true; /* all lines are in the keys */
+    /* Who writes may put shares of his own in: the peer is as good as the messages were. */
+    out->peer_auth = CPH_KEYING_AUTH_PATH;
+}
+
+const struct cph_keying_method cph_keying_sdpdh = {
+    .name = "sdp-dh",
+    .where = CPH_KEYING_IN_SIGNALLING,
+    .needs = CPH_KEYING_NEEDS_NOTHING,
+    .profile = CPH_SDP_RTP_SAVP,
+    .named_only = true,
+    .present = sdpdh_present,
+    .make = sdpdh_make,
+    .free = sdpdh_free,
+    .offer = sdpdh_offer,
+    .answer = sdpdh_answer,
+    .finish = sdpdh_finish,
+    .rollback = sdpdh_rollback,
+    .renew = sdpdh_renew,
+    .fork = sdpdh_fork,
+    .status = sdpdh_status,
+    .keys = sdpdh_keys,
+    .evidence = sdpdh_evidence,
+};
