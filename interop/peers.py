@@ -3,12 +3,14 @@
 Everything runs inside a network namespace that has the loopback interface alone (see interop/run), so fixed ports
 are nobody else's and no packet can leave the machine.
 """
+import contextlib
 import json
 import os
 import pathlib
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -184,9 +186,17 @@ automatically_accept=0
     def resume(self):
         self.process.say("resume 1\n")
 
-    def verified(self):
-        """Its user found the strings equal."""
-        self.process.say("zrtp-set-verified\n")
+    def verified(self, seconds=6):
+        """Its user finds the strings equal; waits until its cache has it. It can be deaf to the command just after the
+        keys came, so it is said again."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.process.say("zrtp-set-verified\n")
+            time.sleep(1)
+            with contextlib.closing(sqlite3.connect(self.folder / "home" / ".linphone-zidcache")) as cache:
+                if cache.execute("select count(*) from zrtp where pvs = x'01'").fetchone()[0]:
+                    return True
+        return False
 
     def knew_us(self):
         """Does it call our string verified in an earlier call?"""

@@ -209,7 +209,7 @@ def zrtp(folder, we_call):
             need(f"level {sas['verdict']['level']} before anybody compared", known or sas["verdict"]["level"] == "hop")
             if not known:
                 call.ours.key("y")
-                call.peer.verified()
+                need("linphonec did not keep that the strings are equal", call.peer.verified())
             said = call.over("verified")[1]
             stage.running.remove(call.ours)
             call.ours.stop()
