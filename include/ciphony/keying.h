@@ -166,8 +166,9 @@ struct cph_keying_cfg {
     bool allow_ekt;                   /* SDES: take a peer's offer of one. Default no */
     unsigned mtu;                     /* of datagrams that pull() writes; 0: 1200 */
     struct cph_zrtp_call *zrtp;       /* NULL: ZRTP is neither offered nor answered */
-    uint32_t
-        ssrc; /* ZRTP: of the stream we send, and of no other stream of the call; 0: by chance */
+    /* ZRTP, MIKEY: of the stream we send, and of no other stream of the call; 0: ZRTP draws one,
+     * MIKEY does not say it */
+    uint32_t ssrc;
 };
 
 /* The suites we offer by default, best first, NULL-ended. */

@@ -74,6 +74,11 @@ CPH_API void cph_mikey_free(struct cph_mikey *m); /* wipes; NULL is fine. After 
  *  or if the mode needs none. Errors as of cph_agree_make(). */
 CPH_API CPH_MUST_CHECK cph_err cph_mikey_prepare(struct cph_mikey *m);
 
+/** "null", "psk", "rsa", "rsa-r", "dhsign", "dhhmac". */
+CPH_API const char *cph_mikey_mode_name(enum cph_mikey_mode mode);
+/** CPH_E_MALFORMED for another word. */
+CPH_API CPH_MUST_CHECK cph_err cph_mikey_mode_parse(struct cph_span name, enum cph_mikey_mode *out);
+
 struct cph_mikey_info {
     bool keyed;
     enum cph_mikey_mode mode;

@@ -21,6 +21,7 @@
 struct cph_phone;
 struct cph_key;
 struct cph_cert;
+struct cph_mikey;      /* keying_mikey.h */
 struct cph_zrtp_store; /* keying_zrtp.h */
 
 enum {
@@ -56,6 +57,10 @@ struct cph_phone_host {
                      struct cph_media_sink **sink);
     /* sha256: 32 bytes over the certificate. NULL function: everything is unknown. */
     enum cph_phone_pin (*pin)(void *ctx, struct cph_span peer_uri, struct cph_span sha256);
+    /* What MIKEY needs in a call of this account with this peer (as it claims to be): what one of
+     * cph_mikey serves is one peer. NULL: no MIKEY in this call. It outlives the call. NULL
+     * function: cfg.mikey serves every call. */
+    struct cph_mikey *(*mikey)(void *ctx, const char *account, struct cph_span peer_uri);
 };
 
 /* ---- configuration --------------------------------------------------------------------------- */
@@ -98,6 +103,7 @@ struct cph_phone_config {
     bool rtcp_mux;                     /* offer it */
     unsigned max_calls;                /* 0: CPH_PHONE_CALLS */
     const struct cph_phone_zrtp *zrtp; /* NULL: no call has it */
+    struct cph_mikey *mikey;           /* for calls with anybody, or NULL; outlives the phone */
     bool portable_crypto;              /* SRTP through OpenSSL even where libipsec-mb could */
 };
 

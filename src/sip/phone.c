@@ -281,6 +281,7 @@ static cph_err fill_phone(struct cph_phone *p, const struct cph_phone_config *cf
     p->has_zrtp = cfg->zrtp != NULL;
     if (cfg->zrtp)
         p->zrtp = *cfg->zrtp;
+    p->mikey = cfg->mikey;
     p->rtcp_mux = cfg->rtcp_mux;
     p->max_calls = cfg->max_calls ? cfg->max_calls : CPH_PHONE_CALLS;
     p->n_listeners = sip.n_listeners;

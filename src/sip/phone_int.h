@@ -82,6 +82,7 @@ struct cph_phone {
     const struct cph_cert *cert;
     struct cph_phone_zrtp zrtp;
     bool has_zrtp;
+    struct cph_mikey *mikey;
     struct phone_account account[CPH_PHONE_ACCOUNTS];
     unsigned n_accounts;
     struct phone_caller caller[PHONE_CALLERS];

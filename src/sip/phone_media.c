@@ -61,12 +61,21 @@ unsigned phone_codecs(const char *const *names, struct cph_sdp_codec out[PHONE_C
 
 /* ---- session and flow ------------------------------------------------------------------------ */
 
-/* ZRTP is for calls whose policy names it. It speaks for the stream that the flow sends. */
-static cph_err add_zrtp(struct phone_call *c, cph_time now, struct cph_keying_cfg *keying)
+/* What MIKEY needs is one peer's; its crypto sessions name the stream that the flow sends. */
+static void add_mikey(struct phone_call *c, struct cph_keying_cfg *keying)
+{
+    const struct cph_phone *p = c->phone;
+
+    keying->mikey = p->host->mikey
+                        ? p->host->mikey(p->host->ctx, c->account->name, cph_span_of(c->peer))
+                        : p->mikey;
+}
+
+/* ZRTP is for calls whose policy names it. */
+static cph_err add_zrtp(struct phone_call *c, struct cph_keying_cfg *keying)
 {
     const struct cph_phone *p = c->phone;
     struct cph_zrtp_cfg cfg = { .env = p->env, .store = p->zrtp.store };
-    struct cph_media_stats stats;
     bool named = false;
 
     for (unsigned i = 0; i < c->policy.keying_n && i < CPH_POLICY_KEYING_MAX; i++)
@@ -75,9 +84,7 @@ static cph_err add_zrtp(struct phone_call *c, cph_time now, struct cph_keying_cf
         return CPH_OK;
     memcpy(cfg.zid, p->zrtp.zid, sizeof cfg.zid);
     CPH_TRY(cph_zrtp_call_new(&cfg, &c->zrtp));
-    cph_media_flow_stats(c->flow, now, &stats);
     keying->zrtp = c->zrtp;
-    keying->ssrc = stats.ssrc_out;
     return CPH_OK;
 }
 
@@ -102,13 +109,17 @@ cph_err phone_session_new(struct phone_call *c, const struct cph_addr *near, cph
         .ctx = c,
     };
     struct cph_media_flow_config flow = { .env = p->env };
+    struct cph_media_stats stats;
 
     CPH_TRY(p->host->media_open(p->host->ctx, c->id, near, c->local));
     c->ports_open = true;
     memcpy(media.local, c->local, sizeof media.local);
     CPH_TRY(
         cph_media_flow_new(&flow, now, &c->flow)); /* first: where there is a session is a flow */
-    CPH_TRY(add_zrtp(c, now, &cfg.keying));
+    cph_media_flow_stats(c->flow, now, &stats);
+    cfg.keying.ssrc = stats.ssrc_out;
+    add_mikey(c, &cfg.keying);
+    CPH_TRY(add_zrtp(c, &cfg.keying));
     return cph_session_new(&cfg, &media, 1, now, &c->session);
 }
 

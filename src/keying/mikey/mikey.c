@@ -85,6 +85,7 @@ static cph_err mikey_make(const struct cph_keying_cfg *cfg, struct cph_keying **
     k->base.method = &cph_keying_mikey;
     k->cfg = *cfg;
     k->m = cfg->mikey;
+    k->ssrc = cfg->ssrc;
     k->error_sent = k->error_got = -1;
     for (size_t i = 0; names[i] && n < SUITES_MAX; i++) {
         k->suite[n] = cph_srtp_suite_by_sdes(cph_span_of(names[i]));

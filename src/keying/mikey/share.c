@@ -120,6 +120,26 @@ void cph_mikey_free(struct cph_mikey *m)
     cph_free_secret(m, sizeof *m);
 }
 
+static const char *const mode_name[CPH_MIKEY_MODES_] = {
+    [CPH_MIKEY_NULL] = "null",   [CPH_MIKEY_PSK] = "psk",       [CPH_MIKEY_RSA] = "rsa",
+    [CPH_MIKEY_RSA_R] = "rsa-r", [CPH_MIKEY_DHSIGN] = "dhsign", [CPH_MIKEY_DHHMAC] = "dhhmac",
+};
+
+const char *cph_mikey_mode_name(enum cph_mikey_mode mode)
+{
+    return (unsigned)mode < CPH_MIKEY_MODES_ ? mode_name[mode] : "";
+}
+
+cph_err cph_mikey_mode_parse(struct cph_span name, enum cph_mikey_mode *out)
+{
+    for (int i = 0; i < CPH_MIKEY_MODES_; i++)
+        if (cph_span_is(name, mode_name[i])) {
+            *out = (enum cph_mikey_mode)i;
+            return CPH_OK;
+        }
+    return CPH_E_MALFORMED;
+}
+
 void mikey_now(struct cph_mikey *m, uint8_t *type, uint64_t *ts)
 {
     uint64_t now;

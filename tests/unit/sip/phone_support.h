@@ -85,6 +85,7 @@ struct phone_extra {
     const struct cph_phone_caller *caller;
     unsigned n_callers;
     const struct cph_phone_zrtp *zrtp;
+    struct cph_mikey *mikey;
 };
 
 static void phone_add(struct line *l, unsigned i, const struct phone_extra *x)
@@ -106,6 +107,7 @@ static void phone_add(struct line *l, unsigned i, const struct phone_extra *x)
                                            .caller = x->caller,
                                            .n_callers = x->n_callers,
                                            .zrtp = x->zrtp,
+                                           .mikey = x->mikey,
                                            .codecs = codec,
                                            .rtcp_mux = true };
     assert_ok(lab_terminal_new(l->net, &cfg, &l->t[i]));
