@@ -215,6 +215,7 @@ struct cph_keying_method {
     enum cph_sdp_proto profile; /* the profile of an offer that has this method alone */
     bool named_only; /* expired, or not for everybody: neither offered nor answered unless the
                         configuration names it */
+    bool expired;    /* has no final text: in no policy; the lab and tests name it by hand */
 
     /** Does this section carry the mechanism's attributes, well-formed or not? */
     bool (*present)(const struct cph_keying_remote *remote);
@@ -301,6 +302,20 @@ enum cph_keying_policy {
                             says so */
     CPH_KEYING_NONE,     /* offers RTP; still answers a peer that demands SRTP */
 };
+
+/* A policy by its name: which mechanisms, the one to be tried first first, and what is done about a
+ * peer that has none of them. */
+struct cph_keying_preset {
+    const char *name;
+    const char *about;                           /* a sentence for help */
+    const char *row[CPH_KEYING_MAX_METHODS + 1]; /* names of rows, NULL-ended */
+    enum cph_keying_policy policy;
+};
+
+/* best, compatible, legacy; the one behind the last has no name. */
+CPH_API extern const struct cph_keying_preset cph_keying_presets[];
+/** NULL if there is none. */
+CPH_API const struct cph_keying_preset *cph_keying_preset_by_name(struct cph_span name);
 
 /* One m= line's negotiation: one instance per mechanism until the choice is made, then one. */
 struct cph_nego;

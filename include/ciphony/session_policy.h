@@ -28,6 +28,10 @@ struct cph_policy {
      * order. */
     const char *keying[CPH_POLICY_KEYING_MAX];
     unsigned keying_n;
+    /* What the name of a policy says where media is UNSET on all levels. */
+    enum cph_security media_named;
+    /* A call with keys is ended if its verdict is below need, and not only told so. */
+    bool enforce_need;
     bool challenge;         /* answer an INVITE that carries no valid proof with 401 */
     bool cover_body;        /* ... and ask for a proof that covers the body (qop=auth-int) */
     unsigned early_packets; /* kept per stream until keys exist; 0: the default */
@@ -37,7 +41,14 @@ struct cph_policy {
 /** The policy of a call: what call sets, and for the rest what account sets. Either may be NULL. */
 CPH_API struct cph_policy cph_policy_choose(const struct cph_policy *account,
                                             const struct cph_policy *call);
-/** REQUIRED for UNSET and for values outside the enum. */
+/**
+ * Set the mechanisms by the name of a policy (cph_keying_presets: best, compatible, legacy) or a
+ * list of methods with commas between, best first. A name also says whether RTP will do, as long as
+ * nobody sets media; a list leaves that at REQUIRED. CPH_E_MALFORMED, and *p is as it was: an
+ * unknown name, one twice, or a mechanism that expired.
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_policy_keying(struct cph_policy *p, struct cph_span text);
+/** What media says, or the policy's name where it is UNSET; else REQUIRED. */
 CPH_API enum cph_security cph_policy_media(const struct cph_policy *p);
 CPH_API const char *cph_security_name(enum cph_security s); /* "required", "prefer", "none" */
 CPH_API CPH_MUST_CHECK cph_err cph_security_parse(struct cph_span name, enum cph_security *out);

@@ -42,8 +42,6 @@ struct cli_listen {
 /** "udp:HOST:PORT"; HOST an IP address ([..] for IPv6) or localhost; without a port 5060, tls 5061;
  * port 0 takes a free one. CPH_E_MALFORMED. */
 CPH_MUST_CHECK cph_err cli_listen_parse(struct cph_span text, struct cli_listen *out);
-/** "dtls,sdes" in order of preference, no name twice. CPH_E_MALFORMED; p is then as it was. */
-CPH_MUST_CHECK cph_err cli_keying_parse(struct cph_span text, struct cph_policy *p);
 const char *cli_proto_name(enum cph_sip_proto proto); /* "udp" */
 CPH_MUST_CHECK cph_err cli_proto_parse(struct cph_span text, enum cph_sip_proto *out);
 

@@ -116,7 +116,7 @@ static cph_err set_keying(struct parse *p, void *object, struct cph_span value)
     struct cph_policy *policy = p->section == DEFAULTS ? &p->c->policy
                                                        : &((struct cli_account *)object)->policy;
 
-    return cli_keying_parse(value, policy);
+    return cph_policy_keying(policy, value);
 }
 
 static cph_err set_listen(struct parse *p, void *object, struct cph_span value)
@@ -210,7 +210,8 @@ static cph_err set_transport(struct parse *p, void *object, struct cph_span valu
 #define POLICY_WORDS    "required, prefer or none"
 #define NEED_WORDS      "open, hop, private, identified or verified"
 #define CHALLENGE_WORDS "no, yes or keys"
-#define KEYING_WORDS    "dtls and sdes in order of preference, with commas between"
+#define KEYING_WORDS                                                                               \
+    "best, compatible, legacy, or dtls and others in order of preference, with commas between"
 
 static const struct key defaults_keys[] = {
     { "policy", set_policy, POLICY_WORDS },

@@ -6,7 +6,6 @@
 
 #include "ciphony/base_text.h"
 #include "ciphony/base_wire.h"
-#include "ciphony/keying.h"
 
 const struct cli_opt_row cli_opts[CLI_OPT_COUNT_] = {
     [CLI_OPT_HELP] = { "help", NULL, "show the help of this verb", false },
@@ -19,7 +18,8 @@ const struct cli_opt_row cli_opts[CLI_OPT_COUNT_] = {
                          true },
     [CLI_OPT_PLAY] = { "play", "FILE", "speak this WAV file instead of the microphone", false },
     [CLI_OPT_RECORD] = { "record", "FILE", "write what is heard to this WAV file", false },
-    [CLI_OPT_KEYING] = { "keying", "LIST", "key managements in order of preference: dtls,sdes",
+    [CLI_OPT_KEYING] = { "keying", "LIST",
+                         "best, compatible, legacy, or key managements in order: dtls,sdes",
                          false },
     [CLI_OPT_POLICY] = { "policy", "WORD",
                          "required: secure or no call; prefer: secure if the peer can; none",
@@ -213,28 +213,6 @@ cph_err cli_listen_parse(struct cph_span text, struct cli_listen *out)
     return CPH_OK;
 }
 
-cph_err cli_keying_parse(struct cph_span text, struct cph_policy *p)
-{
-    const char *chosen[CPH_POLICY_KEYING_MAX] = { NULL };
-    unsigned n = 0;
-
-    do {
-        struct cph_span one = cph_span_trim(cph_span_cut(&text, ','));
-        const struct cph_keying_method *method = cph_keying_method_by_name(one);
-
-        if (!method || n == CPH_POLICY_KEYING_MAX)
-            return CPH_E_MALFORMED;
-        for (unsigned i = 0; i < n; i++)
-            if (chosen[i] == method->name)
-                return CPH_E_MALFORMED;
-        chosen[n++] = method->name;
-    } while (text.n > 0);
-    for (unsigned i = 0; i < n; i++)
-        p->keying[i] = chosen[i];
-    p->keying_n = n;
-    return CPH_OK;
-}
-
 static cph_err listen_opts(const struct cli_args *a, struct cli_call_opts *out, char why[CLI_WHY])
 {
     const char *text;
@@ -266,10 +244,11 @@ cph_err cli_call_opts(const struct cli_args *a, struct cli_call_opts *out, char 
     CPH_TRY(listen_opts(a, out, why));
     if (policy && cph_security_parse(cph_span_of(policy), &out->policy.media) != CPH_OK)
         return usage(why, "--policy %.200s: it must be required, prefer or none", policy);
-    if (keying && cli_keying_parse(cph_span_of(keying), &out->policy) != CPH_OK)
-        return usage(
-            why, "--keying %.200s: name dtls, sdes or zrtp in order of preference, like dtls,sdes",
-            keying);
+    if (keying && cph_policy_keying(&out->policy, cph_span_of(keying)) != CPH_OK)
+        return usage(why,
+                     "--keying %.200s: it must be best, compatible, legacy, or names in order of "
+                     "preference, like dtls,sdes",
+                     keying);
     if (seconds &&
         (cph_span_u32(cph_span_of(seconds), &n) != CPH_OK || n == 0 || n > CLI_SECONDS_MAX))
         return usage(why, "--for %.200s: it must be a number of seconds from 1 to %d", seconds,

@@ -349,7 +349,7 @@ static void keying(struct cph_session *s, struct engine_branch *b, unsigned stre
         fail(s, b, stream, CPH_E_TIMEOUT, "the peer never finished making keys");
 }
 
-void engine_look(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now)
+static void look_at(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now)
 {
     struct engine_line *l = &b->line[stream];
     struct cph_nego_status st;
@@ -379,8 +379,45 @@ void engine_look(struct cph_session *s, struct engine_branch *b, unsigned stream
     engine_sas(s, b, stream);
 }
 
+/* Is all that can be known of the peer known now? A string that waits to be compared may still
+ * prove it. */
+static bool settled(const struct cph_session *s, const struct engine_branch *b)
+{
+    struct cph_session_sas sas;
+    bool any = false;
+
+    for (unsigned i = 0; i < s->n; i++) {
+        if (b->line[i].state == LINE_KEYING || b->line[i].state == LINE_FAILED)
+            return false;
+        any |= b->line[i].state != LINE_NONE;
+    }
+    cph_session_sas(s, &sas);
+    return any && (!sas.text[0] || sas.compared || sas.verified);
+}
+
+/* No call rather than one with somebody who is not proven as demanded. */
+static void enforce_need(struct cph_session *s, struct engine_branch *b)
+{
+    struct cph_verdict v;
+
+    if (!s->cfg.policy.enforce_need || !s->chosen || b != engine_branch(s) || !settled(s, b))
+        return;
+    cph_session_verdict(s, &v);
+    for (unsigned i = 0; i < s->n && v.level < s->cfg.policy.need; i++)
+        if (b->line[i].state != LINE_NONE)
+            fail(s, b, i, CPH_E_POLICY,
+                 "policy demands more proof of who the peer is than this call has");
+}
+
+void engine_look(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now)
+{
+    look_at(s, b, stream, now);
+    enforce_need(s, b);
+}
+
 void engine_look_all(struct cph_session *s, struct engine_branch *b, cph_time now)
 {
     for (unsigned i = 0; i < s->n; i++)
-        engine_look(s, b, i, now);
+        look_at(s, b, i, now);
+    enforce_need(s, b);
 }

@@ -90,6 +90,11 @@ static void the_options_of_a_call_are_typed(void **state)
     assert_string_equal(o.record, "r.wav");
     assert_null(o.play);
     assert_false(o.json);
+    assert_ok(PARSE("u", "--keying", "best"));
+    assert_ok(cli_call_opts(&a, &o, why));
+    assert_string_equal(o.policy.keying[0], "dtls");
+    assert_int_equal(o.policy.media, CPH_SECURITY_UNSET);
+    assert_int_equal(cph_policy_media(&o.policy), CPH_SECURITY_REQUIRED);
     assert_ok(PARSE("u"));
     assert_ok(cli_call_opts(&a, &o, why));
     assert_int_equal(o.policy.media, CPH_SECURITY_UNSET);
@@ -100,7 +105,7 @@ static void a_wrong_value_is_named_with_what_is_allowed(void **state)
 {
     static const char *const row[][3] = {
         { "--policy", "strict", "it must be required, prefer or none" },
-        { "--keying", "zrtp9", "dtls,sdes" },
+        { "--keying", "zrtp9", "best, compatible, legacy" },
         { "--keying", "sdes,sdes", "dtls,sdes" },
         { "--for", "0", "1 to 604800" },
         { "--for", "604801", "1 to 604800" },
