@@ -1,6 +1,8 @@
-/* Complete keyed sessions a second on one core: ./bench/bench_lab [sessions] */
+/* Complete keyed sessions a second on one core: ./bench/bench_lab [sessions [sessions|calls
+ * [keying]]] */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "duo.h"
@@ -79,27 +81,38 @@ static unsigned calls(const char *keying, unsigned n)
     return good;
 }
 
-static void measure(const char *what, const char *keying,
-                    unsigned (*run)(const char *keying, unsigned n), unsigned n)
+struct measure {
+    const char *name, *what;
+    unsigned (*run)(const char *keying, unsigned n);
+};
+static const struct measure measures[] = {
+    { "sessions", "sessions, no SIP", sessions },
+    { "calls", "calls of phones, over SIP", calls },
+};
+static const char *const keyings[] = { "sdes", "dtls" };
+
+static void measure(const struct measure *m, const char *keying, unsigned n)
 {
     double from = seconds(), took;
-    unsigned good = run(keying, n);
+    unsigned good = m->run(keying, n);
 
     took = seconds() - from;
-    (void)printf("%-28s %-6s %6u of %u keyed and heard, %8.0f a second\n", what, keying, good, n,
+    (void)printf("%-28s %-6s %6u of %u keyed and heard, %8.0f a second\n", m->what, keying, good, n,
                  took > 0 ? good / took : 0);
 }
 
 int main(int argc, char **argv)
 {
     unsigned n = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1000;
+    const char *only = argc > 2 ? argv[2] : NULL, *keying = argc > 3 ? argv[3] : NULL;
 
     if (lab_keys_open() != CPH_OK)
         return 1;
-    measure("sessions, no SIP", "sdes", sessions, n);
-    measure("sessions, no SIP", "dtls", sessions, n);
-    measure("calls of phones, over SIP", "sdes", calls, n);
-    measure("calls of phones, over SIP", "dtls", calls, n);
+    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++)
+        for (size_t k = 0; k < sizeof keyings / sizeof *keyings; k++)
+            if ((!only || strcmp(only, measures[i].name) == 0) &&
+                (!keying || strcmp(keying, keyings[k]) == 0))
+                measure(&measures[i], keyings[k], n);
     lab_keys_close();
     return 0;
 }

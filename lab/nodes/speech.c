@@ -26,18 +26,27 @@ static int16_t to_pcm(uint8_t u)
     return (int16_t)v;
 }
 
+/* SplitMix64, from a keyed start: one frame tells nothing of the next. */
+static uint64_t draw(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15U;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
+    return z ^ z >> 31;
+}
+
 void lab_speech_frame(uint64_t seed, unsigned speaker, uint32_t i, uint8_t out[LAB_FRAME])
 {
-    uint64_t at[2] = { ((uint64_t)speaker << 32) | i, 0 };
+    uint64_t at = (uint64_t)speaker << 32 | i;
+    uint64_t state = cph_siphash(seed, 77, (struct cph_span){ (const uint8_t *)&at, sizeof at });
 
     out[0] = (uint8_t)(0x80 | (speaker & 15));
     for (unsigned k = 0; k < DIGITS; k++)
         out[1 + k] = (uint8_t)(0x80 | ((i >> (4 * (DIGITS - 1 - k))) & 15));
     for (unsigned k = HEAD; k < LAB_FRAME; k += 8) {
-        uint64_t r;
+        uint64_t r = draw(&state);
 
-        at[1] = k;
-        r = cph_siphash(seed, 77, (struct cph_span){ (const uint8_t *)at, sizeof at });
         for (unsigned b = k; b < k + 8 && b < LAB_FRAME; b++, r >>= 8)
             out[b] = (uint8_t)(r & 0xff) == 0x7f ? 0x55 : (uint8_t)(r & 0xff);
     }
@@ -135,16 +144,11 @@ struct sink {
 /* The mu-law byte whose value this is; 0x7f (which is never said) if there is none. */
 static uint8_t from_pcm(int16_t v)
 {
-    int a = (v < 0 ? -v : v) + 0x84;
+    unsigned a = (unsigned)(v < 0 ? -v : v) + 0x84; /* so segments begin at powers of two */
+    unsigned seg = 24 - (unsigned)__builtin_clz(a);
+    uint8_t u = (uint8_t) ~((v < 0 ? 0x80U : 0U) | seg << 4 | (a >> (seg + 3) & 15U));
 
-    for (unsigned seg = 0; seg < 8; seg++)
-        if (a <= 252 << seg) {
-            unsigned low = (unsigned)(a >> (seg + 3)) & 15U;
-            uint8_t u = (uint8_t) ~((v < 0 ? 0x80U : 0U) | seg << 4 | low);
-
-            return to_pcm(u) == v ? u : 0x7f;
-        }
-    return 0x7f;
+    return to_pcm(u) == v ? u : 0x7f;
 }
 
 static cph_err sink_write(struct cph_media_sink *base, const int16_t *pcm, size_t n)

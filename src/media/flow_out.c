@@ -51,23 +51,26 @@ static void read_source(struct cph_media_flow *f, int16_t *pcm, size_t n)
         source_failed(f, err);
 }
 
-static void read_frame(struct cph_media_flow *f, int16_t *pcm, size_t n)
+static void read_resampled(struct cph_media_flow *f, struct media_resampler *r, int16_t *pcm,
+                           size_t n)
 {
-    struct media_resampler *r = f->enc.from_source;
     int16_t in[SOURCE_CHUNK];
-    size_t need;
+    size_t need = media_resampler_need(r, n);
 
-    if (!r) {
-        read_source(f, pcm, n);
-        return;
-    }
-    need = media_resampler_need(r, n);
     if (need > SOURCE_CHUNK) /* 20 ms at 192 kHz and the window fit; anything else is a bug */
         need = SOURCE_CHUNK;
     read_source(f, in, need);
     media_resampler_push(r, in, need);
     memset(pcm, 0, n * sizeof *pcm);
     (void)media_resampler_pull(r, pcm, n);
+}
+
+static void read_frame(struct cph_media_flow *f, int16_t *pcm, size_t n)
+{
+    if (f->enc.from_source)
+        read_resampled(f, f->enc.from_source, pcm, n);
+    else
+        read_source(f, pcm, n);
 }
 
 /* ---- packets --------------------------------------------------------------------------------- */

@@ -20,11 +20,7 @@ struct cph_media_decoder {
 /* Position of the highest bit set above bit 7; 0..7. */
 static unsigned segment(unsigned v)
 {
-    unsigned seg = 0;
-
-    for (v >>= 8; v > 0; v >>= 1)
-        seg++;
-    return seg;
+    return 24 - (unsigned)__builtin_clz(v | 0xff);
 }
 
 static uint8_t ulaw(int16_t pcm)

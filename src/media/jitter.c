@@ -43,7 +43,6 @@ struct bucket {
 
 struct media_jitter {
     cph_time delay_min, delay_max;
-    struct slot slot[MEDIA_SLOTS];
     size_t count;
 
     bool started;        /* some packet was seen */
@@ -64,16 +63,20 @@ struct media_jitter {
     cph_time over_since, under_since; /* 0: is not */
     cph_time changed;                 /* the delay was last changed */
     uint64_t removed;
+
+    struct slot slot[]; /* MEDIA_SLOTS; nothing in one counts unless it is used */
 };
 
 cph_err media_jitter_new(cph_time delay_min, cph_time delay_max, struct media_jitter **out)
 {
-    struct media_jitter *j = calloc(1, sizeof *j);
+    struct media_jitter *j = malloc(sizeof *j + MEDIA_SLOTS * sizeof j->slot[0]);
 
     if (!j)
         return CPH_E_NOMEM;
-    j->delay_min = delay_min;
-    j->delay_max = delay_max;
+    *j = (struct media_jitter){ .delay_min = delay_min, .delay_max = delay_max };
+    for (size_t i = 0; i < MEDIA_SLOTS;
+         i++) /* not their bytes: that is what a call would wait for */
+        j->slot[i].used = false;
     *out = j;
     return CPH_OK;
 }
