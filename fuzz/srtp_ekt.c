@@ -44,7 +44,7 @@ static void packet(const uint8_t *data, size_t n)
         memcpy(pkt.p, data, n);
         if (cph_ekt_unprotect(r, &pkt, 0) != CPH_OK && memcmp(pkt.p, data, n) != 0)
             abort();
-        (void)!cph_ekt_unprotect_rtcp(r, &pkt);
+        (void)!cph_ekt_unprotect_rtcp(r, &pkt, 0);
     }
     free(pkt.p);
     cph_ekt_receiver_free(r);

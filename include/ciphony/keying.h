@@ -13,6 +13,7 @@ struct cph_key;         /* crypto_key.h */
 struct cph_cert;        /* crypto_key.h */
 struct cph_mikey;       /* keying_mikey.h */
 struct cph_zrtp_call;   /* keying_zrtp.h */
+struct cph_ekt_params;  /* srtp_ekt.h */
 
 enum {
     CPH_KEYING_MAX_METHODS = 16, /* rows of the table, and mechanisms in one offer */
@@ -162,10 +163,12 @@ struct cph_keying_cfg {
     bool allow_unencrypted;       /* take the UNENCRYPTED_* of a peer. Default no */
     bool allow_unauthenticated;   /* take UNAUTHENTICATED_SRTP of a peer. Default no */
     unsigned mki_n;               /* SDES: bytes of MKI we offer; 0: none */
-    const struct cph_ekt_params *ekt; /* SDES: an EKT set to offer (keying_ekt.h); NULL: none */
-    bool allow_ekt;                   /* SDES: take a peer's offer of one. Default no */
-    unsigned mtu;                     /* of datagrams that pull() writes; 0: 1200 */
-    struct cph_zrtp_call *zrtp;       /* NULL: ZRTP is neither offered nor answered */
+    /* An EKT set to offer (keying_ekt.h); NULL: none. It is looked at with every offer, so its
+     * owner may put another one, with another SPI, in its place. */
+    const struct cph_ekt_params *ekt;
+    bool allow_ekt;             /* take a peer's offer of one. Default no */
+    unsigned mtu;               /* of datagrams that pull() writes; 0: 1200 */
+    struct cph_zrtp_call *zrtp; /* NULL: ZRTP is neither offered nor answered */
     /* ZRTP, MIKEY: of the stream we send, and of no other stream of the call; 0: ZRTP draws one,
      * MIKEY does not say it */
     uint32_t ssrc;
@@ -271,6 +274,9 @@ struct cph_keying_method {
                     enum cph_keying_dir dir, unsigned i, struct cph_srtp_policy *out);
     /** Streams known beforehand; returns how many were written, at most cap. May be NULL. */
     unsigned (*hints)(const struct cph_keying *k, struct cph_keying_hint *out, unsigned cap);
+    /** The EKT set that both sides agreed on: CPH_E_AGAIN before there are keys, CPH_E_NOTFOUND:
+     * none; it changes with a generation only. The caller wipes *out. NULL: there never is one. */
+    cph_err (*ekt)(const struct cph_keying *k, struct cph_ekt_params *out);
     /** Fill in what this mechanism knows; *out comes zeroed. */
     void (*evidence)(const struct cph_keying *k, struct cph_keying_evidence *out);
 };

@@ -45,7 +45,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_ekt_message_parse(struct cph_span body,
  *   EKT=AESKW_128|<key in base64>|<SPI in 4 hex digits>
  *
  * RFC 8870 has no SDES, and the draft no word for two things it needs: the salt is that of the
- * offer's inline key in that line, the ttl the longest there is.
+ * inline keys, which have one salt on both sides where a line has a set, and the ttl is the longest
+ * there is for who takes a set; who gives it keeps its own.
  */
 
 enum { CPH_EKT_SDES = 4 + 10 + 44 + 1 + 4 + 1 }; /* the longest text, with its NUL */
@@ -56,11 +57,8 @@ CPH_API void cph_ekt_sdes_build(const struct cph_ekt_params *params, char out[CP
 CPH_API CPH_MUST_CHECK cph_err cph_ekt_sdes_parse(struct cph_span value,
                                                   struct cph_ekt_params *out);
 
-/** The set that both sides of a row "sdes" agreed on. CPH_E_NOTFOUND: none; CPH_E_AGAIN before
- * there are keys; CPH_E_ARGUMENT for an instance of another row. The caller wipes *out. */
-CPH_API CPH_MUST_CHECK cph_err cph_keying_sdes_ekt(const struct cph_keying *k,
-                                                   struct cph_ekt_params *out);
-/** The same for the mechanism that was chosen. */
+/** The set that both sides agreed on by the mechanism that was chosen. CPH_E_NOTFOUND: none;
+ *  CPH_E_AGAIN before there are keys. The caller wipes *out. */
 CPH_API CPH_MUST_CHECK cph_err cph_nego_ekt(const struct cph_nego *n, struct cph_ekt_params *out);
 
 #endif

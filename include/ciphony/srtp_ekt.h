@@ -24,6 +24,7 @@ enum {
     CPH_EKT_OLD_US = 250000,    /* RFC 8870 4.3.1: a sender goes on with its old key so long */
     CPH_EKT_EVERY_US = 100000,  /* RFC 8870 4.6: from one full tag to the next, audio */
     CPH_EKT_TIMES = 3,          /* RFC 8870 4.6: full tags in a row with a new key */
+    CPH_EKT_LATE_US = 3000000,  /* a receiver takes packets under the key before so long */
 };
 
 /* RFC 8870 4.2: an EKT parameter set. Holds key material: wipe it when done. */
@@ -98,6 +99,21 @@ CPH_API CPH_MUST_CHECK cph_err cph_ekt_sender_params(struct cph_ekt_sender *s,
                                                      const struct cph_ekt_params *params,
                                                      cph_time now);
 
+/** to, which has sent nothing, takes the place of from, which sends no more (another suite, say):
+ * indices and, under the same parameter set, epochs go on. Errors of cph_srtp_move;
+ * CPH_E_EXPIRED. */
+CPH_API CPH_MUST_CHECK cph_err cph_ekt_sender_move(struct cph_ekt_sender *to,
+                                                   struct cph_ekt_sender *from, cph_time now);
+
+struct cph_ekt_life {
+    struct cph_srtp_life key; /* of the master key in use: cph_ekt_rekey() when soon */
+    cph_time set_left;        /* of the parameter set's ttl */
+    bool set_soon; /* less than 1/16 of ttl, wraps or epochs is left: another set is needed */
+};
+/** Ask now and then. */
+CPH_API void cph_ekt_sender_life(const struct cph_ekt_sender *s, cph_time now,
+                                 struct cph_ekt_life *out);
+
 /* ---- receiving ------------------------------------------------------------------------------- */
 
 /* All the others of a session. One thread at a time; the engine outlives it. */
@@ -109,6 +125,10 @@ CPH_API CPH_MUST_CHECK cph_err cph_ekt_receiver_new(struct cph_srtp_engine *e,
                                                     struct cph_ekt_receiver **out);
 CPH_API void cph_ekt_receiver_free(struct cph_ekt_receiver *r); /* wipes; NULL is fine */
 
+/** Sender and receiver of one endpoint: what was sent under an SSRC of the one is no other's
+ * (CPH_E_POLICY), since everybody's key, ours too, is told the same way. Undone when either goes.
+ */
+CPH_API void cph_ekt_pair(struct cph_ekt_sender *send, struct cph_ekt_receiver *recv);
 /** A parameter set more. CPH_E_ARGUMENT, CPH_E_EXISTS, CPH_E_LIMIT. */
 CPH_API CPH_MUST_CHECK cph_err cph_ekt_receiver_params(struct cph_ekt_receiver *r,
                                                        const struct cph_ekt_params *params,
@@ -120,14 +140,14 @@ CPH_API CPH_MUST_CHECK cph_err cph_ekt_source_drop(struct cph_ekt_receiver *r, u
 
 /**
  * As cph_srtp_unprotect, tag included. A key is taken from a tag when the packet before the tag is
- * good, under that key or the one before; old keys stay for what comes late. CPH_E_NOKEY: no key
- * yet for this SSRC. CPH_E_AUTH also for a tag of an SPI nobody told us or that does not unwrap;
- * CPH_E_EXPIRED for one whose time is over; CPH_E_LIMIT: too many SSRCs. On error but CPH_E_CRYPTO
- * the packet is as it was. Allocates only for a tag with a new key that unwraps.
+ * good, under that key or the one before; old keys stay CPH_EKT_LATE_US for what comes late.
+ * CPH_E_NOKEY: no key yet for this SSRC. CPH_E_AUTH also for a tag of an SPI nobody told us or that
+ * does not unwrap; CPH_E_EXPIRED for one whose time is over; CPH_E_LIMIT: too many SSRCs. On error
+ * but CPH_E_CRYPTO the packet is as it was. Allocates only for a tag with a new key that unwraps.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_ekt_unprotect(struct cph_ekt_receiver *r,
                                                  struct cph_srtp_pkt *pkt, cph_time now);
 CPH_API CPH_MUST_CHECK cph_err cph_ekt_unprotect_rtcp(struct cph_ekt_receiver *r,
-                                                      struct cph_srtp_pkt *pkt);
+                                                      struct cph_srtp_pkt *pkt, cph_time now);
 
 #endif

@@ -551,7 +551,9 @@ cph_err cph_nego_ekt(const struct cph_nego *n, struct cph_ekt_params *out)
 {
     struct cph_keying *k = chosen(n);
 
-    return k ? cph_keying_sdes_ekt(k, out) : CPH_E_AGAIN;
+    if (!k)
+        return CPH_E_AGAIN;
+    return k->method->ekt ? k->method->ekt(k, out) : CPH_E_NOTFOUND;
 }
 
 unsigned cph_nego_hints(const struct cph_nego *n, struct cph_keying_hint *out, unsigned cap)

@@ -37,4 +37,10 @@ bool ekt_policy_fits(const struct cph_srtp_policy *p);
 cph_err ekt_policy(const struct cph_srtp_policy *base, const struct cph_ekt_params *params,
                    const struct cph_secret *key, struct cph_srtp_policy *out);
 
+/** Has this sender sent anything under this SSRC? */
+bool ekt_sender_sends(const struct cph_ekt_sender *s, uint32_t ssrc);
+/** The two halves of a pair, each to be told when the other goes. */
+void ekt_sender_heard_by(struct cph_ekt_sender *s, struct cph_ekt_receiver *r);
+void ekt_receiver_alone(struct cph_ekt_receiver *r);
+
 #endif

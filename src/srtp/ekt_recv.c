@@ -19,7 +19,8 @@ struct set {
 struct source {
     uint32_t ssrc;
     struct cph_srtp *now, *next, *was; /* in use; told, not used yet; for what comes late */
-    uint32_t after[CPH_EKT_SETS];      /* by set: the last epoch, plus 1 */
+    cph_time was_until;
+    uint32_t after[CPH_EKT_SETS]; /* by set: the last epoch, plus 1 */
 };
 
 struct cph_ekt_receiver {
@@ -28,6 +29,7 @@ struct cph_ekt_receiver {
     struct set set[CPH_EKT_SETS];
     size_t n, cap;
     struct source *source;
+    struct cph_ekt_sender *own; /* whose packets are not taken for another's; NULL: nobody's */
 };
 
 /* A key of a tag that is not taken yet. */
@@ -49,6 +51,8 @@ void cph_ekt_receiver_free(struct cph_ekt_receiver *r)
 {
     if (!r)
         return;
+    if (r->own)
+        ekt_sender_heard_by(r->own, NULL);
     for (size_t i = 0; i < r->n; i++)
         source_wipe(&r->source[i]);
     free(r->source);
@@ -115,6 +119,19 @@ cph_err cph_ekt_receiver_drop(struct cph_ekt_receiver *r, uint16_t spi)
         return CPH_E_NOTFOUND;
     cph_wipe(set, sizeof *set);
     return CPH_OK;
+}
+
+void cph_ekt_pair(struct cph_ekt_sender *send, struct cph_ekt_receiver *recv)
+{
+    if (recv->own)
+        ekt_sender_heard_by(recv->own, NULL);
+    ekt_sender_heard_by(send, recv);
+    recv->own = send;
+}
+
+void ekt_receiver_alone(struct cph_ekt_receiver *r)
+{
+    r->own = NULL;
 }
 
 /* ---- sources --------------------------------------------------------------------------------- */
@@ -207,14 +224,18 @@ static cph_err stage(struct cph_ekt_receiver *r, const struct cph_ekt_tag *tag, 
 
 /* ---- packets --------------------------------------------------------------------------------- */
 
+typedef cph_err unprotect_fn(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
+
 /* Under the keys we have; *by is which one it was. */
-static cph_err try_keys(struct source *src, struct cph_srtp_pkt *pkt, struct cph_srtp **by)
+static cph_err try_keys(const struct source *src, unprotect_fn *unprotect, struct cph_srtp_pkt *pkt,
+                        cph_time now, struct cph_srtp **by)
 {
-    struct cph_srtp *key[] = { src->now, src->next, src->was };
+    /* a key that is over is not good for ever: who left may know it */
+    struct cph_srtp *key[] = { src->now, src->next, now < src->was_until ? src->was : NULL };
     cph_err first = CPH_E_NOKEY;
 
     for (size_t i = 0; i < 3; i++) {
-        cph_err err = key[i] ? cph_srtp_unprotect(key[i], pkt) : CPH_E_NOKEY;
+        cph_err err = key[i] ? unprotect(key[i], pkt) : CPH_E_NOKEY;
 
         if (err == CPH_OK)
             *by = key[i];
@@ -227,15 +248,16 @@ static cph_err try_keys(struct source *src, struct cph_srtp_pkt *pkt, struct cph
 }
 
 /* The sender uses it: the one before stays for what comes late. */
-static void promote(struct source *src, struct cph_srtp *key)
+static void promote(struct source *src, struct cph_srtp *key, cph_time now)
 {
     cph_srtp_free(src->was);
     src->was = src->now;
+    src->was_until = now + CPH_EKT_LATE_US;
     src->now = key;
 }
 
 static void take(struct cph_ekt_receiver *r, struct source *src, struct staged *st, uint32_t ssrc,
-                 bool used)
+                 bool used, cph_time now)
 {
     if (!st->ctx)
         return;
@@ -247,7 +269,7 @@ static void take(struct cph_ekt_receiver *r, struct source *src, struct staged *
     cph_srtp_free(src->next);
     src->next = used ? NULL : st->ctx;
     if (used)
-        promote(src, st->ctx);
+        promote(src, st->ctx, now);
     st->ctx = NULL;
 }
 
@@ -266,23 +288,25 @@ cph_err cph_ekt_unprotect(struct cph_ekt_receiver *r, struct cph_srtp_pkt *pkt, 
     if (inner.n < SRTP_RTP_HEADER)
         return CPH_E_TRUNCATED;
     ssrc = srtp_be32(pkt->p + 8);
+    if (r->own && ekt_sender_sends(r->own, ssrc))
+        return CPH_E_POLICY; /* our own, sent back: its key is told as everybody's is */
     src = source_find(r, ssrc);
     if (tag.type == CPH_EKT_FULL)
         err = stage(r, &tag, pkt->p, now, src, &st);
     else
         err = CPH_OK; /* RFC 8870 4.1 MUST: a tag of a type nobody knows is discarded */
     if (err == CPH_OK)
-        err = src ? try_keys(src, &inner, &by) : CPH_E_NOKEY;
+        err = src ? try_keys(src, cph_srtp_unprotect, &inner, now, &by) : CPH_E_NOKEY;
     if (err == CPH_OK) {
         if (by == src->next) {
             src->next = NULL;
-            promote(src, by);
+            promote(src, by, now);
         }
-        take(r, src, &st, ssrc, false);
+        take(r, src, &st, ssrc, false, now);
     } else if (err != CPH_E_CRYPTO && st.ctx) {
         err = cph_srtp_unprotect(st.ctx, &inner);
         if (err == CPH_OK)
-            take(r, src, &st, ssrc, true);
+            take(r, src, &st, ssrc, true, now);
     }
     cph_srtp_free(st.ctx);
     if (err == CPH_OK)
@@ -290,20 +314,17 @@ cph_err cph_ekt_unprotect(struct cph_ekt_receiver *r, struct cph_srtp_pkt *pkt, 
     return err;
 }
 
-cph_err cph_ekt_unprotect_rtcp(struct cph_ekt_receiver *r, struct cph_srtp_pkt *pkt)
+cph_err cph_ekt_unprotect_rtcp(struct cph_ekt_receiver *r, struct cph_srtp_pkt *pkt, cph_time now)
 {
+    struct cph_srtp *by;
     struct source *src;
-    cph_err err;
+    uint32_t ssrc;
 
     if (pkt->n < SRTP_RTCP_HEADER)
         return CPH_E_TRUNCATED;
-    src = source_find(r, srtp_be32(pkt->p + 4));
-    if (!src)
-        return CPH_E_NOKEY;
-    err = cph_srtp_unprotect_rtcp(src->now, pkt);
-    if (err != CPH_OK && src->next && err != CPH_E_CRYPTO)
-        err = cph_srtp_unprotect_rtcp(src->next, pkt);
-    if (err != CPH_OK && src->was && err != CPH_E_CRYPTO)
-        err = cph_srtp_unprotect_rtcp(src->was, pkt);
-    return err;
+    ssrc = srtp_be32(pkt->p + 4);
+    if (r->own && ekt_sender_sends(r->own, ssrc))
+        return CPH_E_POLICY;
+    src = source_find(r, ssrc);
+    return src ? try_keys(src, cph_srtp_unprotect_rtcp, pkt, now, &by) : CPH_E_NOKEY;
 }

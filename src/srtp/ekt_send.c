@@ -25,6 +25,7 @@ struct cph_ekt_sender {
     uint8_t tag[CPH_EKT_TAG_MAX];
     size_t tag_n; /* 0: none */
     uint32_t tag_ssrc, tag_roc;
+    struct cph_ekt_receiver *ears; /* that shall not hear us; NULL: none */
 };
 
 static void own_wipe(struct own *o)
@@ -68,6 +69,8 @@ void cph_ekt_sender_free(struct cph_ekt_sender *s)
 {
     if (!s)
         return;
+    if (s->ears)
+        ekt_receiver_alone(s->ears);
     own_wipe(&s->use);
     own_wipe(&s->next);
     cph_free_secret(s, sizeof *s);
@@ -231,4 +234,41 @@ cph_err cph_ekt_sender_params(struct cph_ekt_sender *s, const struct cph_ekt_par
     params_take(s, params, now);
     own_follow(s, &fresh, now);
     return CPH_OK;
+}
+
+cph_err cph_ekt_sender_move(struct cph_ekt_sender *to, struct cph_ekt_sender *from, cph_time now)
+{
+    const struct own *last;
+
+    CPH_TRY(switch_key(from, now));
+    last = from->next.ctx ? &from->next : &from->use;
+    if (to->params.spi == from->params.spi) {
+        if (last->epoch == UINT16_MAX)
+            return CPH_E_EXPIRED;
+        to->use.epoch = (uint16_t)(last->epoch + 1);
+        to->wraps = from->wraps;
+    }
+    return cph_srtp_move(to->use.ctx, from->use.ctx);
+}
+
+void cph_ekt_sender_life(const struct cph_ekt_sender *s, cph_time now, struct cph_ekt_life *out)
+{
+    const struct own *last = s->next.ctx ? &s->next : &s->use;
+
+    cph_srtp_life(s->use.ctx, &out->key);
+    out->set_left = now < s->until ? s->until - now : 0;
+    out->set_soon = out->set_left < CPH_SEC(s->params.ttl_s) / 16 ||
+                    s->wraps > EKT_T - EKT_T / 16 || last->epoch > UINT16_MAX - UINT16_MAX / 16;
+}
+
+bool ekt_sender_sends(const struct cph_ekt_sender *s, uint32_t ssrc)
+{
+    return srtp_stream_find(s->use.ctx, ssrc) != NULL;
+}
+
+void ekt_sender_heard_by(struct cph_ekt_sender *s, struct cph_ekt_receiver *r)
+{
+    if (r && s->ears)
+        ekt_receiver_alone(s->ears);
+    s->ears = r;
 }

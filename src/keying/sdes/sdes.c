@@ -57,22 +57,51 @@ static void sdes_free(struct cph_keying *k)
     cph_free_secret(of(k), sizeof(struct sdes));
 }
 
+/* A line per suite. Those that go with the EKT set come first, so that they are the ones taken. */
+static cph_err offer_lines(const struct sdes *s, const struct cph_ekt_params *set,
+                           struct sdes_offered *next)
+{
+    const char *const *names = sdes_suites_of(s);
+
+    for (int with = set ? 1 : 0; with >= 0; with--)
+        for (size_t i = 0; names[i]; i++) {
+            const struct cph_srtp_suite *suite = sdes_suite(cph_span_of(names[i]));
+
+            if (suite && sdes_set_fits(set, suite) == (with == 1))
+                CPH_TRY(sdes_line_new(s, suite, with ? set : NULL, next));
+        }
+    return CPH_OK;
+}
+
+/* For a peer without EKT: our best suite, and the one that everybody has (RFC 4568 6.2.1). More
+ * would make the offer longer than a datagram. */
+static cph_err offer_without_ekt(const struct sdes *s, struct sdes_offered *next)
+{
+    static const struct cph_span usual = CPH_SPAN_LIT("AES_CM_128_HMAC_SHA1_80");
+    const struct cph_srtp_suite *best = NULL;
+
+    for (unsigned i = 0; i < next->n && !best; i++)
+        best = next->line[i].suite;
+    if (best)
+        CPH_TRY(sdes_line_new(s, best, NULL, next));
+    return sdes_suite_wanted(s, sdes_suite(usual)) ? sdes_line_new(s, sdes_suite(usual), NULL, next)
+                                                   : CPH_OK;
+}
+
 static cph_err sdes_offer(struct cph_keying *k, const struct cph_keying_local *offer)
 {
     struct sdes *s = of(k);
-    const char *const *names = sdes_suites_of(s);
+    const struct cph_ekt_params *set = sdes_set_of(s);
     SDES_OFFERED_SCOPED next = { .place = sdes_place_of(offer->sdp, offer->media) };
-    const struct cph_srtp_suite *suite;
 
     if (!sdes_place_known(&next.place))
         next.place = s->keyed ? s->deal.my_place : s->offered.place;
     if (s->keyed) /* first, so that a peer that takes the first it knows takes it again */
-        CPH_TRY(sdes_line_new(s, s->deal.mine.suite, &next));
-    for (size_t i = 0; names[i]; i++) {
-        suite = sdes_suite(cph_span_of(names[i]));
-        if (suite)
-            CPH_TRY(sdes_line_new(s, suite, &next));
-    }
+        CPH_TRY(sdes_line_new(s, s->deal.mine.suite,
+                              sdes_set_fits(set, s->deal.mine.suite) ? set : NULL, &next));
+    CPH_TRY(offer_lines(s, set, &next));
+    if (set && set == s->cfg.ekt)
+        CPH_TRY(offer_without_ekt(s, &next));
     if (next.n == 0)
         return CPH_E_CONFIG;
     for (unsigned i = 0; i < next.n; i++)
@@ -96,8 +125,8 @@ static cph_err line_acceptable(const struct sdes *s, const struct sdes_line *lin
         return CPH_E_POLICY;
     if (line->unauthenticated_rtp && !s->cfg.allow_unauthenticated)
         return CPH_E_POLICY;
-    if (line->ekt && !s->cfg.allow_ekt) /* as one that we do not know */
-        return CPH_E_UNSUPPORTED;
+    if (line->ekt && !s->cfg.allow_ekt && !(s->keyed && sdes_same_set(line, &s->deal.mine)))
+        return CPH_E_UNSUPPORTED; /* as one that we do not know */
     /* RFC 4568 7.1.2 MUST: the keys of both sides differ; what we said before must not come back */
     for (unsigned i = 0; i < s->offered.n; i++)
         if (sdes_key_in(&s->offered.line[i].key[0], line))
@@ -145,6 +174,7 @@ static cph_err answer_key(const struct sdes *s, const struct sdes_deal *next,
 {
     unsigned mki_n = next->theirs.key[0].mki_n;
     bool go_on = s->keyed && !s->renew && s->deal.mine.suite == next->theirs.suite &&
+                 sdes_same_set(&s->deal.mine, &next->theirs) &&
                  sdes_keys_go_on(&s->deal.theirs, &next->theirs) &&
                  !sdes_moved(&s->deal.my_place, &next->my_place) &&
                  !sdes_moved(&s->deal.their_place, &next->their_place);
@@ -182,6 +212,8 @@ static cph_err sdes_answer(struct cph_keying *k, const struct cph_keying_remote 
         .set = next.theirs.set,
     };
     CPH_TRY(answer_key(s, &next, &next.mine.key[0]));
+    if (next.mine.ekt) /* our re-offers say the set's salt, and the same key */
+        next.mine.key[0].salt = next.mine.set.salt;
     CPH_TRY(sdes_line_add(&next.mine, answer));
     sdes_commit(s, &next);
     sdes_offered_wipe(&s->offered); /* what we offered before is over */
@@ -206,21 +238,33 @@ static bool best(const struct sdes *s, const struct cph_srtp_suite *suite)
  * The line of ours that an answer takes.
  *
  * RFC 4568 5.1.3 EXCEPTION: gateways are met that number their answer anew, mostly with 1. The
- * suite alone says which line is meant, since we offer each suite once; so a wrong tag is taken,
- * and noted.
+ * suite alone says which line is meant, since we offer each suite once, or once with EKT and once
+ * without; so a wrong tag is taken, and noted.
  */
 static const struct sdes_line *line_taken(const struct sdes *s, const struct sdes_line *answer,
                                           unsigned *notes)
 {
-    for (unsigned i = 0; i < s->offered.n; i++)
-        if (s->offered.line[i].suite == answer->suite) {
-            if (s->offered.line[i].tag != answer->tag)
-                *notes |= CPH_KEYING_NOTE_TAG_RENUMBERED;
-            if (!best(s, answer->suite))
-                *notes |= CPH_KEYING_NOTE_NOT_BEST;
-            return &s->offered.line[i];
+    const struct sdes_line *taken = NULL;
+
+    for (unsigned i = 0; i < s->offered.n; i++) {
+        const struct sdes_line *line = &s->offered.line[i];
+
+        if (line->suite != answer->suite)
+            continue;
+        if (line->tag == answer->tag) {
+            taken = line;
+            break;
         }
-    return NULL;
+        if (line->ekt == answer->ekt)
+            taken = line;
+    }
+    if (!taken)
+        return NULL;
+    if (taken->tag != answer->tag)
+        *notes |= CPH_KEYING_NOTE_TAG_RENUMBERED;
+    if (!best(s, answer->suite))
+        *notes |= CPH_KEYING_NOTE_NOT_BEST;
+    return taken;
 }
 
 /* Are the key or flags what an answer may have? */
@@ -236,15 +280,6 @@ static cph_err answer_acceptable(const struct sdes *s, const struct sdes_line *a
             return CPH_E_POLICY;
     /* nor the one we send under so far */
     return s->keyed && sdes_key_in(&s->deal.mine.key[0], answer) ? CPH_E_POLICY : CPH_OK;
-}
-
-/* EKT is the offerer's to give: an answer says the same, or nothing where nothing was said. */
-static bool same_set(const struct sdes_line *ours, const struct sdes_line *answer)
-{
-    if (!ours->ekt || !answer->ekt)
-        return ours->ekt == answer->ekt;
-    return ours->set.spi == answer->set.spi && ours->set.cipher == answer->set.cipher &&
-           cph_ct_eq(cph_secret_span(&ours->set.key), cph_secret_span(&answer->set.key));
 }
 
 static cph_err sdes_finish(struct cph_keying *k, const struct cph_keying_remote *answer)
@@ -267,7 +302,8 @@ static cph_err sdes_finish(struct cph_keying *k, const struct cph_keying_remote 
     if (!taken) /* RFC 4568 5.1.3 MUST: one of the suites we offered */
         return CPH_E_POLICY;
     CPH_TRY(answer_acceptable(s, &next.theirs));
-    if (!same_set(taken, &next.theirs))
+    /* EKT is the offerer's to give: an answer says the same, or nothing where nothing was said */
+    if (!sdes_same_set(taken, &next.theirs))
         return CPH_E_POLICY;
     next.mine = *taken;
     s->offered.line[taken - s->offered.line].used = true;
@@ -343,12 +379,10 @@ static cph_err sdes_keys(const struct cph_keying *k, enum cph_keying_component c
     return CPH_OK;
 }
 
-cph_err cph_keying_sdes_ekt(const struct cph_keying *k, struct cph_ekt_params *out)
+static cph_err sdes_ekt(const struct cph_keying *k, struct cph_ekt_params *out)
 {
     const struct sdes *s = of_const(k);
 
-    if (k->method != &cph_keying_sdes)
-        return CPH_E_ARGUMENT;
     if (!s->keyed)
         return CPH_E_AGAIN;
     if (!s->deal.mine.ekt)
@@ -397,5 +431,6 @@ const struct cph_keying_method cph_keying_sdes = {
     .fork = sdes_fork,
     .status = sdes_status,
     .keys = sdes_keys,
+    .ekt = sdes_ekt,
     .evidence = sdes_evidence,
 };

@@ -8,7 +8,7 @@
 
 enum {
     SDES_MAX_KEYS = CPH_KEYING_MAX_KEYS, /* inline keys of one line */
-    SDES_MAX_SUITES = 8,                 /* lines of our offers */
+    SDES_MAX_SUITES = 10,                /* lines of our offers */
     SDES_MAX_LINES = 32,                 /* lines of a peer's offer that we look at */
     SDES_MIRROR_MKI = 16, /* an MKI up to this size is answered with one of the same size */
     SDES_WSH_MIN = 64,    /* RFC 4568 9.2 */
@@ -101,9 +101,16 @@ void sdes_mki_after(const struct cph_srtp_key *old, struct cph_srtp_key *key);
 /** The suites we take, best first, NULL-ended; is this one of them? */
 const char *const *sdes_suites_of(const struct sdes *s);
 bool sdes_suite_wanted(const struct sdes *s, const struct cph_srtp_suite *suite);
-/** A further line of our offer, with the key we said before if it may be said again. */
+/** The EKT set our offers have, NULL: none. */
+const struct cph_ekt_params *sdes_set_of(const struct sdes *s);
+/** Does a line of this suite have it? RFC 8870 6 MUST: the EKT key is as long as the suite's. */
+bool sdes_set_fits(const struct cph_ekt_params *set, const struct cph_srtp_suite *suite);
+/** A further line of our offer, with the key we said before if it may be said again. set: its EKT
+ *  set, or NULL. */
 CPH_MUST_CHECK cph_err sdes_line_new(const struct sdes *s, const struct cph_srtp_suite *suite,
+                                     const struct cph_ekt_params *set,
                                      struct sdes_offered *offered);
+bool sdes_same_set(const struct sdes_line *a, const struct sdes_line *b);
 bool sdes_key_in(const struct cph_srtp_key *key, const struct sdes_line *line);
 /** Is there a master key that goes on from one line to the next? Then its streams do. */
 bool sdes_keys_go_on(const struct sdes_line *was, const struct sdes_line *is);

@@ -82,31 +82,51 @@ bool sdes_suite_wanted(const struct sdes *s, const struct cph_srtp_suite *suite)
     return false;
 }
 
+/* Packets with EKT and without are kept apart: a key of the one is none of the other. */
+static bool same_kind(const struct sdes_line *line, const struct cph_srtp_suite *suite, bool ekt)
+{
+    return line->suite == suite && line->ekt == ekt;
+}
+
 /* The key we said for this suite before, if it may be said again. */
-static const struct cph_srtp_key *
-key_before(const struct sdes *s, const struct cph_srtp_suite *suite, const struct sdes_place *place)
+static const struct cph_srtp_key *key_before(const struct sdes *s,
+                                             const struct cph_srtp_suite *suite, bool ekt,
+                                             const struct sdes_place *place)
 {
     if (s->renew)
         return NULL;
     /* RFC 4568 7.1.4 MUST: at another address, another key */
-    if (s->keyed && s->deal.mine.suite == suite && !sdes_moved(&s->deal.my_place, place))
+    if (same_kind(&s->deal.mine, suite, ekt) && s->keyed && !sdes_moved(&s->deal.my_place, place))
         return &s->deal.mine.key[0];
     /* What was sent under for a while had a counter that nobody kept: it is not said again. */
     for (unsigned i = 0; i < s->offered.n; i++)
-        if (s->offered.line[i].suite == suite && !(s->keyed && s->offered.line[i].used) &&
+        if (same_kind(&s->offered.line[i], suite, ekt) && !(s->keyed && s->offered.line[i].used) &&
             !sdes_moved(&s->offered.place, place))
             return &s->offered.line[i].key[0];
     return NULL;
 }
 
-cph_err sdes_line_new(const struct sdes *s, const struct cph_srtp_suite *suite,
-                      struct sdes_offered *offered)
+/* The set that was agreed on goes on, whoever brought it; another one comes with new keys. */
+const struct cph_ekt_params *sdes_set_of(const struct sdes *s)
 {
-    const struct cph_srtp_key *before = key_before(s, suite, &offered->place);
+    if (s->keyed && !(s->renew && s->cfg.ekt))
+        return s->deal.mine.ekt ? &s->deal.mine.set : NULL;
+    return s->cfg.ekt;
+}
+
+bool sdes_set_fits(const struct cph_ekt_params *set, const struct cph_srtp_suite *suite)
+{
+    return set && set->key.n >= suite->key_n && (set->salt.n == 0 || set->salt.n >= suite->salt_n);
+}
+
+cph_err sdes_line_new(const struct sdes *s, const struct cph_srtp_suite *suite,
+                      const struct cph_ekt_params *set, struct sdes_offered *offered)
+{
+    const struct cph_srtp_key *before = key_before(s, suite, set != NULL, &offered->place);
     struct sdes_line *line = &offered->line[offered->n];
 
     for (unsigned i = 0; i < offered->n; i++)
-        if (offered->line[i].suite == suite)
+        if (same_kind(&offered->line[i], suite, set != NULL))
             return CPH_OK;
     if (offered->n == SDES_MAX_SUITES)
         return CPH_OK;
@@ -115,17 +135,20 @@ cph_err sdes_line_new(const struct sdes *s, const struct cph_srtp_suite *suite,
     line->n_keys = 1;
     if (before) {
         line->key[0] = *before;
-        line->used = s->keyed && s->deal.mine.suite == suite;
+        line->used = s->keyed && same_kind(&s->deal.mine, suite, set != NULL);
     } else {
         CPH_TRY(sdes_key_new(s, suite, s->cfg.mki_n, &line->key[0]));
         if (s->keyed)
             sdes_mki_after(&s->deal.mine.key[0], &line->key[0]);
     }
-    if (s->cfg.ekt && s->cfg.ekt->key.n >= suite->key_n) { /* RFC 8870 6 MUST: long enough */
+    if (set) {
         line->ekt = true;
-        line->set = *s->cfg.ekt;
-        line->set.salt = line->key[0].salt;
-        line->set.ttl_s = CPH_EKT_TTL_MAX;
+        line->set = *set;
+        if (set->salt.n == 0)
+            line->set.salt = line->key[0].salt;
+        memcpy(line->key[0].salt.b, line->set.salt.b, suite->salt_n);
+        if (set->ttl_s == 0)
+            line->set.ttl_s = CPH_EKT_TTL_MAX;
     }
     offered->n++;
     return CPH_OK;
@@ -165,10 +188,18 @@ static bool same_keys(const struct sdes_line *was, const struct sdes_line *is)
     return all;
 }
 
+bool sdes_same_set(const struct sdes_line *a, const struct sdes_line *b)
+{
+    if (!a->ekt || !b->ekt)
+        return a->ekt == b->ekt;
+    return a->set.spi == b->set.spi && a->set.cipher == b->set.cipher &&
+           cph_ct_eq(cph_secret_span(&a->set.key), cph_secret_span(&b->set.key));
+}
+
 static bool same_line(const struct sdes_line *was, const struct sdes_line *is)
 {
-    return same_keys(was, is) && was->kdr == is->kdr && was->wsh == is->wsh &&
-           was->unencrypted_rtp == is->unencrypted_rtp &&
+    return same_keys(was, is) && sdes_same_set(was, is) && was->kdr == is->kdr &&
+           was->wsh == is->wsh && was->unencrypted_rtp == is->unencrypted_rtp &&
            was->unencrypted_rtcp == is->unencrypted_rtcp &&
            was->unauthenticated_rtp == is->unauthenticated_rtp;
 }

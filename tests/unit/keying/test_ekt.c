@@ -153,9 +153,11 @@ static void both_sides_get_one_set_and_talk_under_it(void **state)
     assert_ok(try_finish(&p.a, answer));
     assert_ok(cph_nego_ekt(p.a.nego, &got[0]));
     assert_ok(cph_nego_ekt(p.b.nego, &got[1]));
-    assert_memory_equal(&got[0], &got[1], sizeof got[0]);
-    assert_int_equal(got[0].spi, 7);
-    assert_int_equal(got[0].ttl_s, CPH_EKT_TTL_MAX);
+    assert_true(got[0].spi == 7 && got[1].spi == 7 && got[0].cipher == got[1].cipher);
+    assert_memory_equal(&got[0].key, &got[1].key, sizeof got[0].key);
+    assert_memory_equal(&got[0].salt, &got[1].salt, sizeof got[0].salt);
+    assert_int_equal(got[0].ttl_s, 60); /* who gives a set knows how long; nobody else does */
+    assert_int_equal(got[1].ttl_s, CPH_EKT_TTL_MAX);
     assert_ok(cph_nego_keys(p.b.nego, CPH_KEYING_RTP, CPH_KEYING_SEND, 0, &policy));
     assert_ok(cph_ekt_sender_new(p.engine, &p.b.env.env, &policy, &got[1], 0, &out));
     assert_ok(cph_ekt_receiver_new(p.engine, &policy, &in));
@@ -177,7 +179,11 @@ static void who_did_not_agree_to_it_does_not_take_such_a_line(void **state)
     meet(&set, false, 0);
     offer = make_offer(&p, &p.a);
     assert_non_null(strstr(text_of(&p, offer), " EKT=AESKW_256|"));
-    assert_err(try_answer(&p, &p.b, offer, &answer), CPH_E_POLICY);
+    answer = make_answer(&p, &p.b, offer); /* there are others */
+    assert_null(strstr(text_of(&p, answer), "EKT"));
+    assert_ok(try_finish(&p.a, answer));
+    assert_err(cph_nego_ekt(p.a.nego, &got), CPH_E_NOTFOUND);
+    assert_err(cph_nego_ekt(p.b.nego, &got), CPH_E_NOTFOUND);
     pair_close(&p);
 
     meet(NULL, true, 0); /* and nobody offers it unasked */
@@ -189,21 +195,139 @@ static void who_did_not_agree_to_it_does_not_take_such_a_line(void **state)
     pair_close(&p);
 }
 
-static void a_short_ekt_key_goes_with_no_longer_suite(void **state)
+/* The lines of an offer as "suite+ suite ...", + where there is a set. */
+static const char *lines_of(struct cph_sdp *sdp)
 {
-    struct cph_ekt_params set = set_of(CPH_EKT_AESKW128);
-    const char *line, *end, *ekt;
-    struct cph_sdp *offer;
+    static char out[400];
+    char *text = text_of(&p, sdp);
+    size_t n = 0;
+
+    for (char *line = strstr(text, "a=crypto:"); line; line = strstr(line + 1, "a=crypto:")) {
+        char suite[40];
+        bool ekt = strstr(line, " EKT=") && strstr(line, " EKT=") < strchr(line, '\n');
+
+        assert_int_equal(sscanf(line, "a=crypto:%*u %39s", suite), 1);
+        n += (size_t)snprintf(out + n, sizeof out - n, "%s%s ", suite, ekt ? "+" : "");
+    }
+    return out;
+}
+
+static void lines_with_a_set_come_first_and_two_without_it_last(void **state)
+{
+    struct cph_ekt_params set = set_of(CPH_EKT_AESKW256);
 
     (void)state;
     meet(&set, true, 0);
-    offer = make_offer(&p, &p.a);
-    for (line = strstr(text_of(&p, offer), "a=crypto:"); line; line = strstr(end, "a=crypto:")) {
-        end = strchr(line, '\n');
-        ekt = strstr(line, " EKT=");
-        assert_int_equal(ekt && ekt < end,
-                         !!strstr(line, "_128") && strstr(line, "_128") < strchr(line + 11, ' '));
+    assert_string_equal(lines_of(make_offer(&p, &p.a)),
+                        "AEAD_AES_256_GCM+ AEAD_AES_128_GCM+ AES_256_CM_HMAC_SHA1_80+ "
+                        "AES_CM_128_HMAC_SHA1_80+ AES_CM_128_HMAC_SHA1_32+ AEAD_AES_256_GCM "
+                        "AES_CM_128_HMAC_SHA1_80 ");
+    pair_close(&p);
+    set = set_of(CPH_EKT_AESKW128); /* RFC 8870 6 MUST: not shorter than the suite's key */
+    meet(&set, true, 0);
+    assert_string_equal(lines_of(make_offer(&p, &p.a)),
+                        "AEAD_AES_128_GCM+ AES_CM_128_HMAC_SHA1_80+ AES_CM_128_HMAC_SHA1_32+ "
+                        "AEAD_AES_256_GCM AES_256_CM_HMAC_SHA1_80 AEAD_AES_128_GCM "
+                        "AES_CM_128_HMAC_SHA1_80 ");
+    pair_close(&p);
+}
+
+static void talk(struct side *from, struct side *to)
+{
+    struct cph_sdp *offer = make_offer(&p, from), *answer = make_answer(&p, to, offer);
+
+    assert_ok(try_finish(from, answer));
+}
+
+static unsigned generation(struct side *s)
+{
+    struct cph_nego_status st;
+
+    cph_nego_status(s->nego, &st);
+    return st.keying.dir[0].generation * 100 + st.keying.dir[1].generation;
+}
+
+static void the_salt_of_a_set_is_that_of_all_keys_said_with_it(void **state)
+{
+    struct cph_ekt_params set = set_of(CPH_EKT_AESKW256), got;
+
+    (void)state;
+    set.salt.n = 14;
+    memset(set.salt.b, 0x5a, 14);
+    for (unsigned i = 0; i < 3; i++) { /* sessions of one conference: another offer each time */
+        struct cph_srtp_policy k[2];
+
+        meet(&set, true, 0);
+        talk(&p.a, &p.b);
+        assert_ok(cph_nego_ekt(p.b.nego, &got));
+        assert_memory_equal(got.salt.b, set.salt.b, got.salt.n);
+        for (unsigned d = 0; d < 2; d++) {
+            assert_ok(cph_nego_keys(p.b.nego, CPH_KEYING_RTP, d, 0, &k[d]));
+            assert_memory_equal(k[d].master.salt.b, set.salt.b, k[d].master.salt.n);
+        }
+        assert_int_not_equal(memcmp(k[0].master.key.b, k[1].master.key.b, 16), 0);
+        pair_close(&p);
     }
+    set.salt.n = 11; /* too short for any suite: none has the set */
+    meet(&set, true, 0);
+    assert_null(strchr(lines_of(make_offer(&p, &p.a)), '+'));
+    pair_close(&p);
+}
+
+static void a_set_goes_on_whoever_offers_next_until_keys_are_renewed(void **state)
+{
+    struct cph_ekt_params set = set_of(CPH_EKT_AESKW256), other = set, got;
+
+    (void)state;
+    set.salt.n = 14;
+    meet(&set, true, 0);
+    talk(&p.a, &p.b);
+    assert_int_equal(generation(&p.b), 101);
+    talk(&p.a, &p.b); /* hold, resume, refresh */
+    talk(&p.b, &p.a); /* by the one who was given it */
+    talk(&p.a, &p.b);
+    assert_int_equal(generation(&p.a), 101);
+    assert_int_equal(generation(&p.b), 101);
+    other.spi = 8;
+    other.salt = set.salt;
+    other.key.b[0] ^= 1;
+    set = other; /* its owner has another: it goes with new keys only */
+    talk(&p.a, &p.b);
+    assert_ok(cph_nego_ekt(p.b.nego, &got));
+    assert_int_equal(got.spi, 7);
+    cph_nego_renew(p.a.nego);
+    talk(&p.a, &p.b);
+    assert_ok(cph_nego_ekt(p.b.nego, &got));
+    assert_int_equal(got.spi, 8);
+    assert_memory_equal(got.key.b, other.key.b, other.key.n);
+    assert_int_equal(generation(&p.a), 202);
+    assert_int_equal(generation(&p.b), 202);
+    cph_nego_renew(p.b.nego); /* who has none of its own renews keys under the one it has */
+    talk(&p.b, &p.a);
+    assert_ok(cph_nego_ekt(p.a.nego, &got));
+    assert_int_equal(got.spi, 8);
+    pair_close(&p);
+}
+
+static void keys_of_a_call_without_ekt_are_not_said_with_it(void **state)
+{
+    struct cph_ekt_params set = set_of(CPH_EKT_AESKW256);
+    struct cph_srtp_policy was, is;
+    struct cph_ekt_params got;
+
+    (void)state;
+    meet(&set, false, 0);
+    talk(&p.a, &p.b);
+    assert_err(cph_nego_ekt(p.a.nego, &got), CPH_E_NOTFOUND);
+    assert_ok(cph_nego_keys(p.a.nego, CPH_KEYING_RTP, CPH_KEYING_SEND, 0, &was));
+    assert_null(strchr(lines_of(make_offer(&p, &p.a)), '+')); /* nor is it brought up again */
+    cph_nego_rollback(p.a.nego);
+    cph_nego_renew(p.a.nego);
+    assert_non_null(strchr(lines_of(make_offer(&p, &p.a)), '+')); /* but with new keys */
+    cph_nego_rollback(p.a.nego);
+    talk(&p.a, &p.b);
+    assert_ok(cph_nego_keys(p.a.nego, CPH_KEYING_RTP, CPH_KEYING_SEND, 0, &is));
+    assert_memory_not_equal(was.master.key.b, is.master.key.b, was.master.key.n);
     pair_close(&p);
 }
 
@@ -257,7 +381,10 @@ int main(void)
         cmocka_unit_test(a_parameter_is_read_and_written_and_nothing_else_is_one),
         cmocka_unit_test(both_sides_get_one_set_and_talk_under_it),
         cmocka_unit_test(who_did_not_agree_to_it_does_not_take_such_a_line),
-        cmocka_unit_test(a_short_ekt_key_goes_with_no_longer_suite),
+        cmocka_unit_test(lines_with_a_set_come_first_and_two_without_it_last),
+        cmocka_unit_test(the_salt_of_a_set_is_that_of_all_keys_said_with_it),
+        cmocka_unit_test(a_set_goes_on_whoever_offers_next_until_keys_are_renewed),
+        cmocka_unit_test(keys_of_a_call_without_ekt_are_not_said_with_it),
         cmocka_unit_test(another_set_in_the_answer_is_refused),
         cmocka_unit_test(an_mki_and_ekt_exclude_each_other),
     };

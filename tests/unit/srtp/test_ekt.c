@@ -504,6 +504,124 @@ static void there_are_no_more_sources_than_agreed(void **state)
     room_close(&r);
 }
 
+/* ---- one endpoint's two halves ----------------------------------------------------------------
+ */
+
+static void what_an_endpoint_sent_is_not_taken_for_another_s(void **state)
+{
+    struct room r = room_gcm();
+    struct cph_ekt_receiver *other = joins(&r);
+    struct packet k, c;
+
+    (void)state;
+    cph_ekt_pair(r.out, r.in);
+    says(&r, &k, 1, 0);
+    assert_err(hears(r.in, &k, 0), CPH_E_POLICY); /* reflected */
+    assert_ok(hears(other, &k, 0));
+    rtcp_make(&c, SSRC, 20);
+    assert_ok(cph_ekt_protect_rtcp(r.out, &c.pkt, 0));
+    assert_err(cph_ekt_unprotect_rtcp(r.in, &c.pkt, 0), CPH_E_POLICY);
+    cph_ekt_pair(r.out, other); /* the other one now */
+    assert_ok(hears(r.in, &k, 0));
+    says(&r, &k, 2, 0);
+    assert_err(hears(other, &k, 0), CPH_E_POLICY);
+    cph_ekt_sender_free(r.out);
+    assert_ok(hears(other, &k, 0));
+    assert_ok(cph_ekt_sender_new(r.e, &r.rnd->env, &r.policy, &r.params, 0, &r.out));
+    cph_ekt_pair(r.out, other);
+    cph_ekt_receiver_free(other);
+    says(&r, &k, 3, 0);
+    room_close(&r);
+}
+
+static void a_key_that_is_over_is_good_for_three_seconds(void **state)
+{
+    struct room r = room_gcm();
+    struct packet old[3], k;
+
+    (void)state;
+    says(&r, &k, 1, 0);
+    assert_ok(hears(r.in, &k, 0));
+    for (uint16_t i = 0; i < 3; i++)
+        says(&r, &old[i], (uint16_t)(10 + i), CPH_MS(20));
+    assert_ok(cph_ekt_rekey(r.out, CPH_MS(20)));
+    says(&r, &k, 20, CPH_MS(20)); /* tells it */
+    assert_ok(hears(r.in, &k, CPH_MS(20)));
+    says(&r, &k, 21, CPH_MS(300)); /* uses it */
+    assert_ok(hears(r.in, &k, CPH_MS(300)));
+    assert_ok(hears(r.in, &old[0], CPH_MS(300)));
+    assert_ok(hears(r.in, &old[1], CPH_MS(300) + CPH_EKT_LATE_US - 1));
+    assert_err(hears(r.in, &old[2], CPH_MS(300) + CPH_EKT_LATE_US), CPH_E_AUTH);
+    room_close(&r);
+}
+
+static void a_sender_in_another_s_place_goes_on_where_it_was(void **state)
+{
+    struct room r = room_gcm();
+    struct cph_ekt_sender *next;
+    struct packet k;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        says(&r, &k, (uint16_t)(0xfffe + i), 0);
+    assert_ok(hears(r.in, &k, 0)); /* ROC 1 */
+    assert_ok(cph_ekt_rekey(r.out, 0));
+    assert_ok(cph_ekt_sender_new(r.e, &r.rnd->env, &r.policy, &r.params, 0, &next));
+    assert_ok(cph_ekt_sender_move(next, r.out, 0));
+    cph_ekt_sender_free(r.out);
+    r.out = next;
+    rtp_make(&k, SSRC, 0, 30); /* that index was used */
+    assert_ok(cph_ekt_protect(r.out, &k.pkt, 0));
+    says(&r, &k, 1, 0);
+    assert_int_equal(k.b[k.pkt.n - 5] << 8 | k.b[k.pkt.n - 4], 2); /* epoch: above both before */
+    assert_ok(hears(r.in, &k, 0));
+    /* under another parameter set epochs begin anew, indices do not */
+    r.params.spi++;
+    assert_ok(cph_ekt_sender_new(r.e, &r.rnd->env, &r.policy, &r.params, 0, &next));
+    assert_ok(cph_ekt_sender_move(next, r.out, 0));
+    cph_ekt_sender_free(r.out);
+    r.out = next;
+    assert_ok(cph_ekt_receiver_params(r.in, &r.params, 0));
+    says(&r, &k, 2, 0);
+    assert_int_equal(k.b[k.pkt.n - 5] << 8 | k.b[k.pkt.n - 4], 0);
+    assert_ok(hears(r.in, &k, 0));
+    room_close(&r);
+}
+
+static void a_sender_says_when_its_key_and_its_set_near_their_end(void **state)
+{
+    struct cph_srtp_policy short_lived = { .suite = suite_of("AEAD_AES_128_GCM"),
+                                           .master.lifetime_rtp = 32 };
+    struct room r = room_gcm();
+    struct cph_ekt_sender *s;
+    struct cph_ekt_life life;
+    struct packet k;
+
+    (void)state;
+    cph_ekt_sender_life(r.out, 0, &life);
+    assert_true(!life.key.soon && !life.set_soon && life.set_left == CPH_SEC(1000));
+    cph_ekt_sender_life(r.out, CPH_SEC(1000) - CPH_SEC(1000) / 16, &life);
+    assert_false(life.set_soon);
+    cph_ekt_sender_life(r.out, CPH_SEC(1000) - CPH_SEC(1000) / 16 + 1, &life);
+    assert_true(life.set_soon);
+    cph_ekt_sender_life(r.out, CPH_SEC(2000), &life);
+    assert_true(life.set_soon && life.set_left == 0);
+    assert_ok(cph_ekt_sender_new(r.e, &r.rnd->env, &short_lived, &r.params, 0, &s));
+    cph_ekt_sender_life(s, 0, &life);
+    assert_true(life.key.soon);
+    for (unsigned i = 0; i < 32; i++) {
+        rtp_make(&k, SSRC, (uint16_t)i, 30);
+        assert_ok(cph_ekt_protect(s, &k.pkt, 0));
+    }
+    rtp_make(&k, SSRC, 40, 30);
+    assert_err(cph_ekt_protect(s, &k.pkt, 0), CPH_E_EXPIRED);
+    assert_ok(cph_ekt_rekey(s, 0)); /* and another key ends that */
+    rtp_make(&k, SSRC, 40, 30);
+    assert_ok(cph_ekt_protect(s, &k.pkt, CPH_EKT_OLD_US));
+    cph_ekt_sender_free(s);
+    room_close(&r);
+}
+
 /* ---- the rest -------------------------------------------------------------------------------- */
 
 static void rtcp_goes_under_the_same_keys_without_a_tag(void **state)
@@ -519,11 +637,11 @@ static void rtcp_goes_under_the_same_keys_without_a_tag(void **state)
         assert_ok(cph_ekt_protect_rtcp(r.out, &c.pkt, CPH_MS(100 * i)));
         copy(&k, &c);
         if (i == 0)
-            assert_int_equal(cph_ekt_unprotect_rtcp(r.in, &k.pkt), CPH_E_NOKEY);
+            assert_int_equal(cph_ekt_unprotect_rtcp(r.in, &k.pkt, CPH_MS(100 * i)), CPH_E_NOKEY);
         else
-            assert_ok(cph_ekt_unprotect_rtcp(r.in, &k.pkt));
+            assert_ok(cph_ekt_unprotect_rtcp(r.in, &k.pkt, CPH_MS(100 * i)));
         copy(&k, &c);
-        assert_int_not_equal(cph_ekt_unprotect_rtcp(r.in, &k.pkt), CPH_OK);
+        assert_int_not_equal(cph_ekt_unprotect_rtcp(r.in, &k.pkt, CPH_MS(100 * i)), CPH_OK);
         says(&r, &k, (uint16_t)i, CPH_MS(100 * i));
         assert_ok(hears(r.in, &k, 0));
     }
@@ -666,6 +784,10 @@ int main(void)
         cmocka_unit_test(a_tag_of_another_source_is_passed_over),
         cmocka_unit_test(forged_packets_move_nothing),
         cmocka_unit_test(there_are_no_more_sources_than_agreed),
+        cmocka_unit_test(what_an_endpoint_sent_is_not_taken_for_another_s),
+        cmocka_unit_test(a_key_that_is_over_is_good_for_three_seconds),
+        cmocka_unit_test(a_sender_in_another_s_place_goes_on_where_it_was),
+        cmocka_unit_test(a_sender_says_when_its_key_and_its_set_near_their_end),
         cmocka_unit_test(rtcp_goes_under_the_same_keys_without_a_tag),
         cmocka_unit_test(the_end_to_end_half_comes_alone_where_the_other_is_the_hops),
         cmocka_unit_test(what_ekt_cannot_go_with_is_refused),
