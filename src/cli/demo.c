@@ -403,8 +403,8 @@ enum cli_exit cli_demo_run(struct cli *cli, const struct cli_demo_options *o)
             d, "1. alice calls bob: TLS signalling with pinned certificates, keys by DTLS-SRTP.",
             CPH_SIP_TLS, "dtls", true, CPH_LEVEL_VERIFIED);
         ok &= scene(d,
-                    "2. The same call as many phones make it: keys in the clear of SIP over UDP "
-                    "(SDES).",
+                    "2. The same call as many phones make it: keys in SIP messages that nothing "
+                    "encrypts (SDES).",
                     CPH_SIP_UDP, "sdes", false,
                     CPH_LEVEL_OPEN); /* also when the first went wrong */
     }
