@@ -117,6 +117,8 @@ enum cph_keying_note {
     CPH_KEYING_NOTE_PEER_DISCLOSES = 1 << 23,  /* ZRTP: the peer lets others have its keys */
     CPH_KEYING_NOTE_TRUSTED_MITM = 1 << 24,    /* ZRTP: the keys end at a man in the middle that we
                                                   enrolled with */
+    CPH_KEYING_NOTE_PEER_IS_MITM = 1 << 26,    /* ZRTP: the peer says that it is in the middle */
+    CPH_KEYING_NOTE_NOT_COMPARED = 1 << 27,    /* ZRTP: nobody compared the string, ever */
     CPH_KEYING_NOTE_RIVAL_HANDSHAKE = 1 << 13, /* somebody else tried to handshake on our port */
     CPH_KEYING_NOTE_KEY_SHARED =
         1 << 15, /* forked: other answerers of our offer know our sending key */

@@ -86,6 +86,7 @@ enum cph_zrtp_mode { CPH_ZRTP_DH, CPH_ZRTP_PRESHARED, CPH_ZRTP_MULTISTREAM };
 struct cph_zrtp_info {
     bool secure;    /* both directions have keys */
     bool clear;     /* the call went back to RTP; nothing is sent until the user agrees */
+    bool clearing;  /* that was our wish, and the peer has not acknowledged it yet */
     bool initiator; /* we sent the Commit that counts */
     enum cph_zrtp_mode mode;
     const char *hash, *cipher, *tag, *agreement, *sas_type; /* "S256", ...; NULL: not agreed yet */
@@ -110,6 +111,7 @@ struct cph_zrtp_info {
     bool peer_mitm;      /* the peer is a man in the middle that says so */
     bool trusted_mitm;   /* and we are enrolled with it */
     bool enroll_asked;   /* it asks us to enrol */
+    bool enrolled;       /* and we did, in this call */
     bool signed_by_peer; /* a signature over the SAS was good */
     unsigned error;      /* code of the Error message sent or received; 0: none. 5.9 */
 };
@@ -123,7 +125,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_zrtp_compared(struct cph_keying *k, bool equa
 /** The user lets the peer be a trusted man in the middle from now on. CPH_E_STATE if not asked. */
 CPH_API CPH_MUST_CHECK cph_err cph_zrtp_enroll(struct cph_keying *k);
 /** As a trusted man in the middle, tell this peer the SAS of the other side; other NULL: only its
- *  rendering by this side. Zeros go to a peer that is not enrolled. 7.3. CPH_E_STATE */
+ *  rendering by this side. Zeros go to a peer that is not enrolled, and where both are, to the one
+ *  that is a man in the middle itself or comes second. 7.3. CPH_E_STATE */
 CPH_API CPH_MUST_CHECK cph_err cph_zrtp_relay(struct cph_keying *k, const struct cph_keying *other,
                                               cph_time now);
 /** Go back to RTP: the keys of every stream with this peer go. 4.7.2. CPH_E_POLICY if the peer does

@@ -167,6 +167,10 @@ enum cph_session_event_kind {
     CPH_SESSION_REKEY_WANTED, /* the lifetime of a key nears its end: cph_session_rekey() and
                                  re-offer */
     CPH_SESSION_SAS,          /* there is a string to compare with the peer: sas, verified */
+    CPH_SESSION_ENROLL,       /* the peer asks to be a trusted man in the middle:
+                                 cph_session_enroll() */
+    CPH_SESSION_CLEARED,      /* the peer took the call back to RTP: nothing is sent or heard until
+                                 cph_session_clear() agrees, or cph_session_secure() */
 };
 
 struct cph_session_event {
@@ -187,6 +191,7 @@ enum cph_session_line {
     CPH_SESSION_LINE_WAITS,  /* keys are on their way */
     CPH_SESSION_LINE_KEYED,  /* keys in both directions */
     CPH_SESSION_LINE_CLEAR,  /* policy lets it go without */
+    CPH_SESSION_LINE_ASKS,   /* the peer took the keys away; the user must agree first */
     CPH_SESSION_LINE_FAILED, /* it must not go on; *why says why */
 };
 
@@ -199,13 +204,31 @@ struct cph_session_sas {
     char text[CPH_SESSION_SAS_TEXT]; /* "": there is none */
     bool verified;                   /* compared in an earlier call, and the same peer since */
     bool compared, refuted;          /* in this call */
-    bool mismatch; /* the peer should have a secret of an earlier call, and has not */
+    bool mismatch;     /* the peer should have a secret of an earlier call, and has not */
+    bool relayed;      /* text is that of the far side of a trusted man in the middle */
+    bool mitm;         /* the peer says that it is in the middle */
+    bool trusted_mitm; /* and we are enrolled with it */
+    bool enroll_asked; /* it asks us to enrol, and we have not */
+    bool discloses;    /* the peer says that others may have its keys */
+    bool may_clear;    /* cph_session_clear() would be obeyed */
+    bool clear;        /* the keys were taken away so; cph_session_secure() may bring them back */
 };
 CPH_API void cph_session_sas(const struct cph_session *s, struct cph_session_sas *out);
 /** The users compared the strings. Unequal fails the streams: the call is to be ended. CPH_E_STATE
  *  before there is a string; CPH_E_STORE if the result could not be kept (it counts in this call).
  */
 CPH_API CPH_MUST_CHECK cph_err cph_session_sas_compared(struct cph_session *s, bool equal);
+/** The user lets the peer be in the middle of calls from now on (RFC 6189 7.3.1). CPH_E_STATE if it
+ *  did not ask; CPH_E_AUTH before its string was compared: anybody could have asked. CPH_E_STORE */
+CPH_API CPH_MUST_CHECK cph_err cph_session_enroll(struct cph_session *s);
+/**
+ * Back to RTP by GoClear (RFC 6189 4.7.2), or the user's word that he knows the peer did that. The
+ * keys go at once; RTP is sent when the peer has acknowledged. CPH_E_POLICY: our policy demands
+ * keys, or the peer does not allow it; CPH_E_STATE: no stream is keyed by ZRTP.
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_session_clear(struct cph_session *s, cph_time now);
+/** And to SRTP again. CPH_E_STATE if no stream went clear that way. */
+CPH_API CPH_MUST_CHECK cph_err cph_session_secure(struct cph_session *s, cph_time now);
 
 /* Counted over all streams. */
 struct cph_session_counts {

@@ -74,10 +74,13 @@ enum cph_key_path {
 enum cph_key_binding {
     CPH_BINDING_UNKNOWN,
     CPH_BINDING_MISMATCH, /* the certificate is not the one promised */
-    CPH_BINDING_NONE,     /* nothing was promised to compare with */
-    CPH_BINDING_WEAK,     /* promised by a digest that can be forged (sha-1) */
-    CPH_BINDING_PATH,     /* what makes the keys was in the messages, and nothing else says whose it
-                             is: as good as their path */
+    CPH_BINDING_SHARED, /* the other end says that it is in the middle, or that others may have its
+                           keys */
+    CPH_BINDING_UNCOMPARED, /* nothing but a string ties them to the peer, and nobody compared it */
+    CPH_BINDING_NONE,       /* nothing was promised to compare with */
+    CPH_BINDING_WEAK,       /* promised by a digest that can be forged (sha-1) */
+    CPH_BINDING_PATH, /* what makes the keys was in the messages, and nothing else says whose it
+                         is: as good as their path */
     CPH_BINDING_SIGNALLED, /* sha-256 or better, and equal */
 };
 
@@ -225,6 +228,8 @@ enum cph_ends {
     X(KEYS_AT_PEER_ONLY,"the keys went straight to the peer's device, encrypted")                   \
     X(MISMATCH,         "the certificate is not the one the signalling promised")                   \
     X(BINDING_UNKNOWN,  "nobody checked the certificate against the signalling")                    \
+    X(BINDING_SHARED,   "the other end is in the middle, or says that others may have its keys")    \
+    X(BINDING_UNCOMPARED, "nobody compared the authentication string, so anybody may be in between") \
     X(BINDING_NONE,     "the signalling promised no certificate to compare with")                   \
     X(BINDING_WEAK,     "the certificate was promised by a digest that can be forged (sha-1)")      \
     X(BINDING_PATH,     "a server on the path could have put its own keys in place of the peer's")   \

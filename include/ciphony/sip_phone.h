@@ -86,7 +86,10 @@ struct cph_phone_caller {
 struct cph_phone_zrtp {
     uint8_t zid[12]; /* our name, drawn once */
     const struct cph_zrtp_store
-        *store; /* of retained secrets; NULL: none are. Outlives the phone */
+        *store;    /* of retained secrets; NULL: none are. Outlives the phone */
+    bool mitm;     /* we are a trusted man in the middle: an exchange (RFC 6189 7.3) */
+    bool enroll;   /* and ask every caller to enrol */
+    bool disclose; /* the keys of our calls may be known to others: confess it (11) */
 };
 
 struct cph_phone_config {
@@ -139,7 +142,10 @@ enum cph_phone_event_kind {
     CPH_PHONE_REGISTERED,
     CPH_PHONE_REGISTER_FAILED,
     CPH_PHONE_UNREGISTERED,
-    CPH_PHONE_SAS, /* compare the string with the peer, and say so with cph_phone_sas() */
+    CPH_PHONE_SAS,     /* compare the string with the peer, and say so with cph_phone_sas() */
+    CPH_PHONE_ENROLL,  /* the peer wants to be a trusted man in the middle: cph_phone_enroll() */
+    CPH_PHONE_CLEARED, /* the peer took the keys away: nothing goes until cph_phone_clear() or
+                          cph_phone_secure() */
 };
 
 struct cph_phone_event {
@@ -183,6 +189,14 @@ CPH_API CPH_MUST_CHECK cph_err cph_phone_rekey(struct cph_phone *p, uint32_t cal
  * there is one; CPH_E_STORE: it counts, but could not be kept for the next call. */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_sas(struct cph_phone *p, uint32_t call, bool equal,
                                              cph_time now);
+/** Trust the peer to be in the middle of calls from now on. CPH_E_STATE if it did not ask;
+ *  CPH_E_AUTH before the string was compared. */
+CPH_API CPH_MUST_CHECK cph_err cph_phone_enroll(struct cph_phone *p, uint32_t call, cph_time now);
+/** Back to RTP, or agree to it after CPH_PHONE_CLEARED. CPH_E_POLICY: our policy or the peer does
+ *  not allow it; CPH_E_STATE: the call is not keyed by ZRTP. */
+CPH_API CPH_MUST_CHECK cph_err cph_phone_clear(struct cph_phone *p, uint32_t call, cph_time now);
+/** And to SRTP again. CPH_E_STATE */
+CPH_API CPH_MUST_CHECK cph_err cph_phone_secure(struct cph_phone *p, uint32_t call, cph_time now);
 CPH_API CPH_MUST_CHECK cph_err cph_phone_mute(struct cph_phone *p, uint32_t call, bool mute);
 CPH_API CPH_MUST_CHECK cph_err cph_phone_digits(struct cph_phone *p, uint32_t call,
                                                 const char *digits);
@@ -214,6 +228,12 @@ struct cph_phone_status {
     struct cph_verdict verdict;
     char sas[CPH_PHONE_SAS_TEXT]; /* "": none */
     bool sas_asked;               /* and nobody has compared it yet */
+    bool sas_relayed;             /* it is that of who is behind a man in the middle we trust */
+    bool mitm, trusted_mitm;      /* the peer says it is in the middle; and we enrolled with it */
+    bool enroll_asked;            /* cph_phone_enroll() would be in place */
+    bool clear_asked;             /* the peer took the keys away, and the user has not agreed */
+    bool may_clear;               /* cph_phone_clear() would be obeyed */
+    bool went_clear;              /* the call is in clear; cph_phone_secure() may end that */
 };
 
 /** Of a call, also once more after CPH_PHONE_ENDED until the next cph_phone_turn(). CPH_E_NOTFOUND.

@@ -93,6 +93,7 @@ static void json_event(struct cli_report *r, const struct cph_phone_event *ev,
     if (ev->kind == CPH_PHONE_SAS) {
         cph_json_text(j, "sas", ev->sas);
         cph_json_bool(j, "verified", ev->verified);
+        cph_json_bool(j, "relayed", st && st->sas_relayed);
     }
     if (ev->kind == CPH_PHONE_REGISTERED)
         cph_json_uint(j, "expires", ev->expires);
@@ -100,9 +101,10 @@ static void json_event(struct cli_report *r, const struct cph_phone_event *ev,
         cph_json_bool(j, "by_peer", ev->by_peer);
         json_media(j, st);
     }
-    if (st &&
-        (ev->kind == CPH_PHONE_ENDED || ev->kind == CPH_PHONE_SECURED ||
-         ev->kind == CPH_PHONE_CHANGED || ev->kind == CPH_PHONE_PLAIN || ev->kind == CPH_PHONE_SAS))
+    if (st && (ev->kind == CPH_PHONE_ENDED || ev->kind == CPH_PHONE_SECURED ||
+               ev->kind == CPH_PHONE_CHANGED || ev->kind == CPH_PHONE_PLAIN ||
+               ev->kind == CPH_PHONE_SAS || ev->kind == CPH_PHONE_ENROLL ||
+               ev->kind == CPH_PHONE_CLEARED))
         json_verdict(j, "verdict", &st->verdict);
     if (cph_json_line(j, &line) == CPH_OK) {
         struct cph_span text = cph_buf_view(&line);
@@ -149,6 +151,10 @@ static const char *sentence(const struct cph_phone_event *ev)
         return "registration removed";
     case CPH_PHONE_SAS:
         return "short authentication string";
+    case CPH_PHONE_ENROLL:
+        return "enroll?";
+    case CPH_PHONE_CLEARED:
+        return "THE KEYS ARE GONE";
     }
     return "";
 }
@@ -252,6 +258,29 @@ static void row(struct cli_report *r, const char *text)
     r->drawn++;
 }
 
+/* What the two users have to tell each other, and what the peer wants of ours. */
+static void draw_zrtp(struct cli_report *r, const struct cph_phone_status *st)
+{
+    char line[256];
+
+    if (st->sas[0]) {
+        (void)snprintf(line, sizeof line, "    SAS  %s%s%s", st->sas,
+                       st->sas_relayed ? "  of who is behind the man in the middle" : "",
+                       st->sas_asked ? "  read it to each other: y equal, n different" : "");
+        row(r, line);
+    }
+    if (st->mitm)
+        row(r, st->trusted_mitm ? "    MITM the peer is a man in the middle that you enrolled with"
+                                : "    MITM the peer says that it is a man in the middle");
+    if (st->enroll_asked)
+        row(r, "    MITM it asks to be trusted with all calls it passes on: e lets it, q leaves");
+    if (st->clear_asked)
+        row(r, "    CLEAR the peer took the keys away; nothing is sent. c goes on in clear, s asks "
+               "for keys again, q leaves");
+    else if (st->went_clear)
+        row(r, "    CLEAR the keys were taken away: s asks for keys again");
+}
+
 static void draw(struct cli_report *r, const struct cph_phone_status *st, cph_time now,
                  const char *head)
 {
@@ -260,11 +289,7 @@ static void draw(struct cli_report *r, const struct cph_phone_status *st, cph_ti
     cph_time talked = st->since ? (now - st->since) / CPH_SEC(1) : 0;
 
     row(r, head);
-    if (st->sas[0]) {
-        (void)snprintf(line, sizeof line, "    SAS  %s%s", st->sas,
-                       st->sas_asked ? "  read it to each other: y equal, n different" : "");
-        row(r, line);
-    }
+    draw_zrtp(r, st);
     for (unsigned i = 0; i < st->verdict.reasons_n && i < KEYS_SHOWN; i++) {
         (void)snprintf(line, sizeof line, "    why  %s",
                        cph_verdict_reason_line(&st->verdict, i, why));

@@ -395,6 +395,8 @@ static void on_event(void *arg, const struct cph_phone_event *ev, cph_time now)
     case CPH_PHONE_NOTICE:
     case CPH_PHONE_SOURCE_OVER:
     case CPH_PHONE_SAS:
+    case CPH_PHONE_ENROLL:
+    case CPH_PHONE_CLEARED:
         break;
     }
 }
@@ -417,6 +419,39 @@ static bool sas_asked(struct terminal *t, cph_time now)
     return cph_phone_status(t->phone, t->call, now, &st) == CPH_OK && st.sas_asked;
 }
 
+/* What ZRTP lets the user decide: the string, the man in the middle, the way to RTP and back. */
+static bool zrtp_key(struct terminal *t, char key, cph_time now, cph_err *err)
+{
+    switch (key) {
+    case 'y':
+    case 'n':
+        if (!sas_asked(t, now))
+            return false;
+        *err = cph_phone_sas(t->phone, t->call, key == 'y', now);
+        return true;
+    case 'e':
+        *err = cph_phone_enroll(t->phone, t->call, now);
+        break;
+    case 'c':
+        *err = cph_phone_clear(t->phone, t->call, now);
+        break;
+    case 's':
+        *err = cph_phone_secure(t->phone, t->call, now);
+        break;
+    default:
+        return false;
+    }
+    if (*err == CPH_E_AUTH)
+        cli_error("compare the string first: anybody could ask to be trusted");
+    else if (*err == CPH_E_POLICY)
+        cli_error("not allowed: --policy required keeps the keys, or the peer does");
+    else if (*err == CPH_E_STATE)
+        cli_error("there is nothing to change that way in this call now");
+    if (*err == CPH_E_AUTH || *err == CPH_E_POLICY || *err == CPH_E_STATE)
+        *err = CPH_OK; /* said already */
+    return true;
+}
+
 static void on_keys(void *arg, struct cph_span bytes, cph_time now)
 {
     struct terminal *t = arg;
@@ -436,8 +471,8 @@ static void on_keys(void *arg, struct cph_span bytes, cph_time now)
             t->held = !t->held;
         else if (key[0] == 'k')
             err = cph_phone_rekey(t->phone, t->call, now);
-        else if ((key[0] == 'y' || key[0] == 'n') && sas_asked(t, now))
-            err = cph_phone_sas(t->phone, t->call, key[0] == 'y', now);
+        else if (zrtp_key(t, key[0], now, &err))
+            ;
         else if (key[0] && strchr("0123456789*#ABCD", key[0]))
             err = cph_phone_digits(t->phone, t->call, key);
         if (err == CPH_E_STATE)

@@ -5,7 +5,10 @@
 
 #include "crypto_int.h"
 
-enum { EXPONENT_MIN = 32 }; /* bytes: twice the strength of the weakest cipher beside it */
+enum {
+    EXPONENT_MIN = 32, /* bytes: twice the strength of the weakest cipher beside it */
+    DRAWS = 4,         /* more in a row below 2 mean that the randomness is none */
+};
 
 static BIGNUM *prime(const struct agree_row *r)
 {
@@ -54,9 +57,18 @@ static cph_err modp_draw(const struct agree_row *r, const struct cph_env *env, s
     if (n < EXPONENT_MIN || n >= r->public_n)
         return CPH_E_ARGUMENT;
     x->n = n;
-    CPH_TRY(cph_random(env, x->b, n));
-    x->b[0] |= 0x80; /* of full length, so neither 0 nor 1 */
-    return CPH_OK;
+    /* RFC 6189 4.8 MUST: each value of 1 < k < 2^L with equal chance; only 0 and 1 are drawn anew
+     */
+    for (int i = 0; i < DRAWS; i++) {
+        uint8_t high = 0;
+
+        CPH_TRY(cph_random(env, x->b, n));
+        for (size_t k = 0; k + 1 < n; k++)
+            high |= x->b[k];
+        if (high != 0 || x->b[n - 1] > 1)
+            return CPH_OK;
+    }
+    return CPH_E_CRYPTO;
 }
 
 static cph_err modp_public(const struct agree_row *r, const struct cph_secret *x, uint8_t *y)

@@ -36,6 +36,7 @@ enum engine_state {
     LINE_KEYING, /* agreed; keys are on their way */
     LINE_SECURE,
     LINE_PLAIN,
+    LINE_CLEARED, /* the keys were taken away by GoClear; the user must agree */
     LINE_FAILED,
 };
 
@@ -72,6 +73,7 @@ struct engine_branch {
     struct engine_desc remote;
     struct engine_line line[CPH_SESSION_STREAMS];
     char sas[CPH_SESSION_SAS_TEXT]; /* as last told */
+    bool enroll_told;
 };
 
 /* A packet that came too early. */
@@ -131,6 +133,7 @@ struct cph_session {
     struct cph_evidence ev; /* of what is over; the present is added when asked */
     unsigned facts_n;
     enum cph_peer_proof proof_next; /* of messages since there are keys */
+    bool clear_agreed;              /* the user knows that media goes in clear, since a GoClear */
     struct cph_ssm ssm;
     cph_time now; /* of the last call that told it */
 };
@@ -150,6 +153,12 @@ void engine_look(struct cph_session *s, struct engine_branch *b, unsigned stream
 void engine_look_all(struct cph_session *s, struct engine_branch *b, cph_time now);
 void engine_line_stop(struct cph_session *s, struct engine_line *l);
 void engine_grace_over(struct engine_line *l);
+void engine_plain(struct cph_session *s, struct engine_branch *b, unsigned stream, const char *why);
+/** Can a packet be verified on this line? While a last acknowledgement is missing, too. */
+static inline bool engine_hears(const struct engine_line *l)
+{
+    return l->state == LINE_SECURE || (l->state == LINE_KEYING && (l->recv[0] || l->recv[1]));
+}
 
 /* early.c: packets before keys */
 void engine_keep(struct cph_session *s, unsigned stream, enum cph_keying_component c,
@@ -166,6 +175,14 @@ void engine_early_keying(struct cph_session *s, struct engine_branch *b, cph_tim
 void engine_sas(struct cph_session *s, struct engine_branch *b, unsigned stream);
 /** The users compared its string and found another one. */
 bool engine_sas_refuted(const struct engine_line *l);
+
+/* zrtp.c: what only ZRTP does */
+/** A packet was verified on a line that waits for the peer's last word. */
+void engine_heard(struct cph_session *s, struct engine_branch *b, unsigned stream);
+/** May the receiving keys be used before there are sending ones? */
+bool engine_hears_first(const struct engine_line *l);
+/** The call was taken back to RTP: follow. false: it was not. */
+bool engine_cleared(struct cph_session *s, struct engine_branch *b, unsigned stream);
 
 /* facts.c */
 void engine_facts(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now);

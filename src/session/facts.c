@@ -23,6 +23,11 @@ static enum cph_stream_guard guard_of(const struct cph_keying_evidence *ke)
 
 static enum cph_key_binding binding_of(const struct cph_keying_evidence *ke)
 {
+    /* Whoever it is, the media does not end there: a comparison proves no more than that. */
+    if (ke->notes & (CPH_KEYING_NOTE_PEER_IS_MITM | CPH_KEYING_NOTE_PEER_DISCLOSES))
+        return CPH_BINDING_SHARED;
+    if (ke->notes & CPH_KEYING_NOTE_NOT_COMPARED)
+        return CPH_BINDING_UNCOMPARED;
     if (ke->peer_auth == CPH_KEYING_AUTH_NONE)
         return ke->notes & CPH_KEYING_NOTE_WEAK_HASH ? CPH_BINDING_WEAK : CPH_BINDING_NONE;
     if (ke->peer_auth == CPH_KEYING_AUTH_PATH)
@@ -96,6 +101,7 @@ static void facts_now(const struct cph_session *s, const struct engine_line *l,
     case LINE_NONE:
     case LINE_KEYING:
         return;
+    case LINE_CLEARED: /* RFC 6189 4.7.2: from the moment on that the keys are gone */
     case LINE_PLAIN:
         f->keys = CPH_KEYS_NONE;
         f->binding = CPH_BINDING_SIGNALLED;

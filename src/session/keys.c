@@ -291,13 +291,14 @@ static void secure(struct cph_session *s, struct engine_branch *b, unsigned stre
         return;
     cph_nego_evidence(l->nego, &ke);
     l->state = LINE_SECURE;
+    s->clear_agreed = false;
     s->media[stream].rekeys += again;
     engine_event(s, CPH_SESSION_KEYED, stream, b, CPH_OK, "%s: %s by %s, %s", s->media[stream].kind,
                  again ? "new keys" : "keys", ke.method ? ke.method : "?",
                  ke.suite ? ke.suite : "?");
 }
 
-static void plain(struct cph_session *s, struct engine_branch *b, unsigned stream, const char *why)
+void engine_plain(struct cph_session *s, struct engine_branch *b, unsigned stream, const char *why)
 {
     struct engine_line *l = &b->line[stream];
 
@@ -327,6 +328,21 @@ static void gone(struct cph_session *s, struct engine_branch *b, unsigned stream
     l->state = LINE_NONE;
 }
 
+/* RFC 6189 4.6 MUST: the peer's first media is as good as its last word, so it is verified before
+ * there are keys to send with. */
+static void listen_first(struct cph_session *s, struct engine_branch *b, unsigned stream,
+                         const struct cph_nego_status *st, cph_time now)
+{
+    struct engine_line *l = &b->line[stream];
+    struct change change = { 0 };
+    cph_err err;
+
+    l->shared = l->agreed.rtcp_mux;
+    err = install(s, b, stream, &st->keying, now, &change);
+    if (err != CPH_OK && err != CPH_E_AGAIN)
+        fail(s, b, stream, err, "the keys cannot be used");
+}
+
 static void keying(struct cph_session *s, struct engine_branch *b, unsigned stream,
                    const struct cph_nego_status *st, cph_time now)
 {
@@ -338,14 +354,21 @@ static void keying(struct cph_session *s, struct engine_branch *b, unsigned stre
              "reach the peer by another way");
         return;
     }
-    if (l->state == LINE_NONE || l->state == LINE_PLAIN || l->state == LINE_FAILED) {
+    if (engine_cleared(s, b, stream))
+        return;
+    if (l->state == LINE_NONE || l->state == LINE_PLAIN || l->state == LINE_CLEARED ||
+        l->state == LINE_FAILED) {
         engine_facts_close(s, b, stream);
         l->state = LINE_KEYING;
         l->keying_since = now;
     }
-    if (st->keying.state == CPH_KEYING_KEYED)
+    if (st->keying.state == CPH_KEYING_KEYED) {
         secure(s, b, stream, st, now);
-    else if (l->state == LINE_KEYING && now - l->keying_since >= CPH_SEC(ENGINE_KEYING_S))
+        return;
+    }
+    if (l->state == LINE_KEYING && engine_hears_first(l))
+        listen_first(s, b, stream, st, now);
+    if (l->state == LINE_KEYING && now - l->keying_since >= CPH_SEC(ENGINE_KEYING_S))
         fail(s, b, stream, CPH_E_TIMEOUT, "the peer never finished making keys");
 }
 
@@ -363,7 +386,7 @@ static void look_at(struct cph_session *s, struct engine_branch *b, unsigned str
     case CPH_NEGO_OPEN:
         break;
     case CPH_NEGO_PLAIN:
-        plain(s, b, stream, st.why);
+        engine_plain(s, b, stream, st.why);
         break;
     case CPH_NEGO_SECURE:
         keying(s, b, stream, &st, now);

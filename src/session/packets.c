@@ -203,10 +203,12 @@ static cph_err try_branches(struct cph_session *s, unsigned stream, enum cph_key
         /* While several phones ring, plain media is taken only from where its answer said. */
         if (l->state == LINE_PLAIN && (s->chosen || from_peer(l, from)) && clear < 0)
             clear = i;
-        if (l->state != LINE_SECURE)
+        if (!engine_hears(l))
             continue;
         e = unprotect(l, kind, p, n);
         if (e == CPH_OK) {
+            if (l->state == LINE_KEYING)
+                engine_heard(s, b, stream);
             *branch = b->id;
             accepted(s, b, stream, kind, port, from, (struct cph_span){ p, *n });
             return CPH_OK;
@@ -325,7 +327,7 @@ cph_err cph_session_feed(struct cph_session *s, unsigned stream,
 static bool ready(const struct cph_session *s, unsigned stream)
 {
     for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
-        if (s->branch[i].used && (s->branch[i].line[stream].state == LINE_SECURE ||
+        if (s->branch[i].used && (engine_hears(&s->branch[i].line[stream]) ||
                                   s->branch[i].line[stream].state == LINE_PLAIN))
             return true;
     return false;
@@ -431,6 +433,7 @@ static cph_err may_send(const struct cph_session *s, const struct engine_line *l
     case LINE_NONE:
         return CPH_E_STATE;
     case LINE_KEYING:
+    case LINE_CLEARED: /* RFC 6189 4.7.2 MUST NOT: RTP before the user knows */
         return CPH_E_NOKEY;
     case LINE_FAILED:
         return CPH_E_POLICY;

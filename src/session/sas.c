@@ -19,23 +19,54 @@ bool engine_sas_refuted(const struct engine_line *l)
     return info_of(l, &info) && info.refuted;
 }
 
+/* Of the far side, where a man in the middle that we trust told it (RFC 6189 7.3). */
+static const char *shown(const struct cph_zrtp_info *info)
+{
+    return info->relayed_sas[0] ? info->relayed_sas : info->sas;
+}
+
+static const char *what_to_do(const struct cph_zrtp_info *info)
+{
+    if (info->relayed_sas[0])
+        return "the string of who is behind the man in the middle that you trust; compare it with "
+               "them, by voice";
+    return info->verified ? "the string was compared in an earlier call, and the peer is the same "
+                            "since"
+                          : "compare the string with the peer, by voice";
+}
+
+/* What the user should know before the string is of any use. */
+static void warn(struct cph_session *s, struct engine_branch *b, unsigned stream,
+                 const struct cph_zrtp_info *info)
+{
+    /* RFC 6189 4.3.2 MUST: the user is warned */
+    if (info->mismatch)
+        engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
+                     "the peer should have a secret of an earlier call and has not: it was "
+                     "installed anew, or somebody is in between; compare the string");
+    if (info->aux_mismatch)
+        engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
+                     "the peer has not the secret that was agreed with it beforehand");
+    if (info->peer_discloses)
+        engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
+                     "the peer says that the keys of this call may be known to others");
+    if (info->peer_mitm && !info->trusted_mitm)
+        engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
+                     "the peer says that it is in the middle: it hears what it passes on");
+}
+
 static void tell(struct cph_session *s, struct engine_branch *b, unsigned stream,
                  const struct cph_zrtp_info *info)
 {
     struct cph_session_event *e;
 
-    (void)snprintf(b->sas, sizeof b->sas, "%s", info->sas);
-    if (info->mismatch)
-        engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
-                     "the peer should have a secret of an earlier call and has not: it was "
-                     "installed anew, or somebody is in between; compare the string");
-    engine_event(s, CPH_SESSION_SAS, stream, b, CPH_OK, "%s",
-                 info->verified ? "the string was compared in an earlier call, and the peer is "
-                                  "the same since"
-                                : "compare the string with the peer, by voice");
+    if (!b->sas[0])
+        warn(s, b, stream, info);
+    (void)snprintf(b->sas, sizeof b->sas, "%s", shown(info));
+    engine_event(s, CPH_SESSION_SAS, stream, b, CPH_OK, "%s", what_to_do(info));
     e = &s->event[(s->event_at + s->events_n - 1) % ENGINE_EVENTS];
     memcpy(e->sas, b->sas, sizeof e->sas);
-    e->verified = info->verified;
+    e->verified = info->verified && !info->relayed_sas[0];
 }
 
 /* Of phones that ring, only the one that answers has somebody to compare with. */
@@ -44,10 +75,23 @@ void engine_sas(struct cph_session *s, struct engine_branch *b, unsigned stream)
     struct cph_zrtp_info info;
 
     if (b != engine_branch(s) || (b->id != 0 && !s->chosen) ||
-        b->line[stream].state != LINE_SECURE || !info_of(&b->line[stream], &info) ||
-        strcmp(b->sas, info.sas) == 0)
+        b->line[stream].state != LINE_SECURE || !info_of(&b->line[stream], &info))
         return;
-    tell(s, b, stream, &info);
+    if (strcmp(b->sas, shown(&info)) != 0)
+        tell(s, b, stream, &info);
+    if (!info.enroll_asked || info.trusted_mitm || b->enroll_told)
+        return;
+    b->enroll_told = true;
+    engine_event(s, CPH_SESSION_ENROLL, stream, b, CPH_OK,
+                 "the peer asks to be in the middle of your calls, and to be trusted with them");
+}
+
+static bool zrtp_cleared(const struct engine_line *l)
+{
+    const struct cph_keying *k = l->nego ? cph_nego_instance(l->nego) : NULL;
+    struct cph_zrtp_info info;
+
+    return k && cph_zrtp_info(k, &info) == CPH_OK && info.clear;
 }
 
 void cph_session_sas(const struct cph_session *s, struct cph_session_sas *out)
@@ -57,10 +101,18 @@ void cph_session_sas(const struct cph_session *s, struct cph_session_sas *out)
 
     *out = (struct cph_session_sas){ 0 };
     for (unsigned i = 0; b && i < s->n; i++) {
+        out->clear |= zrtp_cleared(&b->line[i]);
         if (!info_of(&b->line[i], &info))
             continue;
-        (void)snprintf(out->text, sizeof out->text, "%s", info.sas);
-        out->verified = info.verified;
+        (void)snprintf(out->text, sizeof out->text, "%s", shown(&info));
+        out->relayed = info.relayed_sas[0];
+        out->verified = info.verified && !out->relayed;
+        out->mitm = info.peer_mitm;
+        out->trusted_mitm = info.trusted_mitm;
+        out->enroll_asked = info.enroll_asked && !info.trusted_mitm && !info.enrolled;
+        out->discloses = info.peer_discloses;
+        out->may_clear = info.peer_allows_clear &&
+                         cph_policy_media(&s->cfg.policy) != CPH_SECURITY_REQUIRED;
         out->compared = info.compared;
         out->refuted = info.refuted;
         out->mismatch = info.mismatch;

@@ -282,7 +282,7 @@ enum cph_session_line cph_session_line(const struct cph_session *s, unsigned str
     static const enum cph_session_line as[] = {
         [LINE_NONE] = CPH_SESSION_LINE_NONE,     [LINE_KEYING] = CPH_SESSION_LINE_WAITS,
         [LINE_SECURE] = CPH_SESSION_LINE_KEYED,  [LINE_PLAIN] = CPH_SESSION_LINE_CLEAR,
-        [LINE_FAILED] = CPH_SESSION_LINE_FAILED,
+        [LINE_FAILED] = CPH_SESSION_LINE_FAILED, [LINE_CLEARED] = CPH_SESSION_LINE_ASKS,
     };
     const struct engine_branch *b = engine_branch_const(s);
     struct cph_nego_status st = { 0 };

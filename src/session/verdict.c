@@ -188,6 +188,8 @@ static struct grade keys_agreed(struct judge *j, unsigned i, struct vouching *wh
     static const enum cph_reason bad_binding[] = {
         [CPH_BINDING_UNKNOWN] = CPH_REASON_BINDING_UNKNOWN,
         [CPH_BINDING_MISMATCH] = CPH_REASON_MISMATCH,
+        [CPH_BINDING_SHARED] = CPH_REASON_BINDING_SHARED,
+        [CPH_BINDING_UNCOMPARED] = CPH_REASON_BINDING_UNCOMPARED,
         [CPH_BINDING_NONE] = CPH_REASON_BINDING_NONE,
         [CPH_BINDING_WEAK] = CPH_REASON_BINDING_WEAK,
     };

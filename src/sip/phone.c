@@ -37,6 +37,8 @@ static unsigned loss(enum cph_phone_event_kind kind)
     case CPH_PHONE_REGISTER_FAILED:
     case CPH_PHONE_UNREGISTERED:
     case CPH_PHONE_SAS:
+    case CPH_PHONE_ENROLL:
+    case CPH_PHONE_CLEARED:
         return 1;
     case CPH_PHONE_ENDED:
         break;
@@ -112,6 +114,8 @@ const char *cph_phone_event_name(enum cph_phone_event_kind kind)
         [CPH_PHONE_REGISTER_FAILED] = "register_failed",
         [CPH_PHONE_UNREGISTERED] = "unregistered",
         [CPH_PHONE_SAS] = "sas",
+        [CPH_PHONE_ENROLL] = "enroll",
+        [CPH_PHONE_CLEARED] = "cleared",
     };
 
     return (size_t)kind < sizeof name / sizeof *name ? name[kind] : "";
@@ -431,6 +435,13 @@ cph_err cph_phone_status(struct cph_phone *p, uint32_t call, cph_time now,
         cph_session_sas(c->session, &sas);
         memcpy(out->sas, sas.text, sizeof out->sas);
         out->sas_asked = sas.text[0] && !sas.verified && !sas.compared && !sas.refuted;
+        out->sas_relayed = sas.relayed;
+        out->mitm = sas.mitm;
+        out->trusted_mitm = sas.trusted_mitm;
+        out->enroll_asked = sas.enroll_asked;
+        out->may_clear = sas.may_clear;
+        out->clear_asked = cph_session_line(c->session, 0, NULL) == CPH_SESSION_LINE_ASKS;
+        out->went_clear = sas.clear;
     }
     return CPH_OK;
 }

@@ -80,6 +80,14 @@ static bool only_rings(const struct phone_call *c, uint32_t branch)
     return c->outgoing && !c->answered && branch != c->branch;
 }
 
+/* For the user to decide, in words that stand in the event. */
+static void tell_asked(struct phone_call *c, enum cph_phone_event_kind kind,
+                       const struct cph_session_event *ev)
+{
+    c->told_keyed = c->told_keyed && kind != CPH_PHONE_CLEARED;
+    phone_tell(c->phone, kind, c->id, ev->why);
+}
+
 static void tell_sas(struct phone_call *c, const struct cph_session_event *ev)
 {
     struct cph_phone_event *out = phone_tell_more(c->phone, CPH_PHONE_SAS, c->id);
@@ -118,6 +126,12 @@ void phone_session_events(struct phone_call *c, cph_time now)
             break;
         case CPH_SESSION_SAS:
             tell_sas(c, &ev);
+            break;
+        case CPH_SESSION_ENROLL:
+            tell_asked(c, CPH_PHONE_ENROLL, &ev);
+            break;
+        case CPH_SESSION_CLEARED:
+            tell_asked(c, CPH_PHONE_CLEARED, &ev);
             break;
         case CPH_SESSION_REKEY_WANTED:
             if (cph_session_rekey(c->session) == CPH_OK && phone_reoffer(c, now) != CPH_OK)

@@ -75,7 +75,15 @@ static void add_mikey(struct phone_call *c, struct cph_keying_cfg *keying)
 static cph_err add_zrtp(struct phone_call *c, struct cph_keying_cfg *keying)
 {
     const struct cph_phone *p = c->phone;
-    struct cph_zrtp_cfg cfg = { .env = p->env, .store = p->zrtp.store };
+    struct cph_zrtp_cfg cfg = {
+        .env = p->env,
+        .store = p->zrtp.store,
+        .mitm = p->zrtp.mitm,
+        .enroll = p->zrtp.enroll,
+        .disclose = p->zrtp.disclose,
+        /* a policy that demands keys does not let the peer take them away */
+        .allow_clear = cph_policy_media(&c->policy) != CPH_SECURITY_REQUIRED
+    };
     bool named = false;
 
     for (unsigned i = 0; i < c->policy.keying_n && i < CPH_POLICY_KEYING_MAX; i++)
@@ -283,6 +291,7 @@ void phone_media_turn(struct phone_call *c, cph_time now)
         cph_session_tick(c->session, now);
     phone_session_events(c, now);
     hear(c);
+    phone_session_events(c, now); /* media may have been the peer's last word on keys */
     if (cph_media_flow_deadline(c->flow) <= now)
         cph_media_flow_tick(c->flow, now);
     media_events(c);

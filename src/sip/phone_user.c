@@ -63,6 +63,43 @@ cph_err cph_phone_sas(struct cph_phone *p, uint32_t call, bool equal, cph_time n
     return err;
 }
 
+/* Of a call that stands, and what came of it. */
+static cph_err on_session(struct cph_phone *p, uint32_t call,
+                          cph_err (*act)(struct cph_session *s, cph_time now), cph_time now)
+{
+    struct phone_call *c = phone_call_of(p, call);
+    cph_err err;
+
+    if (!c || c->ended)
+        return CPH_E_NOTFOUND;
+    if (!c->session || !c->answered)
+        return CPH_E_STATE;
+    err = act(c->session, now);
+    phone_session_events(c, now);
+    return err;
+}
+
+static cph_err enroll(struct cph_session *s, cph_time now)
+{
+    (void)now;
+    return cph_session_enroll(s);
+}
+
+cph_err cph_phone_enroll(struct cph_phone *p, uint32_t call, cph_time now)
+{
+    return on_session(p, call, enroll, now);
+}
+
+cph_err cph_phone_clear(struct cph_phone *p, uint32_t call, cph_time now)
+{
+    return on_session(p, call, cph_session_clear, now);
+}
+
+cph_err cph_phone_secure(struct cph_phone *p, uint32_t call, cph_time now)
+{
+    return on_session(p, call, cph_session_secure, now);
+}
+
 cph_err cph_phone_mute(struct cph_phone *p, uint32_t call, bool mute)
 {
     struct phone_call *c = phone_call_of(p, call);

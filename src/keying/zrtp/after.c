@@ -188,8 +188,20 @@ cph_err zrtp_on_wake_secure(const struct zrtp *z, const struct zrtp_in *in, stru
 
 /* ---- SASrelay (7.3) -------------------------------------------------------------------------- */
 
-/* What of the other side we tell this one: its rendering always, its SAS only if this one is
- * enrolled with us. */
+/* RFC 6189 7.3 MUST: the SAS goes to an end that is enrolled with us; if both are, to one of them,
+ * and to the phone rather than to another exchange. */
+static bool tells_sas(const struct zrtp *z, const struct zrtp *other)
+{
+    if (!other || !z->peer->pbx_matched)
+        return false;
+    if (!other->peer->pbx_matched)
+        return true;
+    if (z->live.peer_hello.m != other->live.peer_hello.m)
+        return !z->live.peer_hello.m;
+    return !other->live.told_sas;
+}
+
+/* What of the other side we tell this one: its rendering always. */
 static void fill_relay(const struct zrtp *z, const struct zrtp *other, struct zrtp_relay *r)
 {
     const struct zrtp *from = other ? other : z;
@@ -197,7 +209,7 @@ static void fill_relay(const struct zrtp *z, const struct zrtp *other, struct zr
 
     r->sas_id = sas ? sas->id : ZRTP_ID('B', '3', '2', ' ');
     r->flags = other ? other->live.peer_flags & (ZRTP_FLAG_D | ZRTP_FLAG_A | ZRTP_FLAG_V) : 0;
-    if (other && z->peer->pbx_matched)
+    if (tells_sas(z, other))
         memcpy(r->sashash, other->peer->sashash, sizeof r->sashash);
 }
 
@@ -219,6 +231,7 @@ cph_err zrtp_on_do_relay(const struct zrtp *z, const struct zrtp_in *in, struct 
     CPH_TRY(zrtp_seal(next->alg[ZRTP_K_HASH], &next->keys, role_of(next, true), ZRTP_SASRELAY, iv,
                       cph_wr_done(&in_wr), &out));
     next->sealed_n = out.n;
+    next->told_sas |= tells_sas(z, in->other);
     zrtp_enter(next, ZRTP_RELAYING);
     zrtp_retry_from(next, ZRTP_SASRELAY, in->now);
     return CPH_OK;

@@ -17,7 +17,7 @@
 #define MSG(type) [ZRTP_##type]
 #define EV(event) [ZRTP_EV_##event]
 
-static zrtp_edge on_timeout, on_retries_over, on_silence;
+static zrtp_edge on_timeout, on_retries_over, on_silence, on_collision;
 
 /* In every state but the first: the peer asks who we are, or did not hear that we heard it. */
 #define ALWAYS MSG(PING) = zrtp_on_ping
@@ -29,14 +29,15 @@ static zrtp_edge *const edge[ZRTP_STATES][ZRTP_EVENTS] = {
 
     [ZRTP_DISCOVER]   = { ALWAYS,
                           MSG(HELLO)    = zrtp_on_hello,    MSG(HELLOACK) = zrtp_on_helloack,
-                          MSG(ERROR)    = zrtp_on_error,    EV(TIMEOUT)   = on_timeout },
+                          MSG(ERROR)    = zrtp_on_error,    EV(COLLISION) = on_collision,
+                          EV(TIMEOUT)   = on_timeout },
     [ZRTP_HEARD]      = { ALWAYS,
                           MSG(HELLO)    = zrtp_on_hello_again, MSG(HELLOACK) = zrtp_on_helloack,
                           MSG(COMMIT)   = zrtp_on_commit,   MSG(ERROR)    = zrtp_on_error,
                           EV(TIMEOUT)   = on_timeout },
     [ZRTP_ACKED]      = { ALWAYS,
                           MSG(HELLO)    = zrtp_on_hello,    MSG(ERROR)    = zrtp_on_error,
-                          EV(TIMEOUT)   = on_silence },
+                          EV(COLLISION) = on_collision,     EV(TIMEOUT)   = on_silence },
     [ZRTP_WAIT]       = { ALWAYS,
                           MSG(HELLO)    = zrtp_on_hello_again, MSG(COMMIT) = zrtp_on_commit,
                           MSG(ERROR)    = zrtp_on_error,    EV(WAKE)      = zrtp_on_wake_waiting,
@@ -166,6 +167,15 @@ static cph_err on_silence(const struct zrtp *z, const struct zrtp_in *in, struct
     (void)z;
     return zrtp_fail(next, CPH_E_TIMEOUT, ZRTP_E_TIMEOUT,
                      "the ZRTP exchange broke off: the peer fell silent", in->now);
+}
+
+/* RFC 6189 4.1 MUST: any message that shows a collision ends the negotiation. Once the peer's Hello
+ * came from another SSRC, ours is not the peer's: then it is somebody who sends our own packets
+ * back. */
+static cph_err on_collision(const struct zrtp *z, const struct zrtp_in *in, struct zrtp_live *next)
+{
+    (void)z;
+    return zrtp_fail(next, CPH_E_MALFORMED, ZRTP_E_SSRC, "the peer uses our SSRC", in->now);
 }
 
 /* ---- failure --------------------------------------------------------------------------------- */

@@ -75,6 +75,7 @@ static void tell_peer(const struct zrtp *z, struct cph_zrtp_info *out)
     out->peer_mitm = l->peer_hello.m;
     out->trusted_mitm = l->peer_hello.m && p->pbx_matched;
     out->enroll_asked = l->enroll_asked;
+    out->enrolled = p->enrolled;
 }
 
 static bool is_secure(const struct zrtp *z)
@@ -91,6 +92,7 @@ cph_err cph_zrtp_info(const struct cph_keying *k, struct cph_zrtp_info *out)
     memset(out, 0, sizeof *out);
     out->secure = is_secure(z);
     out->clear = z->live.state == ZRTP_CLEAR || z->live.state == ZRTP_CLEARING;
+    out->clearing = z->live.state == ZRTP_CLEARING;
     out->initiator = z->live.initiator;
     out->mode = z->live.committed.mode;
     out->hash_bound = z->bound;
@@ -135,6 +137,7 @@ static cph_err enroll(struct zrtp *z)
 
     CPH_TRY(zrtp_kdf(p->alg[ZRTP_K_HASH], cph_secret_span(&p->session), "Trusted MiTM key",
                      (struct cph_span){ p->zids, sizeof p->zids }, 256, &p->kept.pbx));
+    p->enrolled = true;
     return zrtp_peer_put(z->call, p);
 }
 

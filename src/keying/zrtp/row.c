@@ -268,6 +268,8 @@ static unsigned notes_of(const struct zrtp *z)
         notes |= CPH_KEYING_NOTE_PEER_DISCLOSES;
     if (p && ((p->mismatch && !p->compared) || p->refuted))
         notes |= CPH_KEYING_NOTE_SECRET_MISSING;
+    if (z->live.peer_hello.m)
+        notes |= CPH_KEYING_NOTE_PEER_IS_MITM;
     if (p && p->pbx_matched && z->live.peer_hello.m)
         notes |= CPH_KEYING_NOTE_TRUSTED_MITM;
     return notes;
@@ -296,6 +298,8 @@ static void row_evidence(const struct cph_keying *k, struct cph_keying_evidence 
     out->forward_secrecy = !z->peer->preshared || (z->peer->cache_s > 0 && !z->peer->pending.n);
     out->choice_protected = true; /* hvi and total_hash cover the responder's list and the choice */
     out->peer_auth = auth_of(z->peer);
+    if (out->peer_auth == CPH_KEYING_AUTH_NONE)
+        out->notes |= CPH_KEYING_NOTE_NOT_COMPARED;
     out->hash_bits = 256;
 }
 

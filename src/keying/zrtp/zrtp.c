@@ -156,6 +156,8 @@ cph_err zrtp_feed(struct zrtp *z, const struct cph_addr *from, struct cph_span b
     in.ssrc = packet.ssrc;
     if (msg.type == ZRTP_HELLO)
         return feed_hello(z, from, &in);
+    if (!z->live.has_peer && packet.ssrc == z->ssrc && msg.type != ZRTP_PING)
+        in.ev = ZRTP_EV_COLLISION;
     return zrtp_step(z, &in);
 }
 

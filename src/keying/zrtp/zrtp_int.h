@@ -293,7 +293,7 @@ struct zrtp_peer {
     struct cph_secret pending; /* the new rs1, kept back until the SAS is compared (4.6.1.1) */
     uint32_t cache_s;          /* agreed */
     bool preshared;            /* the first exchange was */
-    bool continuity, mismatch, aux_mismatch, pbx_matched;
+    bool continuity, mismatch, aux_mismatch, pbx_matched, enrolled;
     bool peer_verified, compared, refuted, signed_by_peer;
     unsigned cleared; /* counts GoClear */
     unsigned n_nonce;
@@ -344,8 +344,9 @@ enum zrtp_event {
     /* the first are messages: enum zrtp_type */
     ZRTP_EV_START = ZRTP_TYPES,
     ZRTP_EV_TIMEOUT,
-    ZRTP_EV_WAKE,  /* something moved in another stream of the call */
-    ZRTP_EV_MEDIA, /* the peer's SRTP arrived and was good */
+    ZRTP_EV_WAKE,      /* something moved in another stream of the call */
+    ZRTP_EV_MEDIA,     /* the peer's SRTP arrived and was good */
+    ZRTP_EV_COLLISION, /* a message under our own SSRC, and no peer yet */
     ZRTP_EV_DO_CLEAR,
     ZRTP_EV_DO_SECURE,
     ZRTP_EV_DO_RELAY,
@@ -401,6 +402,7 @@ struct zrtp_live {
     unsigned bad_macs;
     unsigned cleared;            /* peer->cleared when we last looked */
     uint8_t clear_mac[ZRTP_MAC]; /* of the last GoClear, either way */
+    bool told_sas;               /* the SAS of another side was relayed to this peer */
     bool relayed;
     uint32_t relayed_id;
     uint8_t relayed_sashash[CPH_ZRTP_SASHASH];

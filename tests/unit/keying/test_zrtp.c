@@ -1208,6 +1208,47 @@ static void a_relayed_sas_is_shown_only_when_enrolled(void **state)
     }
 }
 
+/* RFC 6189 7.3 MUST: of two enrolled ends one is told the other's SAS, not both; and where one of
+ * them is an exchange too, the phone. */
+static void of_two_enrolled_ends_one_is_told(void **state)
+{
+    static const struct {
+        bool first_is_exchange, second_is_exchange, first_told, second_told;
+    } row[] = {
+        { false, false, true, false },
+        { false, true, true, false },
+        { true, false, false, true },
+        { true, true, true, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct duo side[2]; /* end 0: who is enrolled; end 1: the exchange */
+        struct cph_zrtp_info info[2];
+
+        for (int k = 0; k < 2; k++) {
+            duo_init(&side[k], 100 + 2 * i + (unsigned)k);
+            side[k].end[0].cfg.mitm = k ? row[i].second_is_exchange : row[i].first_is_exchange;
+            side[k].end[1].cfg.mitm = side[k].end[1].cfg.enroll = true;
+            duo_call(&side[k]);
+            for (int e = 0; e < 2; e++)
+                assert_ok(cph_zrtp_enroll(&side[k].end[e].z[0]->base));
+            side[k].end[1].cfg.enroll = false;
+            next_call(&side[k]);
+        }
+        for (int k = 0; k < 2; k++) {
+            assert_ok(cph_zrtp_relay(&side[k].end[1].z[0]->base, &side[1 - k].end[1].z[0]->base,
+                                     side[k].now));
+            duo_run(&side[k], side[k].now + CPH_SEC(2));
+            info_of(side[k].end[0].z[0], &info[k]);
+        }
+        assert_string_equal(info[0].relayed_sas, row[i].first_told ? info[1].sas : "");
+        assert_string_equal(info[1].relayed_sas, row[i].second_told ? info[0].sas : "");
+        for (int k = 0; k < 2; k++)
+            duo_close(&side[k]);
+    }
+}
+
 /* ---- signatures (7.2) ------------------------------------------------------------------------ */
 
 static cph_err toy_sign(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], char type[4],
@@ -1273,6 +1314,33 @@ static void feed_msg(struct duo *d, int to, struct zrtp_msg *m, uint32_t ssrc)
     (void)!zrtp_feed(d->end[to].z[0], NULL, cph_wr_done(&pw), d->now);
 }
 
+/* A Ping arrives before every packet, at the end the packet is for. */
+static unsigned *ping_states;
+static bool ping_before(struct duo *d, int from, int stream, struct flight *f)
+{
+    struct zrtp_msg m = { .type = ZRTP_PING, .u.ping = { "1.10", "abcdefgh" } };
+
+    (void)stream;
+    if (flight_type(f) == ZRTP_PINGACK)
+        return true;
+    for (int e = 0; e < 2; e++) {
+        struct zrtp_live *l = &d->end[e].z[0]->live;
+        enum zrtp_state before = l->state;
+
+        feed_msg(d, e, &m, 0x12345678);
+        if (before == ZRTP_IDLE)
+            continue;
+        assert_true(l->due & zrtp_bit(ZRTP_PINGACK));
+        assert_int_equal(l->state, before);
+        assert_memory_equal(l->pinged, "abcdefgh", 8);
+        assert_int_equal(l->ping_ssrc, 0x12345678);
+        l->due &= ~zrtp_bit(ZRTP_PINGACK);
+        *ping_states |= 1U << before;
+    }
+    (void)from;
+    return true;
+}
+
 static void an_error_ends_an_exchange_but_not_a_call(void **state)
 {
     struct zrtp_msg m = { .type = ZRTP_ERROR, .u.error = ZRTP_E_UNAVAILABLE };
@@ -1299,12 +1367,40 @@ static void an_error_ends_an_exchange_but_not_a_call(void **state)
     duo_close(&d);
 }
 
+/* RFC 6189 5.15, 5.16 MUST: whatever is going on, and whoever asks */
 static void a_ping_is_answered_in_every_state(void **state)
 {
     struct zrtp_msg m = { .type = ZRTP_PING, .u.ping = { "1.10", "abcdefgh" } };
+    unsigned seen = 0;
     struct duo d;
 
     (void)state;
+    duo_init(&d, 96);
+    d.tap = ping_before;
+    ping_states = &seen;
+    d.end[1].cfg.passive = true;
+    d.end[0].cfg.allow_clear = d.end[1].cfg.allow_clear = d.end[0].cfg.mitm = true;
+    duo_call(&d);
+    assert_ok(cph_zrtp_relay(&d.end[0].z[0]->base, NULL, d.now));
+    duo_run(&d, d.now + CPH_SEC(1));
+    assert_ok(cph_zrtp_clear(&d.end[0].z[0]->base, d.now));
+    duo_run(&d, d.now + CPH_SEC(1));
+    /* discover to cleared, on both sides; quiet, ending and ended stand in the table below */
+    for (unsigned st = ZRTP_DISCOVER; st <= ZRTP_CLEAR; st++)
+        if (st != ZRTP_WAIT && st != ZRTP_ACKED)
+            assert_true(seen & 1U << st);
+    duo_close(&d);
+    for (unsigned st = ZRTP_DISCOVER; st < ZRTP_STATES; st++) {
+        duo_init(&d, 97);
+        duo_open(&d);
+        duo_turn(&d);
+        d.end[0].z[0]->live.state = (enum zrtp_state)st;
+        d.end[0].z[0]->live.due = 0;
+        feed_msg(&d, 0, &m, 0x12345678);
+        assert_int_equal(d.end[0].z[0]->live.due, zrtp_bit(ZRTP_PINGACK));
+        assert_int_equal(d.end[0].z[0]->live.state, st);
+        duo_close(&d);
+    }
     duo_init(&d, 94);
     duo_call(&d);
     feed_msg(&d, 0, &m, 0x12345678);
@@ -1314,6 +1410,35 @@ static void a_ping_is_answered_in_every_state(void **state)
     duo_run(&d, d.now + CPH_SEC(1));
     assert_int_equal(d.sent[0][ZRTP_PINGACK], 1);
     duo_close(&d);
+}
+
+/* RFC 6189 4.1 MUST: a message of any kind under our own SSRC ends the negotiation while nobody
+ * else has shown himself; afterwards it is our own packet, sent back. */
+static void a_message_under_our_ssrc_ends_the_negotiation_before_there_is_a_peer(void **state)
+{
+    static const enum zrtp_type type[] = { ZRTP_HELLOACK, ZRTP_CONF2ACK, ZRTP_ERRORACK,
+                                           ZRTP_CLEARACK };
+    struct duo d;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof type / sizeof *type; i++) {
+        struct zrtp_msg m = { .type = type[i] };
+
+        duo_init(&d, 98);
+        duo_open(&d);
+        duo_turn(&d);
+        feed_msg(&d, 0, &m, d.end[0].z[0]->ssrc);
+        assert_int_equal(d.end[0].z[0]->live.error, ZRTP_E_SSRC);
+        assert_int_equal(d.end[0].z[0]->live.state, ZRTP_ENDING);
+        duo_close(&d);
+
+        duo_init(&d, 99);
+        duo_call(&d);
+        feed_msg(&d, 0, &m, d.end[0].z[0]->ssrc);
+        assert_int_equal(d.end[0].z[0]->live.error, 0);
+        assert_same_keys(&d, 0);
+        duo_close(&d);
+    }
 }
 
 /* ---- no memory, no chance -------------------------------------------------------------------- */
@@ -1427,9 +1552,11 @@ int main(void)
         T(a_call_goes_clear_and_secure_again),
         T(goclear_needs_leave_and_a_good_mac),
         T(a_relayed_sas_is_shown_only_when_enrolled),
+        T(of_two_enrolled_ends_one_is_told),
         T(a_signature_over_the_sas_is_carried_and_asked_about),
         T(an_error_ends_an_exchange_but_not_a_call),
         T(a_ping_is_answered_in_every_state),
+        T(a_message_under_our_ssrc_ends_the_negotiation_before_there_is_a_peer),
         T(no_memory_is_told_and_leaks_nothing),
         T(without_randomness_there_are_no_keys),
         T(wrong_settings_are_refused),

@@ -1,6 +1,9 @@
 /* Calls with ZRTP: what the users see, what they say of it, and what lasts to the next call. */
 #include "phone_support.h"
 
+#include "../session/engine_int.h"
+#include "phone_int.h"
+
 #include "ciphony/keying_zrtp.h"
 
 enum { PEERS = 4 };
@@ -257,6 +260,261 @@ static void zrtp_is_spoken_only_where_the_policy_names_it(void **state)
     line_close(&l);
 }
 
+/* ---- the last word --------------------------------------------------------------------------- */
+
+/* Loses the acknowledgement of Confirm2, for ever. */
+static bool no_conf2ack(void *ctx, const struct cph_addr *from, const struct cph_addr *to,
+                        struct cph_span bytes, bool stream, cph_time now)
+{
+    unsigned *lost = ctx;
+
+    (void)from, (void)to, (void)stream, (void)now;
+    if (bytes.n < 24 || memcmp(bytes.p + 4, "ZRTP", 4) != 0 ||
+        memcmp(bytes.p + 16, "Conf2ACK", 8) != 0)
+        return true;
+    ++*lost;
+    return false;
+}
+
+/* RFC 6189 4.6 MUST: the first valid SRTP of the responder is as good as a Conf2ACK */
+static void the_peer_s_media_stands_for_its_last_word(void **state)
+{
+    struct kept a, b;
+    struct line l;
+    unsigned lost = 0;
+
+    (void)state;
+    kept_open(&a, 'a');
+    kept_open(&b, 'b');
+    line_open(&l, 20);
+    lab_net_tap(l.net, no_conf2ack, &lost);
+    phone_zrtp(&l, 0, "alice", &a, CPH_SECURITY_REQUIRED);
+    phone_zrtp(&l, 1, "bob", &b, CPH_SECURITY_REQUIRED);
+    dial(&l, 0, "sip:bob@10.0.0.2:5060");
+    run(&l, 1500);
+    assert_true(lost > 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_non_null(heard(&l, i, CPH_PHONE_SECURED));
+        assert_true(status(&l, i).media.packets_in > 30);
+        assert_int_equal(status(&l, i).media.lost, 0);
+        assert_true((i ? &b : &a)->peer[0].r.rs1.n > 0); /* RFC 6189 4.6.1 (4) */
+    }
+    line_close(&l);
+}
+
+/* ---- back to RTP ----------------------------------------------------------------------------- */
+
+static void talk(struct line *l, uint64_t seed, struct kept *a, struct kept *b,
+                 enum cph_security near, enum cph_security far)
+{
+    line_open(l, seed);
+    phone_zrtp(l, 0, "alice", a, near);
+    phone_zrtp(l, 1, "bob", b, far);
+    dial(l, 0, "sip:bob@10.0.0.2:5060");
+    run(l, 2000);
+    assert_non_null(heard(l, 0, CPH_PHONE_SECURED));
+    assert_non_null(heard(l, 1, CPH_PHONE_SECURED));
+}
+
+static cph_err does(struct line *l, unsigned i,
+                    cph_err (*act)(struct cph_phone *, uint32_t, cph_time), unsigned ms)
+{
+    cph_err err = act(lab_terminal_phone(l->t[i]), l->ear[i].call, lab_now(l->net));
+
+    lab_terminal_pump(l->t[i]);
+    run(l, ms);
+    return err;
+}
+
+static const struct cph_verdict_stream *first(struct cph_phone_status *st)
+{
+    return &st->verdict.stream[0];
+}
+
+static void a_call_goes_clear_only_when_both_users_know_and_the_verdict_falls_at_once(void **state)
+{
+    struct kept a, b;
+    struct line l;
+    struct cph_phone_status st;
+    uint64_t out, in;
+
+    (void)state;
+    kept_open(&a, 'a');
+    kept_open(&b, 'b');
+    talk(&l, 21, &a, &b, CPH_SECURITY_PREFER, CPH_SECURITY_PREFER);
+    assert_ok(say(&l, 0, true));
+    assert_ok(say(&l, 1, true));
+    assert_int_equal(level(&l, 1), CPH_LEVEL_VERIFIED);
+    assert_true(status(&l, 0).may_clear);
+    assert_ok(does(&l, 0, cph_phone_clear, 0));
+    assert_int_equal(level(&l, 0), CPH_LEVEL_OPEN); /* before the peer even knows */
+    run(&l, 200);
+    assert_non_null(heard(&l, 1, CPH_PHONE_CLEARED));
+    assert_null(heard(&l, 0, CPH_PHONE_CLEARED)); /* his own wish */
+    assert_int_equal(level(&l, 1), CPH_LEVEL_OPEN);
+    st = status(&l, 1);
+    assert_true(st.clear_asked && st.went_clear && !st.secured);
+    out = first(&st)->packets_out;
+    in = first(&st)->packets_in;
+    run(&l, 2000);
+    st = status(&l, 1); /* RFC 6189 4.7.2 MUST NOT: nothing goes before the user knows */
+    assert_int_equal(first(&st)->packets_out, out);
+    assert_int_equal(first(&st)->packets_in, in);
+    assert_ok(does(&l, 1, cph_phone_clear, 2000));
+    st = status(&l, 1);
+    assert_false(st.clear_asked);
+    assert_true(st.went_clear);
+    assert_true(first(&st)->packets_out > out + 50 && first(&st)->packets_in > in + 50);
+    st = status(&l, 0);
+    assert_true(st.media.packets_in > 100);
+
+    assert_ok(does(&l, 1, cph_phone_secure, 2000)); /* and back */
+    for (unsigned i = 0; i < 2; i++) {
+        st = status(&l, i);
+        assert_true(st.secured && !st.went_clear);
+        assert_int_equal(level(&l, i), CPH_LEVEL_OPEN); /* of a call the worst is told */
+        in = first(&st)->packets_in;
+        run(&l, 1000);
+        st = status(&l, i);
+        assert_true(first(&st)->packets_in > in + 30);
+    }
+    line_close(&l);
+}
+
+/* Nothing was said in clear: then the call is what it was. */
+static void asking_for_keys_instead_of_agreeing_leaves_nothing_in_clear(void **state)
+{
+    struct kept a, b;
+    struct line l;
+
+    (void)state;
+    kept_open(&a, 'a');
+    kept_open(&b, 'b');
+    talk(&l, 22, &a, &b, CPH_SECURITY_PREFER, CPH_SECURITY_PREFER);
+    assert_ok(say(&l, 1, true));
+    lab_net_link(l.net, (struct lab_link){ .delay = CPH_MS(5) });
+    assert_ok(does(&l, 0, cph_phone_clear, 100));
+    assert_ok(does(&l, 1, cph_phone_secure, 1000));
+    assert_true(status(&l, 1).secured);
+    assert_int_equal(level(&l, 1), CPH_LEVEL_VERIFIED);
+    assert_int_equal(level(&l, 0), CPH_LEVEL_OPEN); /* this one sent RTP in between */
+    line_close(&l);
+}
+
+static void who_demands_keys_neither_goes_clear_nor_lets_the_peer(void **state)
+{
+    struct kept a, b;
+    struct line l;
+    struct cph_zrtp_info info;
+
+    (void)state;
+    kept_open(&a, 'a');
+    kept_open(&b, 'b');
+    for (int far = 0; far < 2; far++) {
+        talk(&l, 23, &a, &b, far ? CPH_SECURITY_PREFER : CPH_SECURITY_REQUIRED,
+             far ? CPH_SECURITY_REQUIRED : CPH_SECURITY_PREFER);
+        assert_false(status(&l, 0).may_clear);
+        assert_err(does(&l, 0, cph_phone_clear, 500), CPH_E_POLICY);
+        assert_ok(cph_zrtp_info(
+            cph_nego_instance(
+                engine_branch(lab_terminal_phone(l.t[0])->calls->session)->line[0].nego),
+            &info));
+        assert_int_equal(info.peer_allows_clear, !far);
+        assert_true(status(&l, 0).secured && status(&l, 1).secured);
+        assert_err(does(&l, 0, cph_phone_secure, 0), CPH_E_STATE); /* it never was clear */
+        line_close(&l);
+    }
+}
+
+/* ---- a man in the middle that is trusted ----------------------------------------------------- */
+
+static struct cph_keying *instance(struct line *l, unsigned i)
+{
+    struct cph_session *s = lab_terminal_phone(l->t[i])->calls->session;
+
+    return cph_nego_instance(engine_branch(s)->line[0].nego);
+}
+
+static void who_enrolled_sees_the_string_of_the_far_side_and_is_told_who_hears_it(void **state)
+{
+    struct kept phone, exchange, outside;
+    struct line near, far;
+    char theirs[CPH_PHONE_SAS_TEXT];
+
+    (void)state;
+    kept_open(&phone, 'p');
+    kept_open(&exchange, 'x');
+    kept_open(&outside, 'o');
+    exchange.zrtp.mitm = exchange.zrtp.enroll = true;
+    call(&near, 30, &phone, &exchange);
+    assert_non_null(heard(&near, 0, CPH_PHONE_ENROLL));
+    assert_null(heard(&near, 1, CPH_PHONE_ENROLL));
+    assert_true(status(&near, 0).enroll_asked && status(&near, 0).mitm);
+    assert_err(does(&near, 0, cph_phone_enroll, 0), CPH_E_AUTH); /* nobody compared */
+    assert_int_equal(phone.peer[0].r.pbx.n, 0);
+    assert_ok(say(&near, 0, true));
+    assert_int_equal(level(&near, 0), CPH_LEVEL_HOP); /* it hears what it passes on */
+    assert_ok(does(&near, 0, cph_phone_enroll, 0));
+    assert_ok(cph_zrtp_enroll(instance(&near, 1)));
+    assert_int_equal(phone.peer[0].r.pbx.n, 32);
+    assert_false(status(&near, 0).enroll_asked);
+    hangup(&near, 0);
+    line_close(&near);
+
+    exchange.zrtp.enroll = false;
+    call(&near, 31, &phone, &exchange);
+    call(&far, 32, &outside, &exchange);
+    assert_true(status(&near, 0).trusted_mitm && status(&far, 0).mitm);
+    assert_false(status(&far, 0).trusted_mitm);
+    assert_non_null(heard(&far, 0, CPH_PHONE_NOTICE)); /* it says that it is in the middle */
+    assert_ok(cph_zrtp_relay(instance(&near, 1), instance(&far, 1), lab_now(near.net)));
+    lab_terminal_pump(near.t[1]);
+    run(&near, 500);
+    (void)snprintf(theirs, sizeof theirs, "%s", status(&far, 0).sas);
+    assert_string_equal(status(&near, 0).sas, theirs);
+    assert_true(status(&near, 0).sas_relayed && status(&near, 0).sas_asked);
+    assert_string_equal(sas(&near, 0), theirs);
+    assert_false(heard(&near, 0, CPH_PHONE_SAS)->verified);
+    assert_ok(say(&near, 0, true));
+    assert_int_equal(level(&near, 0), CPH_LEVEL_HOP);
+    line_close(&near);
+    line_close(&far);
+}
+
+static void nobody_enrols_who_was_not_asked(void **state)
+{
+    struct kept a, b;
+    struct line l;
+
+    (void)state;
+    kept_open(&a, 'a');
+    kept_open(&b, 'b');
+    call(&l, 33, &a, &b);
+    assert_ok(say(&l, 0, true));
+    assert_err(does(&l, 0, cph_phone_enroll, 0), CPH_E_STATE);
+    assert_false(status(&l, 0).mitm);
+    line_close(&l);
+}
+
+/* RFC 6189 11 MUST: whose keys may be known to others confesses it, and the other user sees that */
+static void a_peer_that_discloses_is_told_of_and_counts_as_a_hop(void **state)
+{
+    struct kept a, b;
+    struct line l;
+
+    (void)state;
+    kept_open(&a, 'a');
+    kept_open(&b, 'b');
+    b.zrtp.disclose = true;
+    call(&l, 34, &a, &b);
+    assert_non_null(heard(&l, 0, CPH_PHONE_NOTICE));
+    assert_non_null(strstr(heard(&l, 0, CPH_PHONE_NOTICE)->why, "known to others"));
+    assert_ok(say(&l, 0, true));
+    assert_ok(say(&l, 1, true));
+    assert_int_equal(level(&l, 0), CPH_LEVEL_HOP);
+    line_close(&l);
+}
+
 static void there_is_nothing_to_compare_without_zrtp(void **state)
 {
     struct line l;
@@ -284,6 +542,13 @@ int main(void)
         cmocka_unit_test(somebody_in_between_shows_two_strings_and_the_call_ends_loudly),
         cmocka_unit_test(a_comparison_that_cannot_be_kept_still_counts),
         cmocka_unit_test(zrtp_is_spoken_only_where_the_policy_names_it),
+        cmocka_unit_test(the_peer_s_media_stands_for_its_last_word),
+        cmocka_unit_test(a_call_goes_clear_only_when_both_users_know_and_the_verdict_falls_at_once),
+        cmocka_unit_test(asking_for_keys_instead_of_agreeing_leaves_nothing_in_clear),
+        cmocka_unit_test(who_demands_keys_neither_goes_clear_nor_lets_the_peer),
+        cmocka_unit_test(who_enrolled_sees_the_string_of_the_far_side_and_is_told_who_hears_it),
+        cmocka_unit_test(nobody_enrols_who_was_not_asked),
+        cmocka_unit_test(a_peer_that_discloses_is_told_of_and_counts_as_a_hop),
         cmocka_unit_test(there_is_nothing_to_compare_without_zrtp),
     };
 
