@@ -43,11 +43,10 @@ static enum cli_exit no_keying(const char *name)
 {
     char word[64];
 
-    cli_error("the lab has no keying %s; the table has:",
+    cli_error("the lab has no keying %s; it has:",
               cli_clean(cph_span_of(name), word, sizeof word));
-    for (unsigned i = 0; cph_keying_methods[i]; i++)
-        cli_error("  %s%s", cph_keying_methods[i]->name,
-                  lab_can(cph_keying_methods[i]) ? "" : " (not in the lab yet)");
+    for (unsigned i = 0; lab_columns[i]; i++)
+        cli_error("  %-14s %s", lab_columns[i]->name, lab_columns[i]->title);
     return CLI_USAGE;
 }
 
@@ -142,7 +141,6 @@ static enum cli_exit run(struct cli *cli, uint64_t seed, bool json)
     const char *name = cli->args.n_pos > 1 ? cli->args.pos[1] : NULL;
     const char *keying = cli_value(&cli->args, CLI_OPT_KEYING, 0);
     const struct lab_experiment *e = name ? lab_experiment_find(name) : NULL;
-    const struct cph_keying_method *m;
     enum cli_exit status = CLI_OK;
 
     if (!e) {
@@ -151,12 +149,12 @@ static enum cli_exit run(struct cli *cli, uint64_t seed, bool json)
         return CLI_USAGE;
     }
     if (keying) {
-        m = cph_keying_method_by_name(cph_span_of(keying));
-        return m && lab_can(m) ? run_one(cli, e, m->name, seed, json) : no_keying(keying);
+        const struct lab_column *c = lab_column_find(keying);
+
+        return c ? run_one(cli, e, c->name, seed, json) : no_keying(keying);
     }
-    for (unsigned i = 0; cph_keying_methods[i] && status == CLI_OK; i++)
-        if (lab_can(cph_keying_methods[i]))
-            status = run_one(cli, e, cph_keying_methods[i]->name, seed, json);
+    for (unsigned i = 0; lab_columns[i] && status == CLI_OK; i++)
+        status = run_one(cli, e, lab_columns[i]->name, seed, json);
     return status;
 }
 
@@ -239,7 +237,7 @@ static enum cli_exit all(struct cli *cli, uint64_t seed, bool json, bool report)
         return CLI_USAGE;
     }
     err = lab_results_run(keying, seed, html != NULL, isatty(2) == 1 ? progress : NULL, NULL, &r);
-    if (err == CPH_E_NOTFOUND || err == CPH_E_UNSUPPORTED)
+    if (err == CPH_E_NOTFOUND)
         return no_keying(keying);
     if (err != CPH_OK) {
         cli_error("the experiments cannot be run: %s", cph_err_text(err));

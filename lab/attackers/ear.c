@@ -200,26 +200,32 @@ cph_err lab_pretend(const struct lab_pretence *p, struct lab_heard *heard)
                                        .direction = CPH_SDP_SENDRECV,
                                        .rtcp_mux = true };
     struct cph_session_config cfg = { .env = &p->stage->env, .peer = "" };
+    struct lab_kit_config kit = { .column = lab_column_find(p->keying),
+                                  .who = p->who,
+                                  .claims = p->who,
+                                  .env = cfg.env };
+    struct lab_kit *k = NULL;
     struct cph_session *s = NULL;
     uint8_t answer[CPH_SESSION_SDP];
     struct cph_wr wr = cph_wr_open(answer, sizeof answer);
     cph_err err;
 
-    cfg.keying.env = cfg.env;
-    cfg.keying.key = lab_key(p->who);
-    cfg.keying.cert = lab_cert(p->who);
-    cfg.keying.psk = lab_psk();
-    cfg.keying.rtcp_mux = true;
-    cfg.policy.media = CPH_SECURITY_PREFER;
-    cfg.policy.keying[0] = p->keying;
-    cfg.policy.keying_n = p->keying != NULL;
+    if (!kit.column)
+        return CPH_E_NOTFOUND;
     CPH_TRY(cph_addr_parse(CPH_SPAN_LIT("10.0.0.66:30000"), &media.local[0]));
     CPH_TRY(cph_addr_parse(CPH_SPAN_LIT("10.0.0.66:30001"), &media.local[1]));
-    CPH_TRY(cph_srtp_engine_new(CPH_SRTP_ACCEL_NONE, &cfg.srtp));
-    err = cph_session_new(&cfg, &media, 1, 0, &s);
+    CPH_TRY(lab_kit_new(&kit, &k));
+    err = lab_kit_session(k, LAB_ALICE, &cfg.keying);
+    cfg.policy.media = CPH_SECURITY_PREFER;
+    lab_kit_policy(k, &cfg.policy);
+    if (err == CPH_OK)
+        err = cph_srtp_engine_new(CPH_SRTP_ACCEL_NONE, &cfg.srtp);
+    if (err == CPH_OK)
+        err = cph_session_new(&cfg, &media, 1, 0, &s);
     if (err == CPH_OK && cph_session_answer(s, p->offer, 0, &wr) == CPH_OK)
         feed_all(p, s, heard);
     cph_session_free(s);
+    lab_kit_free(k);
     cph_srtp_engine_free(cfg.srtp);
     cph_wipe(answer, sizeof answer);
     return err;

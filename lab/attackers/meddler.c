@@ -12,6 +12,7 @@ enum { VICTIMS = 2, SPACE = 2048 }; /* 0: who offers, 1: who answers */
 
 struct victim {
     struct cph_session *session;
+    struct lab_kit *kit;
     struct cph_addr local[2]; /* our ports towards him */
     struct cph_addr him, us;  /* his media address, and the one he takes for the other's */
     bool known;
@@ -124,16 +125,20 @@ static cph_err open_victim(struct lab_meddler *m, unsigned i)
                                        .direction = CPH_SDP_SENDRECV,
                                        .rtcp_mux = true };
     struct cph_session_config cfg = { .env = &m->stage->env, .srtp = m->srtp, .peer = "" };
+    /* His own keys, and in the name of the other one. */
+    struct lab_kit_config kit = { .column = lab_column_find(m->keying),
+                                  .who = LAB_MALLORY,
+                                  .claims = i ? LAB_ALICE : LAB_BOB,
+                                  .env = &m->stage->env };
 
     if (v->session)
         return CPH_OK;
-    cfg.keying.env = cfg.env;
-    cfg.keying.key = lab_key(LAB_MALLORY);
-    cfg.keying.cert = lab_cert(LAB_MALLORY);
-    cfg.keying.rtcp_mux = true;
+    if (!kit.column)
+        return CPH_E_NOTFOUND;
+    CPH_TRY(lab_kit_new(&kit, &v->kit));
+    CPH_TRY(lab_kit_session(v->kit, i ? LAB_BOB : LAB_ALICE, &cfg.keying));
     cfg.policy.media = CPH_SECURITY_PREFER;
-    cfg.policy.keying[0] = m->keying;
-    cfg.policy.keying_n = m->keying != NULL;
+    lab_kit_policy(v->kit, &cfg.policy);
     memcpy(media.local, v->local, sizeof media.local);
     return cph_session_new(&cfg, &media, 1, lab_now(m->stage->net), &v->session);
 }
@@ -347,6 +352,7 @@ void lab_meddler_free(struct lab_meddler *m)
         return;
     for (unsigned i = 0; i < VICTIMS; i++) {
         cph_session_free(m->victim[i].session);
+        lab_kit_free(m->victim[i].kit);
         cph_wipe(m->victim[i].answer, sizeof m->victim[i].answer);
     }
     cph_srtp_engine_free(m->srtp);

@@ -11,6 +11,7 @@ struct party {
     struct cph_env env;
     uint64_t draws;
     struct cph_session *session;
+    struct lab_kit *kit;
     struct cph_addr local[2];
     bool keyed;
 };
@@ -65,8 +66,10 @@ void lab_duo_free(struct lab_duo *d)
 {
     if (!d)
         return;
-    for (unsigned i = 0; i < d->n; i++)
+    for (unsigned i = 0; i < LAB_PARTIES; i++) {
         cph_session_free(d->party[i].session);
+        lab_kit_free(d->party[i].kit);
+    }
     cph_srtp_engine_free(d->srtp);
     free(d);
 }
@@ -81,21 +84,24 @@ cph_err lab_duo_add(struct lab_duo *d, const struct lab_party_config *c, unsigne
                                        .direction = CPH_SDP_SENDRECV,
                                        .rtcp_mux = true };
     struct cph_session_config cfg = { .srtp = d->srtp, .peer = "" };
+    struct lab_kit_config kit = { .column = lab_column_find(c->keying),
+                                  .who = c->who,
+                                  .claims = c->who,
+                                  .env = &p->env };
 
     if (d->n == LAB_PARTIES)
         return CPH_E_LIMIT;
+    if (!kit.column)
+        return CPH_E_NOTFOUND;
     *p = (struct party){ .duo = d, .draws = c->draws };
     p->env = (struct cph_env){ .ctx = p, .random = draw, .wall = wall };
+    CPH_TRY(lab_kit_new(&kit, &p->kit));
     cfg.env = &p->env;
-    cfg.keying = (struct cph_keying_cfg){ .env = &p->env,
-                                          .key = lab_key(c->who),
-                                          .cert = lab_cert(c->who),
-                                          .psk = lab_psk(),
-                                          .suites = c->suites,
-                                          .rtcp_mux = true };
+    CPH_TRY(lab_kit_session(p->kit, c->peer, &cfg.keying));
+    cfg.keying.suites = c->suites;
+    cfg.keying.ssrc = c->ssrc;
     cfg.policy.media = c->security;
-    cfg.policy.keying[0] = c->keying;
-    cfg.policy.keying_n = c->keying != NULL;
+    lab_kit_policy(p->kit, &cfg.policy);
     for (unsigned i = 0; i < 2; i++) {
         CPH_TRY(cph_addr_parse_ip(CPH_SPAN_LIT("10.0.0.9"), &p->local[i]));
         p->local[i].port = (uint16_t)(20000 + 2 * d->n + i);

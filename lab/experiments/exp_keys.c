@@ -13,6 +13,8 @@ static struct lab_party_config party(const struct lab_case *c, enum lab_person w
     return (struct lab_party_config){ .keying = c->keying,
                                       .security = CPH_SECURITY_REQUIRED,
                                       .who = who,
+                                      .peer = who == LAB_ALICE ? LAB_BOB : LAB_ALICE,
+                                      .ssrc = SSRC,
                                       .draws = c->seed * 1000 + who };
 }
 
@@ -98,6 +100,8 @@ static cph_err central(const struct lab_case *c, bool mixer_offers, struct lab_o
         unsigned m, u;
         cph_err err;
 
+        mixer.peer = user.who;
+        user.peer = LAB_CAROL;
         CPH_TRY(lab_duo_new(&d));
         err = lab_duo_add(d, &mixer, &m);
         if (err == CPH_OK)

@@ -54,11 +54,6 @@ const struct lab_experiment *lab_experiment_find(const char *name)
     return NULL;
 }
 
-bool lab_can(const struct cph_keying_method *m)
-{
-    return !m->named_only && (m->needs & ~(unsigned)CPH_KEYING_NEEDS_CERT) == 0;
-}
-
 cph_err lab_run_one(const struct lab_experiment *e, const struct lab_case *c,
                     struct lab_outcome *out)
 {

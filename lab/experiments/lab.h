@@ -43,7 +43,7 @@ struct lab_trial {
 };
 
 struct lab_case {
-    const char *keying; /* name of a method of the table */
+    const char *keying; /* name of a column */
     uint64_t seed;
     struct lab_ladder *ladder; /* filled by the experiment's most telling call; NULL: not wanted */
     struct lab_trial *trial;   /* NULL: nobody counts */
@@ -57,8 +57,6 @@ struct lab_experiment {
 
 extern const struct lab_experiment *const lab_experiments[]; /* ends with NULL */
 const struct lab_experiment *lab_experiment_find(const char *name);
-/** Have the people of the lab what this method needs? They have certificates, no more as yet. */
-bool lab_can(const struct cph_keying_method *m);
 
 /** Run one; also sets out->answer to "failed" when it could not be run at all. */
 CPH_MUST_CHECK cph_err lab_run_one(const struct lab_experiment *e, const struct lab_case *c,

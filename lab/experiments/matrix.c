@@ -13,20 +13,19 @@ static cph_err choose(const char *keying, struct lab_results *r)
 {
     struct cph_span rest = cph_span_of(keying);
 
-    for (unsigned i = 0; !keying && cph_keying_methods[i] && r->keyings < LAB_METHODS; i++)
-        if (lab_can(cph_keying_methods[i]))
-            r->keying[r->keyings++] = cph_keying_methods[i]->name;
+    for (unsigned i = 0; !keying && lab_columns[i] && r->keyings < LAB_METHODS; i++)
+        r->keying[r->keyings++] = lab_columns[i]->name;
     while (rest.n) {
-        const struct cph_keying_method *m =
-            cph_keying_method_by_name(cph_span_trim(cph_span_cut(&rest, ',')));
+        struct cph_span name = cph_span_trim(cph_span_cut(&rest, ','));
+        unsigned i = 0;
 
-        if (!m)
+        while (lab_columns[i] && !cph_span_is(name, lab_columns[i]->name))
+            i++;
+        if (!lab_columns[i])
             return CPH_E_NOTFOUND;
-        if (!lab_can(m))
-            return CPH_E_UNSUPPORTED;
         if (r->keyings == LAB_METHODS)
             return CPH_E_LIMIT;
-        r->keying[r->keyings++] = m->name;
+        r->keying[r->keyings++] = lab_columns[i]->name;
     }
     return CPH_OK;
 }

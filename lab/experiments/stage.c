@@ -6,89 +6,7 @@
 
 #include "ciphony/base_text.h"
 
-static const char *const name[LAB_PEOPLE] = { "alice", "bob", "bob-2", "carol", "mallory" };
-static const char *const user[LAB_PEOPLE] = { "alice", "bob", "bob", "carol", "mallory" };
-static const char *const ip[LAB_PEOPLE] = { "10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4",
-                                            "10.0.0.66" };
-static const char proxy_ip[] = "10.0.0.100", nat_ip[] = "203.0.113.1";
-
-/* Keys of the people: made once, since they are what a device has for years. */
-static struct {
-    struct cph_key *key[LAB_PEOPLE + 1]; /* and the server */
-    struct cph_cert *cert[LAB_PEOPLE + 1];
-    struct cph_fingerprint fp[LAB_PEOPLE + 1];
-    struct cph_secret psk;
-} house;
-
-static cph_err real_random(void *ctx, void *buf, size_t n)
-{
-    return cph_crypto_random(ctx, buf, n);
-}
-
-static int64_t lab_wall(void *ctx)
-{
-    (void)ctx;
-    return 1700000000;
-}
-
-cph_err lab_keys_open(void)
-{
-    static const struct cph_env env = { .random = real_random, .wall = lab_wall };
-    static const char psk[] = "a secret that both users hold";
-
-    if (house.key[0])
-        return CPH_OK;
-    for (unsigned i = 0; i <= LAB_PEOPLE; i++) {
-        struct cph_cert_spec spec = { .cn = i < LAB_PEOPLE ? name[i] : "server",
-                                      .not_before = 1500000000,
-                                      .not_after = 2500000000 };
-
-        CPH_TRY(cph_key_generate(&env, CPH_KEY_EC_P256, &house.key[i]));
-        CPH_TRY(cph_cert_self_signed(&env, house.key[i], &spec, &house.cert[i]));
-        CPH_TRY(cph_cert_fingerprint(house.cert[i], CPH_FP_SHA256, &house.fp[i]));
-    }
-    return cph_secret_set(&house.psk, CPH_SPAN_LIT(psk));
-}
-
-void lab_keys_close(void)
-{
-    for (unsigned i = 0; i <= LAB_PEOPLE; i++) {
-        cph_cert_free(house.cert[i]);
-        cph_key_free(house.key[i]);
-    }
-    cph_secret_wipe(&house.psk);
-    memset(&house, 0, sizeof house);
-}
-
-const struct cph_key *lab_key(enum lab_person who)
-{
-    return house.key[who];
-}
-
-const struct cph_cert *lab_cert(enum lab_person who)
-{
-    return house.cert[who];
-}
-
-const struct cph_secret *lab_psk(void)
-{
-    return &house.psk;
-}
-
-const char *lab_person_name(enum lab_person who)
-{
-    return name[who];
-}
-
-const char *lab_person_ip(enum lab_person who)
-{
-    return ip[who];
-}
-
-const char *lab_proxy_ip(void)
-{
-    return proxy_ip;
-}
+static const char nat_ip[] = "203.0.113.1";
 
 /* ---- what phones tell ------------------------------------------------------------------------ */
 
@@ -135,6 +53,23 @@ static void incoming(struct lab_stage_person *p, uint32_t call, cph_time now)
     }
 }
 
+/* They read their strings to each other as soon as both see one: a voice, unlike a packet, is known
+ * to be theirs. */
+static void compare(struct lab_stage *s, struct lab_stage_person *p, cph_time now)
+{
+    for (unsigned i = 0; i < LAB_PEOPLE && s->cfg.pinned; i++) {
+        struct lab_stage_person *q = &s->person[i];
+        bool equal = strcmp(p->sas, q->sas) == 0;
+
+        if (q == p || !q->sas[0])
+            continue;
+        p->mismatch = q->mismatch = !equal;
+        (void)!cph_phone_sas(p->phone, p->call, equal, now);
+        (void)!cph_phone_sas(q->phone, q->call, equal, now);
+        lab_terminal_pump(q->terminal);
+    }
+}
+
 static void on_event(void *ctx, struct lab_terminal *t, const struct cph_phone_event *ev,
                      cph_time now)
 {
@@ -168,6 +103,10 @@ static void on_event(void *ctx, struct lab_terminal *t, const struct cph_phone_e
     case CPH_PHONE_CHANGED:
         p->changed++;
         break;
+    case CPH_PHONE_SAS:
+        memcpy(p->sas, ev->sas, sizeof p->sas);
+        compare(ctx, p, now);
+        break;
     case CPH_PHONE_ENDED:
         note(p, now);
         p->ended = true;
@@ -180,6 +119,14 @@ static void on_event(void *ctx, struct lab_terminal *t, const struct cph_phone_e
     }
 }
 
+static bool is_of(struct cph_span sha256, const struct cph_cert *cert)
+{
+    struct cph_fingerprint fp;
+
+    return cert && cph_cert_fingerprint(cert, CPH_FP_SHA256, &fp) == CPH_OK &&
+           cph_span_eq(sha256, (struct cph_span){ fp.b, fp.n });
+}
+
 static enum cph_phone_pin on_pin(void *ctx, struct lab_terminal *t, struct cph_span uri,
                                  struct cph_span sha256)
 {
@@ -190,9 +137,8 @@ static enum cph_phone_pin on_pin(void *ctx, struct lab_terminal *t, struct cph_s
     if (!s->cfg.pinned)
         return CPH_PHONE_PIN_UNKNOWN;
     for (unsigned i = 0; i < LAB_PEOPLE; i++)
-        if (i != LAB_MALLORY && sha256.n == house.fp[i].n &&
-            /* fingerprints are public */
-            memcmp(sha256.p, house.fp[i].b, sha256.n) == 0)
+        if (i != LAB_MALLORY && (is_of(sha256, lab_cert((enum lab_person)i)) ||
+                                 is_of(sha256, lab_column_cert(s->column, (enum lab_person)i))))
             return CPH_PHONE_PIN_PINNED;
     if (me)
         me->mismatch = true;
@@ -212,7 +158,14 @@ static cph_err on_sound(void *ctx, struct lab_terminal *t, uint32_t call,
     return lab_speech_sink(s->net, s->cfg.seed, &p->heard, sink);
 }
 
-static const struct lab_terminal_ops ops = { on_event, on_pin, on_sound };
+static struct cph_mikey *on_mikey(void *ctx, struct lab_terminal *t, struct cph_span peer)
+{
+    struct lab_stage_person *p = person_of(ctx, t);
+
+    return p && p->kit ? lab_kit_mikey(p->kit, lab_person_of(peer)) : NULL;
+}
+
+static const struct lab_terminal_ops ops = { on_event, on_pin, on_sound, on_mikey };
 
 static bool on_tap(void *ctx, const struct cph_addr *from, const struct cph_addr *to,
                    struct cph_span bytes, bool stream, cph_time now)
@@ -238,50 +191,80 @@ static bool on_tap(void *ctx, const struct cph_addr *from, const struct cph_addr
 
 /* ---- begin and end --------------------------------------------------------------------------- */
 
+static struct cph_sip_pin pin_of(const char *at, enum lab_person who)
+{
+    struct cph_sip_pin pin = { .name = at };
+
+    (void)!cph_cert_fingerprint(lab_cert(who), CPH_FP_SHA256, &pin.fp);
+    return pin;
+}
+
+static struct cph_sip_tls *tls_of(struct lab_stage *s, unsigned i)
+{
+    enum lab_person other = i == LAB_ALICE ? LAB_BOB : LAB_ALICE;
+
+    s->pin[i] = s->cfg.direct ? pin_of(lab_person_ip(other), other)
+                              : pin_of(lab_proxy_ip(), LAB_SERVER);
+    s->tls[i] = (struct cph_sip_tls){ .cert = lab_cert((enum lab_person)i),
+                                      .key = lab_key((enum lab_person)i),
+                                      .pin = &s->pin[i],
+                                      .n_pins = 1,
+                                      .need_client_cert = true };
+    return &s->tls[i];
+}
+
+/* What the mechanism needs, and the policy that names it. */
+static cph_err equip(struct lab_stage *s, unsigned i, struct cph_policy *policy,
+                     struct cph_phone_config *cfg)
+{
+    struct lab_kit_config kit = { .column = s->column,
+                                  .who = (enum lab_person)i,
+                                  .claims = (enum lab_person)i,
+                                  .env = &s->env,
+                                  .strangers = s->cfg.strangers };
+
+    policy->media = s->cfg.of[i] ? s->cfg.of[i] : s->cfg.security;
+    if (!s->column || policy->media == CPH_SECURITY_NONE) {
+        policy->media = CPH_SECURITY_NONE;
+        return CPH_OK;
+    }
+    CPH_TRY(lab_kit_new(&kit, &s->person[i].kit));
+    lab_kit_policy(s->person[i].kit, policy);
+    return lab_kit_phone(s->person[i].kit, cfg);
+}
+
 static cph_err start(struct lab_stage *s, unsigned i)
 {
     static const char *const codecs[] = { "PCMU", NULL };
     struct lab_stage_person *p = &s->person[i];
-    struct cph_phone_account account = { .name = "", .user = user[i] };
+    const char *user = lab_person_user((enum lab_person)i);
+    struct cph_phone_account account = { .name = "", .user = user };
     struct cph_sip_ua_cfg sip = { .env = &s->env, .n_listeners = 1 };
-    struct lab_terminal_config cfg = { .ip = ip[i], .ops = &ops, .ctx = s };
+    struct lab_terminal_config cfg = { .ip = lab_person_ip((enum lab_person)i),
+                                       .ops = &ops,
+                                       .ctx = s };
     char aor[64], route[64];
 
-    account.policy.media = s->cfg.of[i] ? s->cfg.of[i] : s->cfg.security;
-    if (s->cfg.keying && account.policy.media != CPH_SECURITY_NONE) {
-        account.policy.keying[0] = s->cfg.keying;
-        account.policy.keying_n = 1;
-    } else {
-        account.policy.media = CPH_SECURITY_NONE;
-    }
     if (!s->cfg.direct) {
-        (void)snprintf(aor, sizeof aor, "sip:%s@%s", user[i], proxy_ip);
-        (void)snprintf(route, sizeof route, "sip:%s%s;lr", proxy_ip,
+        (void)snprintf(aor, sizeof aor, "sip:%s@%s", user, lab_proxy_ip());
+        (void)snprintf(route, sizeof route, "sip:%s%s;lr", lab_proxy_ip(),
                        s->cfg.tls ? ":5061;transport=tls" : "");
         account.aor = aor;
         account.registrar = route;
         account.route = route;
     }
-    s->pin[i] = (struct cph_sip_pin){ .name = ip[i == LAB_ALICE ? LAB_BOB : LAB_ALICE],
-                                      .fp = house.fp[i == LAB_ALICE ? LAB_BOB : LAB_ALICE] };
-    if (!s->cfg.direct)
-        s->pin[i] = (struct cph_sip_pin){ .name = proxy_ip, .fp = house.fp[LAB_SERVER] };
-    s->tls[i] = (struct cph_sip_tls){ .cert = house.cert[i],
-                                      .key = house.key[i],
-                                      .pin = &s->pin[i],
-                                      .n_pins = 1,
-                                      .need_client_cert = true };
     sip.listener[0].proto = s->cfg.tls ? CPH_SIP_TLS : CPH_SIP_UDP;
     sip.listener[0].addr.port = s->cfg.tls ? 5061 : 5060;
-    sip.tls = s->cfg.tls ? &s->tls[i] : NULL;
+    sip.tls = s->cfg.tls ? tls_of(s, i) : NULL;
     cfg.phone = (struct cph_phone_config){ .env = &s->env,
                                            .sip = &sip,
-                                           .key = house.key[i],
-                                           .cert = house.cert[i],
+                                           .key = lab_key((enum lab_person)i),
+                                           .cert = lab_cert((enum lab_person)i),
                                            .account = &account,
                                            .n_accounts = 1,
                                            .codecs = codecs,
                                            .rtcp_mux = true };
+    CPH_TRY(equip(s, i, &account.policy, &cfg.phone));
     CPH_TRY(lab_terminal_new(s->net, &cfg, &p->terminal));
     p->phone = lab_terminal_phone(p->terminal);
     return CPH_OK;
@@ -302,7 +285,7 @@ static cph_err behind_nat(struct lab_stage *s)
 {
     struct cph_addr inside, outside;
 
-    CPH_TRY(cph_addr_parse_ip(cph_span_of(ip[LAB_ALICE]), &inside));
+    CPH_TRY(cph_addr_parse_ip(cph_span_of(lab_person_ip(LAB_ALICE)), &inside));
     CPH_TRY(cph_addr_parse_ip(cph_span_of(nat_ip), &outside));
     lab_trace_name(s->trace, nat_ip, "nat of alice");
     return lab_nat(s->net, &inside, &outside);
@@ -313,14 +296,17 @@ static cph_err furnish(struct lab_stage *s)
     struct lab_proxy_config proxy = s->cfg.proxy;
 
     CPH_TRY(lab_keys_open());
+    s->column = lab_column_find(s->cfg.keying);
+    if (s->cfg.keying && !s->column)
+        return CPH_E_NOTFOUND;
     CPH_TRY(lab_net_new(s->cfg.seed, s->cfg.link, &s->net));
     CPH_TRY(lab_trace_new(&s->trace));
     lab_env(s->net, &s->env);
     if (s->cfg.nat)
         CPH_TRY(behind_nat(s));
-    proxy.ip = proxy_ip;
-    proxy.key = s->cfg.tls ? house.key[LAB_SERVER] : NULL;
-    proxy.cert = s->cfg.tls ? house.cert[LAB_SERVER] : NULL;
+    proxy.ip = lab_proxy_ip();
+    proxy.key = s->cfg.tls ? lab_key(LAB_SERVER) : NULL;
+    proxy.cert = s->cfg.tls ? lab_cert(LAB_SERVER) : NULL;
     if (!s->cfg.direct)
         CPH_TRY(lab_proxy_new(s->net, &proxy, &s->proxy));
     for (unsigned i = 0; i < LAB_PEOPLE; i++) {
@@ -334,9 +320,10 @@ static cph_err furnish(struct lab_stage *s)
         if (!(s->cfg.people & 1U << i))
             continue;
         if (i != LAB_ALICE || !s->cfg.nat)
-            lab_trace_name(s->trace, ip[i], name[i]);
+            lab_trace_name(s->trace, lab_person_ip((enum lab_person)i),
+                           lab_person_name((enum lab_person)i));
         if (i == LAB_ALICE && !s->cfg.direct)
-            lab_trace_name(s->trace, proxy_ip, "proxy");
+            lab_trace_name(s->trace, lab_proxy_ip(), "proxy");
         CPH_TRY(start(s, i));
     }
     if (!s->cfg.direct)
@@ -366,8 +353,10 @@ void lab_stage_close(struct lab_stage *s)
 {
     if (!s)
         return;
-    for (unsigned i = 0; i < LAB_PEOPLE; i++)
+    for (unsigned i = 0; i < LAB_PEOPLE; i++) {
         lab_terminal_free(s->person[i].terminal);
+        lab_kit_free(s->person[i].kit);
+    }
     lab_proxy_free(s->proxy);
     lab_net_free(s->net);
     lab_trace_free(s->trace);
@@ -384,7 +373,7 @@ cph_err lab_stage_dial(struct lab_stage *s, enum lab_person from, const char *ca
     struct cph_phone_dial dial = { .to = to };
 
     (void)snprintf(to, sizeof to, "%s:%s@%s", s->cfg.tls && s->cfg.direct ? "sips" : "sip", callee,
-                   s->cfg.direct ? ip[direct_to] : proxy_ip);
+                   s->cfg.direct ? lab_person_ip(direct_to) : lab_proxy_ip());
     p->dialled_at = lab_now(s->net);
     CPH_TRY(cph_phone_dial(p->phone, &dial, lab_now(s->net), &p->call));
     lab_terminal_pump(p->terminal);

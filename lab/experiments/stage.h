@@ -5,6 +5,7 @@
 #ifndef CPH_LAB_STAGE_H
 #define CPH_LAB_STAGE_H
 
+#include "column.h"
 #include "proxy.h"
 #include "speech.h"
 #include "terminal.h"
@@ -12,17 +13,6 @@
 
 #include "ciphony/crypto_key.h"
 #include "ciphony/keying.h"
-
-/* Bob has two phones; Mallory is whoever should not be there. */
-enum lab_person {
-    LAB_ALICE,
-    LAB_BOB,
-    LAB_BOB2,
-    LAB_CAROL,
-    LAB_MALLORY,
-    LAB_PEOPLE,
-    LAB_SERVER = LAB_PEOPLE
-};
 
 struct lab_stage;
 
@@ -48,6 +38,8 @@ struct lab_stage_person {
     struct cph_verdict verdict; /* the latest */
     bool has_verdict;
     struct lab_heard said, heard;
+    struct lab_kit *kit;
+    char sas[CPH_PHONE_SAS_TEXT]; /* the string on the display, "" */
 };
 
 /* May a datagram pass? For gates, inspection and attackers on the path. */
@@ -56,13 +48,14 @@ typedef bool lab_filter_fn(void *ctx, const struct lab_packet *p);
 struct lab_stage_config {
     uint64_t seed;
     struct lab_link link;
-    const char *keying;               /* one method of the table; NULL: none (plain RTP) */
+    const char *keying;               /* a column; NULL: none (plain RTP) */
     enum cph_security security;       /* of everybody */
     enum cph_security of[LAB_PEOPLE]; /* where it is not UNSET: of this one */
     unsigned people;                  /* bits 1 << enum lab_person */
     bool direct;                      /* no server between */
     bool tls;    /* signalling over TLS with pinned certificates, to the server or each other */
-    bool pinned; /* people keep each other's certificates */
+    bool pinned; /* people keep each other's certificates, and compare strings */
+    bool strangers; /* nobody signed anybody's certificate, nor gave it to the other */
     bool quiet;  /* nobody speaks */
     struct lab_proxy_config proxy; /* ip is filled in */
     lab_filter_fn *filter;
@@ -73,6 +66,7 @@ struct lab_stage_config {
 
 struct lab_stage {
     struct lab_stage_config cfg;
+    const struct lab_column *column;
     struct lab_net *net;
     struct cph_env env;
     struct lab_trace *trace;
@@ -83,20 +77,8 @@ struct lab_stage {
     cph_err err; /* the first thing that went wrong in a callback */
 };
 
-/* What is the same for all runs of a process: device keys, dear to make. Thread-safe it is not. */
-CPH_MUST_CHECK cph_err lab_keys_open(void);
-void lab_keys_close(void);
-const struct cph_key *lab_key(enum lab_person who);
-const struct cph_cert *lab_cert(enum lab_person who);
-/** A secret both users would have agreed on, for methods that need one. */
-const struct cph_secret *lab_psk(void);
-
 CPH_MUST_CHECK cph_err lab_stage_open(const struct lab_stage_config *cfg, struct lab_stage **out);
 void lab_stage_close(struct lab_stage *s);
-
-const char *lab_person_name(enum lab_person who);
-const char *lab_person_ip(enum lab_person who);
-const char *lab_proxy_ip(void);
 
 /** from calls to: "bob" is the address of record at the server, or the phone itself if direct. */
 CPH_MUST_CHECK cph_err lab_stage_dial(struct lab_stage *s, enum lab_person from, const char *user,

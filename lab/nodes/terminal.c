@@ -116,6 +116,15 @@ static enum cph_phone_pin pin(void *ctx, struct cph_span peer_uri, struct cph_sp
     return ops && ops->pin ? ops->pin(t->cfg.ctx, t, peer_uri, sha256) : CPH_PHONE_PIN_UNKNOWN;
 }
 
+static struct cph_mikey *mikey(void *ctx, const char *account, struct cph_span peer_uri)
+{
+    struct lab_terminal *t = ctx;
+    const struct lab_terminal_ops *ops = t->cfg.ops;
+
+    (void)account;
+    return ops && ops->mikey ? ops->mikey(t->cfg.ctx, t, peer_uri) : t->cfg.phone.mikey;
+}
+
 /* ---- flows ----------------------------------------------------------------------------------- */
 
 static struct flow *add_flow(struct lab_terminal *t, uint32_t sip, uint32_t lab)
@@ -317,7 +326,7 @@ cph_err lab_terminal_new(struct lab_net *net, const struct lab_terminal_config *
     t->cfg = *cfg;
     t->sip = *cfg->phone.sip;
     t->next_port = PORTS_FROM;
-    t->host = (struct cph_phone_host){ t, media_open, media_send, media_close, sound, pin, NULL };
+    t->host = (struct cph_phone_host){ t, media_open, media_send, media_close, sound, pin, mikey };
     t->cfg.phone.sip = &t->sip;
     t->cfg.phone.host = &t->host;
     err = cph_addr_parse_ip(cph_span_of(cfg->ip), &t->ip);

@@ -16,6 +16,7 @@ struct lab_terminal_ops {
                               struct cph_span sha256);
     cph_err (*sound)(void *ctx, struct lab_terminal *t, uint32_t call,
                      struct cph_media_source **source, struct cph_media_sink **sink);
+    struct cph_mikey *(*mikey)(void *ctx, struct lab_terminal *t, struct cph_span peer_uri);
 };
 
 struct lab_terminal_config {

@@ -23,12 +23,13 @@ static bool set_serial(const struct cph_env *env, X509 *x)
     return ok;
 }
 
-static bool set_names(X509 *x, const char *cn)
+/* issuer NULL: its own. */
+static bool set_names(X509 *x, const char *cn, const struct cph_cert *issuer)
 {
     X509_NAME *name = X509_get_subject_name(x);
 
     return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const uint8_t *)cn, -1, -1, 0) &&
-           X509_set_issuer_name(x, name);
+           X509_set_issuer_name(x, issuer ? X509_get_subject_name(issuer->leaf) : name);
 }
 
 /* RFC 5280 4.1.2.5 MUST: UTCTime through 2049, GeneralizedTime after; the library chooses. */
@@ -43,13 +44,16 @@ static bool add_ext(X509 *x, int nid, void *value, int critical)
     return X509_add1_ext_i2d(x, nid, value, critical, X509V3_ADD_DEFAULT) == 1;
 }
 
-static bool add_usage(X509 *x)
+/* RFC 5280 4.2.1.3: digitalSignature of a device, keyCertSign of an authority. */
+static bool add_usage(X509 *x, bool authority)
 {
     BASIC_CONSTRAINTS *bc = BASIC_CONSTRAINTS_new(); /* new is "no CA" */
     ASN1_BIT_STRING *ku = ASN1_BIT_STRING_new();
-    bool ok = bc && ku && ASN1_BIT_STRING_set_bit(ku, 0, 1) /* digitalSignature */ &&
-              add_ext(x, NID_basic_constraints, bc, 1) && add_ext(x, NID_key_usage, ku, 1);
+    bool ok = bc && ku && ASN1_BIT_STRING_set_bit(ku, authority ? 5 : 0, 1);
 
+    if (ok && authority)
+        bc->ca = 0xff;
+    ok = ok && add_ext(x, NID_basic_constraints, bc, 1) && add_ext(x, NID_key_usage, ku, 1);
     BASIC_CONSTRAINTS_free(bc);
     ASN1_BIT_STRING_free(ku);
     return ok;
@@ -119,10 +123,9 @@ static bool name_ok(const struct cph_cert_name *name)
     return true;
 }
 
-static cph_err check_spec(const struct cph_key *key, const struct cph_cert_spec *spec,
-                          const char *cn)
+static cph_err check_spec(const struct cph_cert_spec *spec, const char *cn)
 {
-    if (!key->is_private || spec->not_after <= spec->not_before || spec->n_san > CPH_CERT_NAMES_MAX)
+    if (spec->not_after <= spec->not_before || spec->n_san > CPH_CERT_NAMES_MAX)
         return CPH_E_ARGUMENT;
     if (cn[0] == '\0' || strlen(cn) > 64) /* RFC 5280 A.1 ub-common-name */
         return CPH_E_ARGUMENT;
@@ -133,21 +136,30 @@ static cph_err check_spec(const struct cph_key *key, const struct cph_cert_spec 
     return CPH_OK;
 }
 
-cph_err cph_cert_self_signed(const struct cph_env *env, const struct cph_key *key,
-                             const struct cph_cert_spec *spec, struct cph_cert **out)
+static const EVP_MD *digest_of(const struct cph_key *signer)
+{
+    if (signer->kind == CPH_KEY_ED25519)
+        return NULL;
+    return signer->kind == CPH_KEY_EC_P384 ? EVP_sha384() : EVP_sha256();
+}
+
+/* issuer NULL: signed by itself. */
+static cph_err make(const struct cph_env *env, const struct cph_key *key,
+                    const struct cph_cert_spec *spec, const struct cph_key *signer,
+                    const struct cph_cert *issuer, struct cph_cert **out)
 {
     const char *cn = spec->cn ? spec->cn : "ciphony";
-    const EVP_MD *md = key->kind == CPH_KEY_ED25519   ? NULL
-                       : key->kind == CPH_KEY_EC_P384 ? EVP_sha384()
-                                                      : EVP_sha256();
     X509 *x;
     cph_err err;
 
-    CPH_TRY(check_spec(key, spec, cn));
+    if (!signer->is_private)
+        return CPH_E_ARGUMENT;
+    CPH_TRY(check_spec(spec, cn));
     x = X509_new();
-    if (!x || !X509_set_version(x, X509_VERSION_3) || !set_serial(env, x) || !set_names(x, cn) ||
-        !set_dates(x, spec) || !X509_set_pubkey(x, key->pkey) || !add_usage(x) ||
-        !add_san(x, spec) || X509_sign(x, key->pkey, md) <= 0) {
+    if (!x || !X509_set_version(x, X509_VERSION_3) || !set_serial(env, x) ||
+        !set_names(x, cn, issuer) || !set_dates(x, spec) || !X509_set_pubkey(x, key->pkey) ||
+        !add_usage(x, spec->authority) || !add_san(x, spec) ||
+        X509_sign(x, signer->pkey, digest_of(signer)) <= 0) {
         X509_free(x);
         cph_crypto_drain(env);
         return CPH_E_CRYPTO;
@@ -155,4 +167,19 @@ cph_err cph_cert_self_signed(const struct cph_env *env, const struct cph_key *ke
     err = cph_cert_wrap(x, out);
     cph_crypto_drain(env);
     return err;
+}
+
+cph_err cph_cert_self_signed(const struct cph_env *env, const struct cph_key *key,
+                             const struct cph_cert_spec *spec, struct cph_cert **out)
+{
+    return make(env, key, spec, key, NULL, out);
+}
+
+cph_err cph_cert_issue(const struct cph_env *env, const struct cph_key *issuer_key,
+                       const struct cph_cert *issuer, const struct cph_key *key,
+                       const struct cph_cert_spec *spec, struct cph_cert **out)
+{
+    if (!cph_cert_has_key(issuer, issuer_key))
+        return CPH_E_ARGUMENT;
+    return make(env, key, spec, issuer_key, issuer, out);
 }

@@ -1,0 +1,244 @@
+#include "column.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ciphony/base_text.h"
+
+/* ---- MIKEY: what each mode is given ---------------------------------------------------------- */
+
+static cph_err mikey_null(const struct lab_kit *k, enum lab_person peer, struct cph_mikey_cfg *cfg)
+{
+    (void)k;
+    (void)peer;
+    cfg->mode = CPH_MIKEY_NULL;
+    return CPH_OK;
+}
+
+static cph_err secret(const struct lab_kit *k, enum lab_person peer, struct cph_mikey_cfg *cfg)
+{
+    cfg->psk = lab_secret(k->cfg.who, peer);
+    return CPH_OK;
+}
+
+static cph_err mikey_psk(const struct lab_kit *k, enum lab_person peer, struct cph_mikey_cfg *cfg)
+{
+    cfg->mode = CPH_MIKEY_PSK;
+    return secret(k, peer, cfg);
+}
+
+static cph_err mikey_dhhmac(const struct lab_kit *k, enum lab_person peer,
+                            struct cph_mikey_cfg *cfg)
+{
+    cfg->mode = CPH_MIKEY_DHHMAC;
+    return secret(k, peer, cfg);
+}
+
+static cph_err rsa(const struct lab_kit *k, struct cph_mikey_cfg *cfg)
+{
+    cfg->key = lab_rsa_key(k->cfg.who);
+    cfg->cert = lab_rsa_cert(k->cfg.who, !k->cfg.strangers);
+    cfg->trust = lab_authority();
+    return cfg->cert ? CPH_OK : CPH_E_NOMEM;
+}
+
+/* Who calls must have the certificate of who is called, by whatever means. */
+static cph_err mikey_rsa(const struct lab_kit *k, enum lab_person peer, struct cph_mikey_cfg *cfg)
+{
+    cfg->mode = CPH_MIKEY_RSA;
+    cfg->peer_cert = k->cfg.strangers ? NULL : lab_rsa_cert(peer, true);
+    return rsa(k, cfg);
+}
+
+static cph_err mikey_rsa_r(const struct lab_kit *k, enum lab_person peer, struct cph_mikey_cfg *cfg)
+{
+    (void)peer;
+    cfg->mode = CPH_MIKEY_RSA_R;
+    return rsa(k, cfg);
+}
+
+static cph_err mikey_dhsign(const struct lab_kit *k, enum lab_person peer,
+                            struct cph_mikey_cfg *cfg)
+{
+    (void)peer;
+    cfg->mode = CPH_MIKEY_DHSIGN;
+    cfg->key = lab_key(k->cfg.who);
+    cfg->cert = k->cfg.strangers ? lab_cert(k->cfg.who) : lab_cert_issued(k->cfg.who);
+    cfg->trust = lab_authority();
+    return CPH_OK;
+}
+
+static const struct cph_cert *show_rsa(enum lab_person who)
+{
+    return lab_rsa_cert(who, true);
+}
+
+/* ---- the columns ----------------------------------------------------------------------------- */
+
+static const struct lab_column dtls = { .name = "dtls", .title = "DTLS-SRTP", .keying = { "dtls" } };
+static const struct lab_column sdes = { .name = "sdes",
+                                        .title = "security descriptions",
+                                        .keying = { "sdes" } };
+static const struct lab_column zrtp = { .name = "zrtp", .title = "ZRTP", .keying = { "zrtp" } };
+static const struct lab_column null_mode = { .name = "mikey-null",
+                                             .title = "MIKEY, keys in clear",
+                                             .keying = { "mikey" },
+                                             .mikey = mikey_null };
+static const struct lab_column psk_mode = { .name = "mikey-psk",
+                                            .title = "MIKEY, keys under a shared secret",
+                                            .keying = { "mikey" },
+                                            .mikey = mikey_psk };
+static const struct lab_column rsa_mode = { .name = "mikey-rsa",
+                                            .title = "MIKEY, keys to the callee's certificate",
+                                            .keying = { "mikey" },
+                                            .mikey = mikey_rsa,
+                                            .cert = show_rsa };
+static const struct lab_column rsa_r_mode = { .name = "mikey-rsa-r",
+                                              .title = "MIKEY, keys to the caller's certificate",
+                                              .keying = { "mikey" },
+                                              .mikey = mikey_rsa_r,
+                                              .cert = show_rsa };
+static const struct lab_column dhsign_mode = { .name = "mikey-dhsign",
+                                               .title = "MIKEY, Diffie-Hellman, signed",
+                                               .keying = { "mikey" },
+                                               .mikey = mikey_dhsign,
+                                               .cert = lab_cert_issued };
+static const struct lab_column dhhmac_mode = {
+    .name = "mikey-dhhmac",
+    .title = "MIKEY, Diffie-Hellman under a shared secret",
+    .keying = { "mikey" },
+    .mikey = mikey_dhhmac,
+};
+
+const struct lab_column *const lab_columns[] = {
+    &dtls,     &sdes,       &zrtp,        &null_mode,   &psk_mode,
+    &rsa_mode, &rsa_r_mode, &dhsign_mode, &dhhmac_mode, NULL,
+};
+
+const struct lab_column *lab_column_find(const char *name)
+{
+    for (const struct lab_column *const *c = lab_columns; *c && name; c++)
+        if (strcmp((*c)->name, name) == 0)
+            return *c;
+    return NULL;
+}
+
+const struct cph_cert *lab_column_cert(const struct lab_column *c, enum lab_person who)
+{
+    return c && c->cert && who < LAB_PEOPLE ? c->cert(who) : lab_cert(who);
+}
+
+/* ---- what is retained from call to call ------------------------------------------------------ */
+
+static cph_err kept_get(void *ctx, const uint8_t zid[CPH_ZRTP_ZID], struct cph_zrtp_retained *out)
+{
+    struct lab_kit *k = ctx;
+
+    for (unsigned i = 0; i < LAB_KEPT; i++) /* names, so public */
+        if (k->kept[i].used && memcmp(k->kept[i].zid, zid, CPH_ZRTP_ZID) == 0) {
+            *out = k->kept[i].r;
+            return CPH_OK;
+        }
+    return CPH_E_NOTFOUND;
+}
+
+static cph_err kept_put(void *ctx, const uint8_t zid[CPH_ZRTP_ZID],
+                        const struct cph_zrtp_retained *in)
+{
+    struct lab_kit *k = ctx;
+
+    for (unsigned i = 0; i < LAB_KEPT; i++) /* as above */
+        if (!k->kept[i].used || memcmp(k->kept[i].zid, zid, CPH_ZRTP_ZID) == 0) {
+            k->kept[i].used = true;
+            memcpy(k->kept[i].zid, zid, CPH_ZRTP_ZID);
+            k->kept[i].r = *in;
+            return CPH_OK;
+        }
+    return CPH_E_STORE;
+}
+
+/* ---- the kit --------------------------------------------------------------------------------- */
+
+cph_err lab_kit_new(const struct lab_kit_config *cfg, struct lab_kit **out)
+{
+    struct lab_kit *k = calloc(1, sizeof *k);
+
+    if (!k)
+        return CPH_E_NOMEM;
+    k->cfg = *cfg;
+    k->store = (struct cph_zrtp_store){ k, kept_get, kept_put };
+    memset(k->zrtp.zid, 'a' + (int)cfg->who, sizeof k->zrtp.zid);
+    k->zrtp.store = &k->store;
+    *out = k;
+    return CPH_OK;
+}
+
+void lab_kit_free(struct lab_kit *k)
+{
+    if (!k)
+        return;
+    for (unsigned i = 0; i <= LAB_PEOPLE; i++)
+        cph_mikey_free(k->mikey[i]);
+    cph_zrtp_call_free(k->call);
+    cph_free_secret(k, sizeof *k);
+}
+
+void lab_kit_policy(const struct lab_kit *k, struct cph_policy *policy)
+{
+    policy->keying_n = 0;
+    for (unsigned i = 0; i < CPH_POLICY_KEYING_MAX && k->cfg.column->keying[i]; i++)
+        policy->keying[policy->keying_n++] = k->cfg.column->keying[i];
+}
+
+struct cph_mikey *lab_kit_mikey(struct lab_kit *k, enum lab_person peer)
+{
+    const struct lab_column *c = k->cfg.column;
+    struct cph_mikey_cfg cfg = { .env = k->cfg.env, .id = lab_person_uri(k->cfg.claims) };
+
+    if (!c->mikey || k->mikey[peer] || peer >= LAB_PEOPLE)
+        return k->mikey[peer];
+    cfg.peer_id = lab_person_uri(peer);
+    k->err = c->mikey(k, peer, &cfg);
+    cfg.accept = 1U << cfg.mode;
+    if (k->err == CPH_OK)
+        k->err = cph_mikey_new(&cfg, &k->mikey[peer]);
+    return k->mikey[peer];
+}
+
+cph_err lab_kit_phone(struct lab_kit *k, struct cph_phone_config *cfg)
+{
+    cfg->key = lab_key(k->cfg.who);
+    cfg->cert = lab_cert(k->cfg.who);
+    cfg->zrtp = &k->zrtp;
+    return k->cfg.column->phone ? k->cfg.column->phone(k, cfg) : CPH_OK;
+}
+
+static bool names(const struct lab_column *c, const char *row)
+{
+    for (unsigned i = 0; i < CPH_POLICY_KEYING_MAX && c->keying[i]; i++)
+        if (strcmp(c->keying[i], row) == 0)
+            return true;
+    return false;
+}
+
+cph_err lab_kit_session(struct lab_kit *k, enum lab_person peer, struct cph_keying_cfg *cfg)
+{
+    struct cph_zrtp_cfg zrtp_cfg = { .env = k->cfg.env, .store = &k->store };
+
+    cfg->env = k->cfg.env;
+    cfg->key = lab_key(k->cfg.who);
+    cfg->cert = lab_cert(k->cfg.who);
+    cfg->rtcp_mux = true;
+    if (peer < LAB_PEOPLE) {
+        cfg->psk = lab_secret(k->cfg.who, peer);
+        cfg->mikey = lab_kit_mikey(k, peer);
+    }
+    if (names(k->cfg.column, "zrtp")) {
+        memcpy(zrtp_cfg.zid, k->zrtp.zid, sizeof zrtp_cfg.zid);
+        cph_zrtp_call_free(k->call);
+        k->call = NULL;
+        CPH_TRY(cph_zrtp_call_new(&zrtp_cfg, &k->call));
+        cfg->zrtp = k->call;
+    }
+    return k->cfg.column->session ? k->cfg.column->session(k, peer, cfg) : CPH_OK;
+}
