@@ -239,7 +239,8 @@ static cph_err start(struct lab_stage *s, unsigned i)
     struct lab_stage_person *p = &s->person[i];
     const char *user = lab_person_user((enum lab_person)i);
     struct cph_phone_account account = { .name = "", .user = user };
-    struct cph_sip_ua_cfg sip = { .env = &s->env, .n_listeners = 1 };
+    /* Nothing in this network is too long for a datagram, and its server has no TCP. */
+    struct cph_sip_ua_cfg sip = { .env = &s->env, .n_listeners = 1, .path_mtu = 65535 };
     struct lab_terminal_config cfg = { .ip = lab_person_ip((enum lab_person)i),
                                        .ops = &ops,
                                        .ctx = s };

@@ -144,7 +144,7 @@ static cph_err send_on_path(struct sip_req *q)
 
     CPH_TRY(new_branch(q));
     CPH_TRY(sip_draft_build(q->ua, &q->d, &q->path, q->branch, &bytes));
-    if (q->path.proto == CPH_SIP_UDP && bytes.n > SIP_UDP_MAX && !q->udp_anyway &&
+    if (q->path.proto == CPH_SIP_UDP && bytes.n > q->ua->cfg.path_mtu && !q->udp_anyway &&
         !q->target.flow) {
         struct sip_target t = q->target;
 
@@ -191,7 +191,7 @@ static cph_err begin_resolving(struct sip_req *q)
 
     q->resolving = true;
     CPH_TRY(cph_sip_uri_parse(q->d.next_hop, &uri));
-    return sip_res_start(q->ua, &q->res, &uri, q->d.sips, q->d.body.n > SIP_UDP_MAX - 300);
+    return sip_res_start(q->ua, &q->res, &uri, q->d.sips, q->d.body.n > q->ua->cfg.path_mtu - 300);
 }
 
 /* On to the next place. CPH_OK: on its way or waiting for a name; else there is none left. */

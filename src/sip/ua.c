@@ -103,6 +103,8 @@ static void defaults(struct cph_sip_ua_cfg *c)
         c->max_message = 65536;
     if (!c->max_redirects)
         c->max_redirects = 5;
+    /* RFC 3261 18.1.1: 200 bytes below the MTU of the path, or 1300 if nobody knows that */
+    c->path_mtu = c->path_mtu > SIP_UDP_MAX + 200 ? c->path_mtu - 200 : SIP_UDP_MAX;
     if (!c->t1)
         c->t1 = CPH_MS(500);
     if (!c->idle)
