@@ -43,8 +43,7 @@ static enum cli_exit no_keying(const char *name)
 {
     char word[64];
 
-    cli_error("the lab has no keying %s; it has:",
-              cli_clean(cph_span_of(name), word, sizeof word));
+    cli_error("the lab has no keying %s; it has:", cli_clean(cph_span_of(name), word, sizeof word));
     for (unsigned i = 0; lab_columns[i]; i++)
         cli_error("  %-14s %s", lab_columns[i]->name, lab_columns[i]->title);
     return CLI_USAGE;

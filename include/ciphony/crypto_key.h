@@ -124,23 +124,20 @@ struct cph_cert_spec {
     const struct cph_cert_name *san; /* may be NULL */
     size_t n_san;
     int64_t not_before, not_after; /* wall seconds since 1970 */
-    bool authority;                /* it may sign others */
 };
 
-/** A self-signed certificate (v3, digitalSignature; an authority: CA, keyCertSign) for key; serial
- * from env->random. Signed with SHA-256 (P-384: SHA-384). CPH_E_ARGUMENT, CPH_E_CRYPTO, CPH_E_NOMEM. */
+/** A self-signed certificate (v3, no CA, digitalSignature) for key; serial from env->random. Signed
+ * with SHA-256 (P-384: SHA-384). CPH_E_ARGUMENT, CPH_E_CRYPTO, CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_cert_self_signed(const struct cph_env *env,
                                                     const struct cph_key *key,
                                                     const struct cph_cert_spec *spec,
                                                     struct cph_cert **out);
 /** The same for the public half of key, signed by an authority with its key. The chain is not put
- *  behind it. CPH_E_ARGUMENT also if issuer_key is not issuer's. */
-CPH_API CPH_MUST_CHECK cph_err cph_cert_issue(const struct cph_env *env,
-                                              const struct cph_key *issuer_key,
-                                              const struct cph_cert *issuer,
-                                              const struct cph_key *key,
-                                              const struct cph_cert_spec *spec,
-                                              struct cph_cert **out);
+ *  behind it. issuer NULL: an authority's own (CA, keyCertSign), for issuer_key. CPH_E_ARGUMENT
+ * also if issuer_key is not issuer's. */
+CPH_API CPH_MUST_CHECK cph_err cph_cert_issue(
+    const struct cph_env *env, const struct cph_key *issuer_key, const struct cph_cert *issuer,
+    const struct cph_key *key, const struct cph_cert_spec *spec, struct cph_cert **out);
 /** One DER certificate (nothing behind it), or PEM: leaf first, then its chain; other PEM blocks
  * and text between are skipped. CPH_E_MALFORMED, CPH_E_LIMIT, CPH_E_NOMEM. Proves nothing about
  * trust. */

@@ -36,9 +36,9 @@ struct cph_sip_ua_cfg {
     unsigned max_flows;        /* [64] */
     size_t max_message;        /* bytes of one message [65536] */
     size_t path_mtu; /* bytes that every path is known to carry; larger requests go by TCP [1500] */
-    unsigned max_redirects;    /* addresses tried after 3xx, per call [5] */
-    cph_time t1;               /* [500 ms]; T2 and T4 are 4 s and 5 s */
-    cph_time idle;             /* a flow without use is closed after [600 s] */
+    unsigned max_redirects; /* addresses tried after 3xx, per call [5] */
+    cph_time t1;            /* [500 ms]; T2 and T4 are 4 s and 5 s */
+    cph_time idle;          /* a flow without use is closed after [600 s] */
     cph_time ping; /* CRLF keep-alive on flows we opened and registrations use, [0: never] */
     unsigned session_expires; /* seconds, RFC 4028, [0: we do not ask for it] */
     unsigned min_se;          /* smallest we accept and offer, [90] */

@@ -200,10 +200,9 @@ cph_err lab_pretend(const struct lab_pretence *p, struct lab_heard *heard)
                                        .direction = CPH_SDP_SENDRECV,
                                        .rtcp_mux = true };
     struct cph_session_config cfg = { .env = &p->stage->env, .peer = "" };
-    struct lab_kit_config kit = { .column = lab_column_find(p->keying),
-                                  .who = p->who,
-                                  .claims = p->who,
-                                  .env = cfg.env };
+    struct lab_kit_config kit = {
+        .column = lab_column_find(p->keying), .who = p->who, .claims = p->who, .env = cfg.env
+    };
     struct lab_kit *k = NULL;
     struct cph_session *s = NULL;
     uint8_t answer[CPH_SESSION_SDP];

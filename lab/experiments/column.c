@@ -75,7 +75,9 @@ static const struct cph_cert *show_rsa(enum lab_person who)
 
 /* ---- the columns ----------------------------------------------------------------------------- */
 
-static const struct lab_column dtls = { .name = "dtls", .title = "DTLS-SRTP", .keying = { "dtls" } };
+static const struct lab_column dtls = { .name = "dtls",
+                                        .title = "DTLS-SRTP",
+                                        .keying = { "dtls" } };
 static const struct lab_column sdes = { .name = "sdes",
                                         .title = "security descriptions",
                                         .keying = { "sdes" } };

@@ -84,10 +84,9 @@ cph_err lab_duo_add(struct lab_duo *d, const struct lab_party_config *c, unsigne
                                        .direction = CPH_SDP_SENDRECV,
                                        .rtcp_mux = true };
     struct cph_session_config cfg = { .srtp = d->srtp, .peer = "" };
-    struct lab_kit_config kit = { .column = lab_column_find(c->keying),
-                                  .who = c->who,
-                                  .claims = c->who,
-                                  .env = &p->env };
+    struct lab_kit_config kit = {
+        .column = lab_column_find(c->keying), .who = c->who, .claims = c->who, .env = &p->env
+    };
 
     if (d->n == LAB_PARTIES)
         return CPH_E_LIMIT;

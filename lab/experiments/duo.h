@@ -11,13 +11,13 @@ struct lab_duo; /* up to four parties and the wire between them */
 enum { LAB_PARTIES = 4, LAB_WIRE = 2048 };
 
 struct lab_party_config {
-    const char *keying; /* a column */
+    const char *keying;        /* a column */
     const char *const *suites; /* NULL: all */
     enum cph_security security;
     enum lab_person who;  /* whose keys */
     enum lab_person peer; /* whom it talks to */
     uint32_t ssrc;        /* of what it will send; 0: it does not know yet */
-    uint64_t draws;      /* seed of its randomness: the same draws, the same keys of its own */
+    uint64_t draws;       /* seed of its randomness: the same draws, the same keys of its own */
 };
 
 CPH_MUST_CHECK cph_err lab_duo_new(struct lab_duo **out);

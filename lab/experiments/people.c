@@ -14,10 +14,10 @@ static const char *const user[LAB_PEOPLE + 1] = { "alice", "bob",     "bob",
                                                   "carol", "mallory", "server" };
 static const char *const ip[LAB_PEOPLE + 1] = { "10.0.0.1", "10.0.0.2",  "10.0.0.3",
                                                 "10.0.0.4", "10.0.0.66", "10.0.0.100" };
-static const char *const uri[LAB_PEOPLE + 1] = { "sip:alice@lab.example", "sip:bob@lab.example",
-                                                 "sip:bob@lab.example",   "sip:carol@lab.example",
-                                                 "sip:mallory@lab.example",
-                                                 "sip:server@lab.example" };
+static const char *const uri[LAB_PEOPLE + 1] = {
+    "sip:alice@lab.example", "sip:bob@lab.example",     "sip:bob@lab.example",
+    "sip:carol@lab.example", "sip:mallory@lab.example", "sip:server@lab.example"
+};
 
 static struct {
     struct cph_key *key[LAB_PEOPLE + 1], *authority_key, *rsa[LAB_PEOPLE];
@@ -61,11 +61,10 @@ static cph_err found_authority(void)
 {
     struct cph_cert_spec spec = { .cn = "authority of the lab",
                                   .not_before = SINCE,
-                                  .not_after = UNTIL,
-                                  .authority = true };
+                                  .not_after = UNTIL };
 
     CPH_TRY(cph_key_generate(&env, CPH_KEY_EC_P256, &house.authority_key));
-    CPH_TRY(cph_cert_self_signed(&env, house.authority_key, &spec, &house.authority));
+    CPH_TRY(cph_cert_issue(&env, house.authority_key, NULL, NULL, &spec, &house.authority));
     CPH_TRY(cph_trust_new(&house.trust));
     return cph_trust_add(house.trust, house.authority);
 }

@@ -53,10 +53,10 @@ struct lab_stage_config {
     enum cph_security of[LAB_PEOPLE]; /* where it is not UNSET: of this one */
     unsigned people;                  /* bits 1 << enum lab_person */
     bool direct;                      /* no server between */
-    bool tls;    /* signalling over TLS with pinned certificates, to the server or each other */
-    bool pinned; /* people keep each other's certificates, and compare strings */
+    bool tls;       /* signalling over TLS with pinned certificates, to the server or each other */
+    bool pinned;    /* people keep each other's certificates, and compare strings */
     bool strangers; /* nobody signed anybody's certificate, nor gave it to the other */
-    bool quiet;  /* nobody speaks */
+    bool quiet;     /* nobody speaks */
     struct lab_proxy_config proxy; /* ip is filled in */
     lab_filter_fn *filter;
     void *filter_ctx;

@@ -144,7 +144,7 @@ static const EVP_MD *digest_of(const struct cph_key *signer)
 }
 
 /* issuer NULL: signed by itself. */
-static cph_err make(const struct cph_env *env, const struct cph_key *key,
+static cph_err make(const struct cph_env *env, const struct cph_key *key, bool authority,
                     const struct cph_cert_spec *spec, const struct cph_key *signer,
                     const struct cph_cert *issuer, struct cph_cert **out)
 {
@@ -158,7 +158,7 @@ static cph_err make(const struct cph_env *env, const struct cph_key *key,
     x = X509_new();
     if (!x || !X509_set_version(x, X509_VERSION_3) || !set_serial(env, x) ||
         !set_names(x, cn, issuer) || !set_dates(x, spec) || !X509_set_pubkey(x, key->pkey) ||
-        !add_usage(x, spec->authority) || !add_san(x, spec) ||
+        !add_usage(x, authority) || !add_san(x, spec) ||
         X509_sign(x, signer->pkey, digest_of(signer)) <= 0) {
         X509_free(x);
         cph_crypto_drain(env);
@@ -172,14 +172,16 @@ static cph_err make(const struct cph_env *env, const struct cph_key *key,
 cph_err cph_cert_self_signed(const struct cph_env *env, const struct cph_key *key,
                              const struct cph_cert_spec *spec, struct cph_cert **out)
 {
-    return make(env, key, spec, key, NULL, out);
+    return make(env, key, false, spec, key, NULL, out);
 }
 
 cph_err cph_cert_issue(const struct cph_env *env, const struct cph_key *issuer_key,
                        const struct cph_cert *issuer, const struct cph_key *key,
                        const struct cph_cert_spec *spec, struct cph_cert **out)
 {
+    if (!issuer)
+        return make(env, issuer_key, true, spec, issuer_key, NULL, out);
     if (!cph_cert_has_key(issuer, issuer_key))
         return CPH_E_ARGUMENT;
-    return make(env, key, spec, issuer_key, issuer, out);
+    return make(env, key, false, spec, issuer_key, issuer, out);
 }

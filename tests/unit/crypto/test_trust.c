@@ -132,10 +132,56 @@ static void a_chain_file_has_the_leaf_first(void **state)
     cph_cert_free(leaf);
 }
 
+/* issuer NULL: an authority of its own. */
+static struct cph_cert *issue(const char *cn, const struct cph_key *by,
+                              const struct cph_cert *issuer, const struct cph_key *of)
+{
+    struct cph_cert_spec spec = { .cn = cn, .not_before = t.wall - 10, .not_after = t.wall + 10 };
+    struct cph_cert *cert;
+
+    assert_ok(cph_cert_issue(&t.env, by, issuer, of, &spec, &cert));
+    return cert;
+}
+
+static void an_authority_s_word_is_good_and_a_device_s_is_none(void **state)
+{
+    struct cph_cert_spec spec = { .not_before = 0, .not_after = 10 };
+    struct cph_key *root_key, *key, *pub;
+    struct cph_cert *root, *leaf, *below, *none;
+    struct cph_trust *trust;
+    char why[CPH_CERT_WHY];
+
+    (void)state;
+    assert_ok(cph_key_generate(&t.env, CPH_KEY_EC_P256, &root_key));
+    assert_ok(cph_key_generate(&t.env, CPH_KEY_EC_P256, &key));
+    root = issue("root", root_key, NULL, NULL);
+    assert_ok(cph_cert_key(&t.env, root, &pub));
+    leaf = issue("leaf", root_key, root, key);
+    assert_true(cph_cert_has_key(leaf, key));
+    assert_ok(cph_trust_new(&trust));
+    assert_ok(cph_trust_add(trust, root));
+    assert_ok(cph_cert_verify(&t.env, leaf, trust, CPH_PURPOSE_ANY, t.wall, why));
+    assert_err(cph_cert_verify(&t.env, leaf, trust, CPH_PURPOSE_ANY, t.wall + 11, why),
+               CPH_E_EXPIRED);
+
+    below = issue("below", key, leaf, key); /* who is no authority signs all the same */
+    assert_err(cph_cert_verify(&t.env, below, trust, CPH_PURPOSE_ANY, t.wall, why), CPH_E_CERT);
+    assert_err(cph_cert_issue(&t.env, key, root, key, &spec, &none), CPH_E_ARGUMENT);
+    assert_err(cph_cert_issue(&t.env, pub, root, key, &spec, &none), CPH_E_ARGUMENT);
+    cph_cert_free(below);
+    cph_cert_free(leaf);
+    cph_cert_free(root);
+    cph_key_free(pub);
+    cph_key_free(key);
+    cph_key_free(root_key);
+    cph_trust_free(trust);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_chain_to_an_anchor_is_good, setup),
+        cmocka_unit_test_setup(an_authority_s_word_is_good_and_a_device_s_is_none, setup),
         cmocka_unit_test_setup(every_break_in_the_chain_has_its_reason, setup),
         cmocka_unit_test_setup(the_clock_is_the_one_we_are_given, setup),
         cmocka_unit_test_setup(anchors_come_from_text_and_from_files, setup),

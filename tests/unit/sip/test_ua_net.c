@@ -250,6 +250,30 @@ static void a_large_request_goes_by_tcp_and_by_udp_if_that_fails(void **state)
     finish();
 }
 
+/* RFC 3261 18.1.1: what counts is the MTU of the path, where somebody knows it. */
+static void path_known(struct cph_sip_ua_cfg *c)
+{
+    c->path_mtu = 9000;
+}
+
+static void a_request_goes_by_udp_over_a_path_that_is_known_to_carry_it(void **state)
+{
+    static char big[1400];
+    struct cph_sip_place p = { .to = "sip:b@10.0.0.9", .from = "sip:a@10.0.0.1" };
+    uint32_t id;
+
+    (void)state;
+    begin_hand(6, "udp,tcp", path_known);
+    memset(big, 'x', sizeof big - 1);
+    p.body = cph_span_of(big);
+    assert_ok(cph_sip_call_place(w.node[0].ua, &p, w.now, &id));
+    w_pump(&w);
+    assert_int_equal(w.streams, 0);
+    assert_int_equal(w.datagrams, 1);
+    assert_ok(cph_sip_call_hangup(w.node[0].ua, id, NULL, w.now));
+    finish();
+}
+
 /* ---- streams ---- */
 
 static const char ask_options[] =
@@ -600,6 +624,7 @@ int main(void)
         cmocka_unit_test(an_address_tried_in_vain_is_a_hop_of_the_call),
         cmocka_unit_test(weights_decide_how_often_a_server_is_first),
         cmocka_unit_test(a_large_request_goes_by_tcp_and_by_udp_if_that_fails),
+        cmocka_unit_test(a_request_goes_by_udp_over_a_path_that_is_known_to_carry_it),
         cmocka_unit_test(a_large_request_invites_the_peer_only_to_where_we_listen),
         cmocka_unit_test(messages_are_cut_out_of_a_stream_byte_by_byte),
         cmocka_unit_test(a_stream_that_cannot_be_framed_is_closed),
