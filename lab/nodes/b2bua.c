@@ -33,7 +33,7 @@ void box_options(const struct lab_proxy *p, const struct cph_sip_header *h, stru
         cph_sip_wr_header(wr, h->id, cph_wr_done(&list));
 }
 
-bool box_body(struct lab_proxy *p, const struct cph_sip_msg *msg, const struct cph_addr *from,
+bool box_body(struct lab_proxy *p, const struct cph_sip_msg *msg, const struct way *from,
               struct cph_span *body)
 {
     struct cph_wr wr = cph_wr_open(p->body, sizeof p->body);
@@ -47,7 +47,7 @@ bool box_body(struct lab_proxy *p, const struct cph_sip_msg *msg, const struct c
         return true;
     }
     if (p->cfg.ops && p->cfg.ops->sdp && cph_sip_content_is(msg, "application/sdp"))
-        did = p->cfg.ops->sdp(p->cfg.ctx, msg, from, msg->body, &wr);
+        did = p->cfg.ops->sdp(p->cfg.ctx, msg, &from->addr, msg->body, &wr);
     if (did == LAB_BODY_REPLACE && !wr.failed)
         *body = cph_wr_done(&wr);
     return did != LAB_BODY_DROP_MESSAGE;
@@ -61,12 +61,13 @@ void box_early(struct lab_proxy *p, struct invite *v, const struct cph_sip_msg *
     if (v->told_early)
         return;
     v->told_early = true;
-    (void)cph_addr_ip(&p->addr, us);
+    (void)cph_addr_ip(&p->addr[0], us);
     (void)snprintf(sdp, sizeof sdp,
                    "v=0\r\no=- 1 1 IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\n"
                    "m=audio 40000 RTP/AVP 0\r\n",
                    us, us);
-    cph_sip_wr_response(&wr, req, 183, (struct cph_span){ 0 }, CPH_SPAN_LIT("network"), &v->caller);
+    cph_sip_wr_response(&wr, req, 183, (struct cph_span){ 0 }, CPH_SPAN_LIT("network"),
+                        &v->caller.addr);
     cph_sip_wr_header_fmt(&wr, CPH_SIP_H_CONTACT, "<sip:announcement@%s>", us);
     cph_sip_wr_body(&wr, CPH_SPAN_LIT("application/sdp"), cph_span_of(sdp));
     proxy_send_to(p, &v->caller, &wr);

@@ -32,7 +32,7 @@ static uint8_t *copy_of(struct cph_span s)
 }
 
 static struct invite *invite_new(struct lab_proxy *p, const struct cph_sip_msg *req,
-                                 const struct cph_addr *from)
+                                 const struct way *from)
 {
     struct invite *v = &p->invite[p->next_invite];
 
@@ -56,17 +56,37 @@ static bool original(struct lab_proxy *p, const struct invite *v, struct cph_sip
 static void to_target(struct lab_proxy *p, struct invite *v, const struct cph_sip_msg *req,
                       unsigned i)
 {
-    struct cph_addr to;
-
-    if (proxy_addr_of_text(v->target[i].uri, &to))
-        proxy_forward(p, req, &v->caller, v->target[i].uri, &to, v->target[i].uri,
-                      proxy_ours_on_top(p, req));
+    proxy_forward(p, req, &v->caller, v->target[i].uri, &v->target[i].way,
+                  proxy_ours_on_top(p, req));
 }
 
-void fork_invite(struct lab_proxy *p, const struct cph_sip_msg *req, const struct cph_addr *from)
+/* One more to ask; over: the server it is behind, NULL for none. */
+static bool add_target(struct lab_proxy *p, struct invite *v, struct cph_span uri, const char *over)
+{
+    struct target *t = &v->target[v->n];
+
+    if (v->n == TARGETS || cph_span_cstr(uri, t->uri, sizeof t->uri) != CPH_OK ||
+        !proxy_way_of_text(p, over ? over : t->uri, &t->way))
+        return false;
+    v->n++;
+    return true;
+}
+
+/* Who is registered here, or the one it is for, by way of the next server if there is one. */
+static void find_targets(struct lab_proxy *p, struct invite *v, const struct cph_sip_msg *req)
+{
+    if (!proxy_is_us(p, &req->uri)) {
+        (void)add_target(p, v, req->uri.text, p->cfg.next);
+        return;
+    }
+    for (unsigned i = 0; i < p->contacts; i++)
+        if (cph_span_is(req->uri.user, p->contact[i].user))
+            (void)add_target(p, v, cph_span_of(p->contact[i].uri), NULL);
+}
+
+void fork_invite(struct lab_proxy *p, const struct cph_sip_msg *req, const struct way *from)
 {
     struct invite *v = fork_invite_of(p, req->via[0].branch);
-    bool mine = proxy_is_us(p, &req->uri);
 
     if (v) { /* once more: where nobody answered yet */
         for (unsigned i = 0; i < v->n; i++)
@@ -78,11 +98,7 @@ void fork_invite(struct lab_proxy *p, const struct cph_sip_msg *req, const struc
     if (!v)
         return;
     proxy_reply(p, req, from, 100);
-    for (unsigned i = 0; mine && i < p->contacts && v->n < TARGETS; i++)
-        if (cph_span_is(req->uri.user, p->contact[i].user))
-            memcpy(v->target[v->n++].uri, p->contact[i].uri, URI);
-    if (!mine && cph_span_cstr(req->uri.text, v->target[0].uri, URI) == CPH_OK)
-        v->n = 1;
+    find_targets(p, v, req);
     if (v->n == 0) {
         proxy_reply(p, req, from, 404);
         return;
@@ -100,11 +116,11 @@ static void cancel_rest(struct lab_proxy *p, struct invite *v, const struct cph_
         if (v->target[i].status == 0 && !v->target[i].cancelled) {
             v->target[i].cancelled = true;
             p->counts.cancelled++;
-            proxy_hop(p, req, v->target[i].uri, "CANCEL", NULL);
+            proxy_hop(p, req, &v->target[i], "CANCEL", NULL);
         }
 }
 
-void fork_cancel(struct lab_proxy *p, const struct cph_sip_msg *cancel, const struct cph_addr *from)
+void fork_cancel(struct lab_proxy *p, const struct cph_sip_msg *cancel, const struct way *from)
 {
     struct invite *v = fork_invite_of(p, cancel->via[0].branch);
     struct cph_sip_msg req;
@@ -120,15 +136,12 @@ static bool follow(struct lab_proxy *p, struct invite *v, const struct cph_sip_m
                    const struct cph_sip_msg *res)
 {
     struct cph_sip_addr contact;
-    struct cph_addr to;
 
-    if (!p->cfg.recurse || v->n == TARGETS ||
-        cph_sip_addr_at(res, CPH_SIP_H_CONTACT, 0, &contact) != CPH_OK ||
-        !proxy_addr_of(&contact.uri, &to) ||
-        cph_span_cstr(contact.uri.text, v->target[v->n].uri, URI) != CPH_OK)
+    if (!p->cfg.recurse || cph_sip_addr_at(res, CPH_SIP_H_CONTACT, 0, &contact) != CPH_OK ||
+        !add_target(p, v, contact.uri.text, NULL))
         return false;
     p->counts.recursed++;
-    to_target(p, v, req, v->n++);
+    to_target(p, v, req, v->n - 1);
     return true;
 }
 
@@ -144,11 +157,11 @@ static void keep_best(struct invite *v, const struct cph_sip_msg *res)
 
 /* A final failure of one target: HERFP, only one of them reaches the caller. */
 static void failed(struct lab_proxy *p, struct invite *v, unsigned i, const struct cph_sip_msg *req,
-                   const struct cph_sip_msg *res, const struct cph_addr *from)
+                   const struct cph_sip_msg *res, const struct way *from)
 {
     struct cph_sip_msg best;
 
-    proxy_hop(p, req, v->target[i].uri, "ACK", &res->to);
+    proxy_hop(p, req, &v->target[i], "ACK", &res->to);
     if (v->target[i].status)
         return;
     v->target[i].status = res->status;
@@ -163,7 +176,7 @@ static void failed(struct lab_proxy *p, struct invite *v, unsigned i, const stru
         proxy_pass_up(p, &best, from);
 }
 
-void fork_response(struct lab_proxy *p, const struct cph_sip_msg *res, const struct cph_addr *from)
+void fork_response(struct lab_proxy *p, const struct cph_sip_msg *res, const struct way *from)
 {
     struct invite *v = res->n_via > 1 ? fork_invite_of(p, res->via[1].branch) : NULL;
     struct cph_sip_msg req;

@@ -13,29 +13,30 @@ static void send_due(struct lab_proxy *p, cph_time now)
         struct queued *q = p->queue;
 
         p->queue = q->next;
-        if (p->tls)
-            (void)lab_tls_send(p->tls, p->node, &q->to, (struct cph_span){ q->b, q->n });
-        else
-            (void)!lab_send(p->node, &p->addr, &q->to, (struct cph_span){ q->b, q->n });
+        if (!q->to.tls)
+            (void)!lab_send(p->node, &p->addr[0], &q->to.addr, (struct cph_span){ q->b, q->n });
+        else if (p->tls)
+            (void)lab_tls_send(p->tls, p->node, &q->to.addr, (struct cph_span){ q->b, q->n });
         free(q);
     }
     (void)!lab_wake_at(p->node, p->queue ? p->queue->at : CPH_TIME_NEVER);
 }
 
-void proxy_send_to(struct lab_proxy *p, const struct cph_addr *to, const struct cph_wr *wr)
+void proxy_send_to(struct lab_proxy *p, const struct way *to, const struct cph_wr *wr)
 {
+    struct way heard = *to;
     struct queued **at = &p->queue;
     struct queued *q;
 
     if (wr->failed)
         return;
     for (unsigned i = 0; i < p->aliases; i++)
-        if (cph_addr_eq(&p->alias[i].said, to))
-            to = &p->alias[i].heard;
+        if (!to->tls && cph_addr_eq(&p->alias[i].said, &to->addr))
+            heard.addr = p->alias[i].heard;
     q = malloc(sizeof *q + wr->n);
     if (!q)
         return;
-    *q = (struct queued){ .at = lab_now(p->net) + p->cfg.delay, .to = *to, .n = wr->n };
+    *q = (struct queued){ .at = lab_now(p->net) + p->cfg.delay, .to = heard, .n = wr->n };
     memcpy(q->b, wr->p, wr->n);
     while (*at && (*at)->at <= q->at)
         at = &(*at)->next;
@@ -46,12 +47,11 @@ void proxy_send_to(struct lab_proxy *p, const struct cph_addr *to, const struct 
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-static void on_request(struct lab_proxy *p, const struct cph_sip_msg *req,
-                       const struct cph_addr *from)
+static void on_request(struct lab_proxy *p, const struct cph_sip_msg *req, const struct way *from)
 {
-    bool drop = proxy_ours_on_top(p, req);
+    unsigned ours = proxy_ours_on_top(p, req);
     struct cph_sip_addr next;
-    struct cph_addr to;
+    struct way to;
     char uri[URI];
 
     p->counts.requests++;
@@ -71,15 +71,15 @@ static void on_request(struct lab_proxy *p, const struct cph_sip_msg *req,
         return; /* of a failure we told */
     if (cph_span_cstr(req->uri.text, uri, sizeof uri) != CPH_OK)
         return;
-    if (cph_sip_addr_at(req, CPH_SIP_H_ROUTE, drop ? 1 : 0, &next) == CPH_OK) {
-        if (!proxy_addr_of(&next.uri, &to))
+    if (cph_sip_addr_at(req, CPH_SIP_H_ROUTE, ours, &next) == CPH_OK) {
+        if (!proxy_way_of(p, &next.uri, &to))
             return;
-    } else if (proxy_is_us(p, &req->uri) || !proxy_addr_of(&req->uri, &to)) {
+    } else if (proxy_is_us(p, &req->uri) || !proxy_way_of(p, &req->uri, &to)) {
         if (req->method != CPH_SIP_ACK)
             proxy_reply(p, req, from, 404);
         return;
     }
-    proxy_forward(p, req, from, uri, &to, uri, drop);
+    proxy_forward(p, req, from, uri, &to, ours);
 }
 
 /* RFC 3581: its requests come from elsewhere than its Via says. */
@@ -101,19 +101,19 @@ static void learn(struct lab_proxy *p, const struct cph_sip_msg *req, const stru
     p->aliases += i == p->aliases;
 }
 
-static void take(struct lab_proxy *p, const struct cph_addr *from, struct cph_span bytes)
+static void take(struct lab_proxy *p, const struct way *from, struct cph_span bytes)
 {
     struct cph_sip_msg msg;
 
     cph_arena_free(p->arena);
     p->arena = NULL;
     if (cph_arena_new(4 * (size_t)CPH_SIP_ARENA, &p->arena) != CPH_OK ||
-        cph_sip_msg_parse(p->arena, bytes, p->tls ? CPH_SIP_STREAM : CPH_SIP_DATAGRAM, &msg,
+        cph_sip_msg_parse(p->arena, bytes, from->tls ? CPH_SIP_STREAM : CPH_SIP_DATAGRAM, &msg,
                           NULL) != CPH_OK)
         return;
     if (msg.is_request) {
-        if (!p->tls)
-            learn(p, &msg, from);
+        if (!from->tls)
+            learn(p, &msg, &from->addr);
         on_request(p, &msg, from);
     } else {
         fork_response(p, &msg, from);
@@ -125,12 +125,12 @@ static void on_datagram(void *ctx, const struct cph_addr *local, const struct cp
 {
     (void)local;
     (void)now;
-    take(ctx, from, bytes);
+    take(ctx, &(struct way){ *from, false }, bytes);
 }
 
 static void on_message(void *ctx, const struct cph_addr *from, struct cph_span message)
 {
-    take(ctx, from, message);
+    take(ctx, &(struct way){ *from, true }, message);
 }
 
 static void on_flow_open(void *ctx, uint32_t flow, bool incoming, const struct cph_addr *local,
@@ -140,8 +140,8 @@ static void on_flow_open(void *ctx, uint32_t flow, bool incoming, const struct c
 
     (void)local;
     (void)now;
-    if (incoming && p->tls)
-        lab_tls_opened(p->tls, p->node, flow, remote);
+    if (p->tls)
+        lab_tls_opened(p->tls, p->node, flow, incoming, remote);
 }
 
 static void on_flow_bytes(void *ctx, uint32_t flow, struct cph_span bytes, cph_time now)
@@ -180,14 +180,19 @@ cph_err lab_proxy_new(struct lab_net *net, const struct lab_proxy_config *cfg,
         return CPH_E_NOMEM;
     p->net = net;
     p->cfg = *cfg;
-    err = cph_addr_parse_ip(cph_span_of(cfg->ip), &p->addr);
-    p->addr.port = cfg->key ? SIPS_PORT : SIP_PORT;
+    p->udp = !cfg->key || cfg->both;
+    err = cph_addr_parse_ip(cph_span_of(cfg->ip), &p->addr[0]);
+    p->addr[1] = p->addr[0];
+    p->addr[0].port = SIP_PORT;
+    p->addr[1].port = SIPS_PORT;
     if (err == CPH_OK)
         err = lab_node_new(net, &node_ops, p, &p->node);
-    if (err == CPH_OK)
-        err = lab_bind(p->node, &p->addr);
+    if (err == CPH_OK && p->udp)
+        err = lab_bind(p->node, &p->addr[0]);
     if (err == CPH_OK && cfg->key)
-        err = lab_tls_new(net, cfg->key, cfg->cert, on_message, p, &p->tls);
+        err = lab_bind(p->node, &p->addr[1]);
+    if (err == CPH_OK && cfg->key)
+        err = lab_tls_new(net, &p->addr[1], cfg->key, cfg->cert, on_message, p, &p->tls);
     if (err != CPH_OK) {
         free(p);
         return err;
@@ -208,7 +213,8 @@ void lab_proxy_free(struct lab_proxy *p)
         p->queue = q->next;
         free(q);
     }
-    lab_unbind(p->node, &p->addr);
+    lab_unbind(p->node, &p->addr[0]);
+    lab_unbind(p->node, &p->addr[1]);
     lab_tls_free(p->tls);
     cph_arena_free(p->arena);
     free(p);

@@ -1,8 +1,9 @@
 /*
  * A SIP server of the simulated network, message by message: registrar, proxy that forks and
  * follows redirects, and on request the less polite boxes of the world (one that takes PRACK out,
- * holds descriptions back, invents early dialogs, or changes what it carries). UDP, or TLS
- * over connections that phones open.
+ * holds descriptions back, invents early dialogs, or changes what it carries). UDP, or TLS over
+ * connections that phones open, or both. Servers can stand in a row, each hop with a transport of
+ * its own.
  */
 #ifndef CPH_LAB_PROXY_H
 #define CPH_LAB_PROXY_H
@@ -33,6 +34,9 @@ struct lab_proxy_config {
     bool fake_early;           /* answers each INVITE with an early dialog of the network's own */
     const struct cph_key *key; /* with cert: TLS on port 5061, and nothing else */
     const struct cph_cert *cert;
+    bool both; /* with TLS: UDP on port 5060 as well */
+    const char
+        *next; /* calls to other servers' users go by way of this URI; NULL: straight there */
     const struct lab_proxy_ops *ops; /* NULL: it is honest */
     void *ctx;
 };

@@ -19,12 +19,19 @@ enum {
     ALIASES = 8,
 };
 
+/* Where a message goes, or came from. */
+struct way {
+    struct cph_addr addr;
+    bool tls;
+};
+
 struct contact {
     char user[32], uri[URI];
 };
 
 struct target {
     char uri[URI];
+    struct way way;
     unsigned status; /* final, 0: none yet */
     bool cancelled;
 };
@@ -32,7 +39,7 @@ struct target {
 /* One INVITE we forwarded. */
 struct invite {
     char branch[BRANCH]; /* of the caller's Via */
-    struct cph_addr caller;
+    struct way caller;
     uint8_t *request;
     size_t request_n;
     struct target target[TARGETS];
@@ -50,7 +57,7 @@ struct alias {
 
 struct queued {
     cph_time at;
-    struct cph_addr to;
+    struct way to;
     struct queued *next;
     size_t n;
     uint8_t b[];
@@ -60,8 +67,9 @@ struct lab_proxy {
     struct lab_net *net;
     struct lab_node *node;
     struct lab_proxy_config cfg;
-    struct cph_addr addr;
-    struct lab_tls *tls; /* NULL: UDP */
+    struct cph_addr addr[2]; /* without and with TLS */
+    bool udp;
+    struct lab_tls *tls; /* NULL: UDP alone */
     struct contact contact[USERS];
     unsigned contacts;
     struct alias alias[ALIASES];
@@ -76,46 +84,44 @@ struct lab_proxy {
 
 /* ---- sending, after thinking (proxy.c) ------------------------------------------------------- */
 
-void proxy_send_to(struct lab_proxy *p, const struct cph_addr *to, const struct cph_wr *wr);
+void proxy_send_to(struct lab_proxy *p, const struct way *to, const struct cph_wr *wr);
 
 /* ---- passing messages on (forward.c) --------------------------------------------------------- */
 
-bool proxy_addr_of(const struct cph_sip_uri *uri, struct cph_addr *out);
-bool proxy_addr_of_text(const char *uri, struct cph_addr *out);
+bool proxy_way_of(const struct lab_proxy *p, const struct cph_sip_uri *uri, struct way *out);
+bool proxy_way_of_text(const struct lab_proxy *p, const char *uri, struct way *out);
 bool proxy_is_us(const struct lab_proxy *p, const struct cph_sip_uri *uri);
-bool proxy_ours_on_top(const struct lab_proxy *p, const struct cph_sip_msg *req); /* its Route */
+/** How many of its Route values, from the top, are ours: two where its transport changes here. */
+unsigned proxy_ours_on_top(const struct lab_proxy *p, const struct cph_sip_msg *req);
 /** The same request gives the same branch, so that CANCEL and ACK follow their INVITE. */
 void proxy_branch(const struct cph_sip_msg *req, const char *target, char out[BRANCH]);
-/** uri: the new request URI; to: where it goes. */
-void proxy_forward(struct lab_proxy *p, const struct cph_sip_msg *req, const struct cph_addr *from,
-                   const char *uri, const struct cph_addr *to, const char *branch_of,
-                   bool drop_route);
+/** uri: the new request URI, which also makes the branch; the first `ours` Routes fall away. */
+void proxy_forward(struct lab_proxy *p, const struct cph_sip_msg *req, const struct way *from,
+                   const char *uri, const struct way *to, unsigned ours);
 /** A CANCEL of ours, or the ACK of a failure that ends with us, after the request forwarded. */
-void proxy_hop(struct lab_proxy *p, const struct cph_sip_msg *req, const char *uri,
+void proxy_hop(struct lab_proxy *p, const struct cph_sip_msg *req, const struct target *target,
                const char *method, const struct cph_sip_addr *to_value);
-void proxy_reply(struct lab_proxy *p, const struct cph_sip_msg *req, const struct cph_addr *from,
+void proxy_reply(struct lab_proxy *p, const struct cph_sip_msg *req, const struct way *from,
                  unsigned status);
 /** A response, to where the next Via says. */
-void proxy_pass_up(struct lab_proxy *p, const struct cph_sip_msg *res, const struct cph_addr *from);
+void proxy_pass_up(struct lab_proxy *p, const struct cph_sip_msg *res, const struct way *from);
 
 /* ---- who is where (registrar.c) -------------------------------------------------------------- */
 
-void registrar_take(struct lab_proxy *p, const struct cph_sip_msg *req,
-                    const struct cph_addr *from);
+void registrar_take(struct lab_proxy *p, const struct cph_sip_msg *req, const struct way *from);
 
 /* ---- INVITEs and their targets (fork.c) ------------------------------------------------------ */
 
 struct invite *fork_invite_of(struct lab_proxy *p, struct cph_span branch); /* of the caller */
 void fork_clear(struct invite *v);
-void fork_invite(struct lab_proxy *p, const struct cph_sip_msg *req, const struct cph_addr *from);
-void fork_cancel(struct lab_proxy *p, const struct cph_sip_msg *cancel,
-                 const struct cph_addr *from);
-void fork_response(struct lab_proxy *p, const struct cph_sip_msg *res, const struct cph_addr *from);
+void fork_invite(struct lab_proxy *p, const struct cph_sip_msg *req, const struct way *from);
+void fork_cancel(struct lab_proxy *p, const struct cph_sip_msg *cancel, const struct way *from);
+void fork_response(struct lab_proxy *p, const struct cph_sip_msg *res, const struct way *from);
 
 /* ---- less polite boxes (b2bua.c) ------------------------------------------------------------- */
 
 /** The body to pass on; false: the message is to go no further. */
-bool box_body(struct lab_proxy *p, const struct cph_sip_msg *msg, const struct cph_addr *from,
+bool box_body(struct lab_proxy *p, const struct cph_sip_msg *msg, const struct way *from,
               struct cph_span *body);
 /** Supported or Require, with or without 100rel. */
 void box_options(const struct lab_proxy *p, const struct cph_sip_header *h, struct cph_wr *wr);

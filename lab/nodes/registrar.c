@@ -30,7 +30,7 @@ unsigned lab_proxy_contacts(const struct lab_proxy *p, const char *user)
     return n;
 }
 
-void registrar_take(struct lab_proxy *p, const struct cph_sip_msg *req, const struct cph_addr *from)
+void registrar_take(struct lab_proxy *p, const struct cph_sip_msg *req, const struct way *from)
 {
     struct cph_wr wr = cph_wr_open(p->out, sizeof p->out);
     const struct cph_sip_header *contact = cph_sip_find(req, CPH_SIP_H_CONTACT);
@@ -45,7 +45,7 @@ void registrar_take(struct lab_proxy *p, const struct cph_sip_msg *req, const st
         proxy_reply(p, req, from, 400);
         return;
     }
-    cph_sip_wr_response(&wr, req, 200, (struct cph_span){ 0 }, CPH_SPAN_LIT("lab"), from);
+    cph_sip_wr_response(&wr, req, 200, (struct cph_span){ 0 }, CPH_SPAN_LIT("lab"), &from->addr);
     cph_sip_wr_header_fmt(&wr, CPH_SIP_H_CONTACT, "<%s>;expires=3600", uri);
     cph_sip_wr_body(&wr, (struct cph_span){ 0 }, (struct cph_span){ 0 });
     proxy_send_to(p, from, &wr);
