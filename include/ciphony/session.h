@@ -46,6 +46,9 @@ struct cph_session_config {
     const struct cph_env *env;
     struct cph_srtp_engine *srtp; /* outlives the session */
     struct cph_keying_cfg keying; /* env is filled in from above */
+    bool ekt;     /* tell keys in the media (RFC 8870) where the peer can, and take that of it. The
+                     set offered is keying.ekt, a conference's, or one drawn for this session */
+    bool cryptex; /* RFC 9335: encrypt header extensions and CSRCs where the peer can */
     struct cph_policy policy;
     const char *peer;                /* address of the peer as claimed; copied */
     cph_session_voucher_fn *voucher; /* NULL: nobody vouches */
@@ -70,8 +73,16 @@ CPH_API CPH_MUST_CHECK cph_err cph_session_add(struct cph_session *s,
                                                const struct cph_session_media *media,
                                                unsigned *stream);
 CPH_API CPH_MUST_CHECK cph_err cph_session_remove(struct cph_session *s, unsigned stream);
-/** The next offer brings new keys (SDES) or a new association (DTLS: new tls-id). */
+/** The next offer brings new keys (SDES), with EKT another set if it is ours, or a new association
+ * (DTLS: new tls-id). The owner of keying.ekt puts another set there before. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_rekey(struct cph_session *s);
+
+/**
+ * Another sending key at once, told in the media, without signalling: for lines with EKT.
+ * CPH_E_STATE if there is none. It does not keep out who has the set: that takes
+ * cph_session_rekey(). CPH_E_EXPIRED: the set has had its time.
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_session_rekey_media(struct cph_session *s, cph_time now);
 
 /** Write our offer or re-offer as SDP. CPH_E_STATE while one is pending. The text may hold keys. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_offer(struct cph_session *s, cph_time now,

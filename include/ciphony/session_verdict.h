@@ -84,6 +84,13 @@ enum cph_key_binding {
     CPH_BINDING_SIGNALLED, /* sha-256 or better, and equal */
 };
 
+/* Who else could speak with these keys. */
+enum cph_key_members {
+    CPH_MEMBERS_UNKNOWN,
+    CPH_MEMBERS_GROUP, /* keys are told under a key of a group (EKT): each member could be any */
+    CPH_MEMBERS_TWO,   /* nobody by the way they are made; or there are no keys */
+};
+
 enum cph_key_validity {
     CPH_VALIDITY_UNKNOWN,
     CPH_VALIDITY_EXPIRED, /* or not valid yet */
@@ -123,6 +130,7 @@ struct cph_stream_facts {
     enum cph_key_path keys;
     enum cph_key_binding binding;
     enum cph_key_validity validity;
+    enum cph_key_members members;
     enum cph_voucher vouched_by; /* for the certificate or secret used in keying */
     enum cph_stream_guard in, out;
     enum cph_rtcp_guard rtcp;
@@ -226,6 +234,8 @@ enum cph_ends {
     X(KEYS_ON_OPEN_HOP, "the keys crossed a hop without encryption")                                \
     X(KEYS_AT_HOPS,     "the keys were readable at each signalling hop")                            \
     X(KEYS_AT_PEER_ONLY,"the keys went straight to the peer's device, encrypted")                   \
+    X(KEYS_GROUP,       "the keys are a group's (EKT): each of its members could speak for the peer") \
+    X(MEMBERS_UNKNOWN,  "whether others have the keys is not known")                                \
     X(MISMATCH,         "the certificate is not the one the signalling promised")                   \
     X(BINDING_UNKNOWN,  "nobody checked the certificate against the signalling")                    \
     X(BINDING_SHARED,   "the other end is in the middle, or says that others may have its keys")    \

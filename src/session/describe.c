@@ -117,6 +117,8 @@ static cph_err nego_for_offer(struct cph_session *s, unsigned i, struct cph_nego
 
 static cph_err write_offer(struct cph_session *s, struct cph_sdp *sdp)
 {
+    if (s->rekey) /* RFC 8870 4.1 MUST: another set, another SPI */
+        CPH_TRY(engine_ekt_draw(s));
     for (unsigned i = 0; i < s->n; i++) {
         struct cph_keying_local local = { sdp, sdp->media[i] };
         struct cph_nego *nego;

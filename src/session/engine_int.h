@@ -6,6 +6,7 @@
 #include "ciphony/rtp.h"
 #include "ciphony/session.h"
 #include "ciphony/srtp.h"
+#include "ciphony/srtp_ekt.h"
 
 enum {
     ENGINE_PACKET = 2048,     /* bytes of a media packet we handle; an Ethernet frame has 1500 */
@@ -16,6 +17,10 @@ enum {
     ENGINE_LIFE_EVERY = 1024, /* packets between looks at a key's lifetime */
     ENGINE_KIND = 32,         /* bytes of "audio" with its NUL */
     ENGINE_NOTICES = 3,       /* notices of one sort for one line */
+    ENGINE_EKT_SOURCES = 64,  /* members of a conference that speak in one line */
+    ENGINE_EKT_SALT = 14,     /* the longest salt of our suites */
+    ENGINE_EKT_TTL_S =
+        86400, /* of a set that we draw: no call of ours is longer without a re-key */
 };
 
 /* A description and where it lives. */
@@ -30,6 +35,8 @@ struct engine_sender {
     struct cph_srtp *srtp;
     unsigned refs;
 };
+
+struct engine_ekt; /* ekt.c */
 
 enum engine_state {
     LINE_NONE,   /* nothing agreed, refused or removed */
@@ -50,6 +57,8 @@ struct engine_line {
     struct cph_srtp *recv[2];
     struct cph_srtp *prev[2]; /* the receiving keys before; NULL after the grace */
     struct cph_srtp *alt[2];  /* the same keys with the other idea of the ROC, until one is right */
+    struct engine_ekt *ekt;   /* packets bring their keys: then the contexts above are none */
+    struct engine_ekt *ekt_prev; /* for receiving, until the grace is over */
     cph_time prev_until, keying_since;
     struct cph_sdp_agreed agreed;
     bool has_agreed;
@@ -119,6 +128,7 @@ struct cph_session {
     bool offered;                      /* our offer waits for an answer, or for the choice */
     bool first;                        /* and it is the first exchange */
     bool rekey, rekey_offered;         /* wished; in the open offer */
+    struct cph_ekt_params ekt;         /* a set of our own to offer, if we shall */
     struct cph_nego *base[CPH_SESSION_STREAMS]; /* of the first offer, until a branch takes them */
     struct engine_branch branch[CPH_SESSION_BRANCHES];
     int active; /* chosen, or the latest that answered; -1 */
@@ -159,6 +169,24 @@ static inline bool engine_hears(const struct engine_line *l)
 {
     return l->state == LINE_SECURE || (l->state == LINE_KEYING && (l->recv[0] || l->recv[1]));
 }
+
+/* ekt.c: keys that packets bring along */
+void engine_ekt_free(struct engine_ekt *e); /* NULL is fine */
+/** Make ready to offer and take EKT sets, if that is wished. */
+CPH_MUST_CHECK cph_err engine_ekt_setup(struct cph_session *s);
+/** Another set for the next offer with new keys; nothing to do where the set is not ours. */
+CPH_MUST_CHECK cph_err engine_ekt_draw(struct cph_session *s);
+/** Follow negotiation. CPH_E_NOTFOUND: this line has no EKT. On an error nothing changed. */
+CPH_MUST_CHECK cph_err engine_ekt_follow(struct cph_session *s, struct engine_line *l, cph_time now,
+                                         bool *changed);
+CPH_MUST_CHECK cph_err engine_ekt_protect(struct engine_line *l, enum cph_keying_component kind,
+                                          struct cph_srtp_pkt *pkt, cph_time now);
+CPH_MUST_CHECK cph_err engine_ekt_unprotect(struct engine_ekt *e, enum cph_keying_component kind,
+                                            uint8_t *p, size_t *n, cph_time now);
+/** Is a re-key by signalling needed? What a new key of ours can do is done. */
+bool engine_ekt_life(struct engine_line *l, cph_time now);
+/** The grace is over: the set before is not used any more. */
+void engine_ekt_forget(struct engine_ekt *e);
 
 /* early.c: packets before keys */
 void engine_keep(struct cph_session *s, unsigned stream, enum cph_keying_component c,

@@ -68,6 +68,7 @@ static void merge_stream(struct cph_stream_facts *s, const struct cph_stream_fac
     KEEP_WORSE(keys);
     KEEP_WORSE(binding);
     KEEP_WORSE(validity);
+    KEEP_WORSE(members);
     KEEP_WORSE(vouched_by);
     KEEP_WORSE(in);
     KEEP_WORSE(out);
@@ -86,8 +87,8 @@ static void merge_stream(struct cph_stream_facts *s, const struct cph_stream_fac
 
 static bool spoken_of(const struct cph_stream_facts *f)
 {
-    return f->keys || f->binding || f->validity || f->vouched_by || f->in || f->out || f->rtcp ||
-           f->counted || f->clear_in || f->clear_out;
+    return f->keys || f->binding || f->validity || f->members || f->vouched_by || f->in || f->out ||
+           f->rtcp || f->counted || f->clear_in || f->clear_out;
 }
 
 void cph_evidence_stream(struct cph_evidence *ev, unsigned i, const struct cph_stream_facts *facts)

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "ciphony/session.h"
@@ -77,15 +78,18 @@ static void facts_secure(const struct cph_session *s, const struct engine_line *
                          struct cph_stream_facts *f)
 {
     struct cph_keying_evidence ke;
+    char name[CPH_FACT_TEXT];
 
     cph_nego_evidence(l->nego, &ke);
     f->keys = ke.keys_stay_at_ends ? CPH_KEYS_AGREED : CPH_KEYS_SIGNALLED;
     f->binding = ke.keys_stay_at_ends ? binding_of(&ke) : CPH_BINDING_SIGNALLED;
     f->validity = ke.keys_stay_at_ends ? validity_of(s, &ke) : CPH_VALIDITY_GOOD;
+    f->members = l->ekt ? CPH_MEMBERS_GROUP : CPH_MEMBERS_TWO;
     f->vouched_by = ke.keys_stay_at_ends ? voucher_of(l, &ke) : CPH_VOUCHER_NOBODY;
     f->in = f->out = guard_of(&ke);
     f->rtcp = ke.rtcp_encrypted ? CPH_RTCP_FULL : CPH_RTCP_UNENCRYPTED;
-    cph_fact_text(f->keying, cph_span_of(ke.method));
+    (void)snprintf(name, sizeof name, "%s%s", ke.method ? ke.method : "", l->ekt ? "+ekt" : "");
+    cph_fact_text(f->keying, cph_span_of(name));
     cph_fact_text(f->suite, cph_span_of(ke.suite));
     memcpy(f->voucher, l->voucher_name, sizeof f->voucher);
 }
@@ -106,6 +110,7 @@ static void facts_now(const struct cph_session *s, const struct engine_line *l,
         f->keys = CPH_KEYS_NONE;
         f->binding = CPH_BINDING_SIGNALLED;
         f->validity = CPH_VALIDITY_GOOD;
+        f->members = CPH_MEMBERS_TWO;
         f->vouched_by = CPH_VOUCHER_NOBODY;
         f->in = f->out = CPH_GUARD_CLEAR;
         f->rtcp = CPH_RTCP_CLEAR;

@@ -30,6 +30,10 @@ void engine_grace_over(struct engine_line *l)
 {
     for (int c = 0; c < 2; c++)
         recv_replace(&l->prev[c], NULL);
+    engine_ekt_free(l->ekt_prev);
+    l->ekt_prev = NULL;
+    if (l->ekt)
+        engine_ekt_forget(l->ekt);
     l->prev_until = 0;
 }
 
@@ -45,6 +49,8 @@ void engine_line_stop(struct cph_session *s, struct engine_line *l)
         memset(l->gen[c], 0, sizeof l->gen[c]);
     }
     engine_grace_over(l);
+    engine_ekt_free(l->ekt);
+    l->ekt = NULL;
 }
 
 static cph_err context(const struct cph_session *s, const struct engine_line *l,
@@ -224,6 +230,59 @@ static cph_err install(struct cph_session *s, struct engine_branch *b, unsigned 
     return waiting;
 }
 
+/* From contexts to EKT: what is under way comes under the keys before. */
+static void retire_contexts(struct engine_line *l, cph_time now)
+{
+    for (int c = 0; c < 2; c++) {
+        sender_unref(l->send[c]);
+        l->send[c] = NULL;
+        recv_replace(&l->alt[c], NULL);
+        if (!l->recv[c])
+            continue;
+        recv_replace(&l->prev[c], l->recv[c]);
+        l->recv[c] = NULL;
+        l->prev_until = now + CPH_MS(ENGINE_GRACE_MS);
+    }
+}
+
+/* And back. */
+static void retire_ekt(struct engine_line *l, cph_time now)
+{
+    if (!l->ekt)
+        return;
+    engine_ekt_free(l->ekt_prev);
+    l->ekt_prev = l->ekt;
+    l->ekt = NULL;
+    l->prev_until = now + CPH_MS(ENGINE_GRACE_MS);
+}
+
+static cph_err install_any(struct cph_session *s, struct engine_branch *b, unsigned stream,
+                           const struct cph_keying_status *st, cph_time now, struct change *change)
+{
+    struct engine_line *l = &b->line[stream];
+    bool had = l->ekt || l->send[0], changed;
+    cph_err err;
+
+    if (l->ekt && st->dir[0].generation == l->gen[0][0] && st->dir[1].generation == l->gen[0][1])
+        return CPH_OK; /* it changes with a generation only */
+    err = engine_ekt_follow(s, l, now, &changed);
+    if (err == CPH_E_NOTFOUND) {
+        CPH_TRY(install(s, b, stream, st, now, change));
+        change->replaced |= l->ekt != NULL;
+        retire_ekt(l, now);
+        return CPH_OK;
+    }
+    CPH_TRY(err);
+    retire_contexts(l, now);
+    l->gen[0][0] = st->dir[0].generation;
+    l->gen[0][1] = st->dir[1].generation;
+    change->any |= changed;
+    change->replaced |= had && changed;
+    if (changed)
+        l->rekey_told = false;
+    return CPH_OK;
+}
+
 /* ---- who is it ------------------------------------------------------------------------------- */
 
 /* Ask once per set of keys what the user knows about the certificate. */
@@ -273,7 +332,7 @@ static void secure(struct cph_session *s, struct engine_branch *b, unsigned stre
     if (st->keying.dir[0].generation != l->gen[0][0] ||
         st->keying.dir[1].generation != l->gen[0][1])
         engine_facts_close(s, b, stream); /* what went under the old keys stays told */
-    err = install(s, b, stream, &st->keying, now, &change);
+    err = install_any(s, b, stream, &st->keying, now, &change);
     if (err != CPH_OK && err != CPH_E_AGAIN) {
         fail(s, b, stream, err, "the keys cannot be used");
         return;
@@ -287,15 +346,15 @@ static void secure(struct cph_session *s, struct engine_branch *b, unsigned stre
              "in between, or it has a new device (see: ciphony trust)");
         return;
     }
-    if (!l->send[0] || !l->recv[0] || (again && !change.replaced))
+    if ((!l->ekt && (!l->send[0] || !l->recv[0])) || (again && !change.replaced))
         return;
     cph_nego_evidence(l->nego, &ke);
     l->state = LINE_SECURE;
     s->clear_agreed = false;
     s->media[stream].rekeys += again;
-    engine_event(s, CPH_SESSION_KEYED, stream, b, CPH_OK, "%s: %s by %s, %s", s->media[stream].kind,
-                 again ? "new keys" : "keys", ke.method ? ke.method : "?",
-                 ke.suite ? ke.suite : "?");
+    engine_event(s, CPH_SESSION_KEYED, stream, b, CPH_OK, "%s: %s by %s, %s%s",
+                 s->media[stream].kind, again ? "new keys" : "keys", ke.method ? ke.method : "?",
+                 ke.suite ? ke.suite : "?", l->ekt ? ", told in the media (EKT)" : "");
 }
 
 void engine_plain(struct cph_session *s, struct engine_branch *b, unsigned stream, const char *why)

@@ -40,12 +40,10 @@ static cph_err unprotect_with(struct cph_srtp *ctx, enum cph_keying_component ki
     return err;
 }
 
-/* The keys in use; then, after a change, the ones before and the other idea of the ROC. A packet is
- * unchanged when its tag does not fit. */
-static cph_err unprotect(struct engine_line *l, enum cph_keying_component kind, uint8_t *p,
-                         size_t *n)
+/* The keys in use, and the other idea of the ROC. */
+static cph_err unprotect_now(struct engine_line *l, unsigned c, enum cph_keying_component kind,
+                             uint8_t *p, size_t *n)
 {
-    unsigned c = l->shared ? 0 : kind;
     cph_err err = unprotect_with(l->recv[c], kind, p, n);
 
     if (err == CPH_OK) {
@@ -53,15 +51,29 @@ static cph_err unprotect(struct engine_line *l, enum cph_keying_component kind, 
         l->alt[c] = NULL;
         return err;
     }
-    if (err == CPH_E_REPLAY || err == CPH_E_CRYPTO)
+    if (err == CPH_E_REPLAY || err == CPH_E_CRYPTO || !l->alt[c] ||
+        unprotect_with(l->alt[c], kind, p, n) != CPH_OK)
         return err;
-    if (l->alt[c] && unprotect_with(l->alt[c], kind, p, n) == CPH_OK) {
-        cph_srtp_free(l->recv[c]);
-        l->recv[c] = l->alt[c];
-        l->alt[c] = NULL;
-        return CPH_OK;
-    }
+    cph_srtp_free(l->recv[c]);
+    l->recv[c] = l->alt[c];
+    l->alt[c] = NULL;
+    return CPH_OK;
+}
+
+/* The keys in use; then, after a change, the ones before. A packet is unchanged when its tag does
+ * not fit. */
+static cph_err unprotect(struct engine_line *l, enum cph_keying_component kind, uint8_t *p,
+                         size_t *n, cph_time now)
+{
+    unsigned c = l->shared ? 0 : kind;
+    cph_err err = l->ekt ? engine_ekt_unprotect(l->ekt, kind, p, n, now)
+                         : unprotect_now(l, c, kind, p, n);
+
+    if (err == CPH_OK || err == CPH_E_REPLAY || err == CPH_E_CRYPTO)
+        return err;
     if (l->prev[c] && unprotect_with(l->prev[c], kind, p, n) == CPH_OK)
+        return CPH_OK;
+    if (l->ekt_prev && engine_ekt_unprotect(l->ekt_prev, kind, p, n, now) == CPH_OK)
         return CPH_OK;
     return err;
 }
@@ -205,7 +217,7 @@ static cph_err try_branches(struct cph_session *s, unsigned stream, enum cph_key
             clear = i;
         if (!engine_hears(l))
             continue;
-        e = unprotect(l, kind, p, n);
+        e = unprotect(l, kind, p, n, s->now);
         if (e == CPH_OK) {
             if (l->state == LINE_KEYING)
                 engine_heard(s, b, stream);
@@ -408,6 +420,8 @@ static void look_at_life(struct cph_session *s, struct engine_branch *b, unsigne
 
     if (l->sent++ % ENGINE_LIFE_EVERY != 0 || l->rekey_told)
         return;
+    if (l->ekt)
+        soon = engine_ekt_life(l, s->now);
     for (int c = 0; c < 2; c++) {
         if (l->send[c]) {
             cph_srtp_life(l->send[c]->srtp, &life);
@@ -452,10 +466,12 @@ static cph_err may_send(const struct cph_session *s, const struct engine_line *l
 }
 
 static cph_err protect_with(struct engine_line *l, enum cph_keying_component kind,
-                            struct cph_srtp_pkt *pkt)
+                            struct cph_srtp_pkt *pkt, cph_time now)
 {
     struct engine_sender *x = l->send[l->shared ? 0 : kind];
 
+    if (l->ekt)
+        return engine_ekt_protect(l, kind, pkt, now);
     if (!x)
         return CPH_E_NOKEY;
     return kind == CPH_KEYING_RTP ? cph_srtp_protect(x->srtp, pkt)
@@ -484,7 +500,7 @@ cph_err cph_session_protect(struct cph_session *s, unsigned stream,
     if (!usable(at))
         return CPH_E_STATE; /* held by 0.0.0.0, or a name we cannot look up */
     if (l->state == LINE_SECURE) {
-        CPH_TRY(protect_with(l, component, &pkt));
+        CPH_TRY(protect_with(l, component, &pkt, now));
         look_at_life(s, b, stream);
     }
     *n = pkt.n;

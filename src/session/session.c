@@ -73,6 +73,7 @@ cph_err engine_nego(const struct cph_session *s, struct cph_nego **out)
 {
     struct cph_nego_cfg cfg = { .keying = s->cfg.keying,
                                 .policy = keying_policy(&s->cfg.policy),
+                                .cryptex = s->cfg.cryptex,
                                 .methods = s->method[0] || s->none_named ? s->method : NULL };
 
     if (s->cfg.portable_rtp_avp)
@@ -143,6 +144,7 @@ static cph_err setup(struct cph_session *s, const struct cph_session_media *medi
     s->n = n;
     choose_methods(s);
     CPH_TRY(origin_set(s));
+    CPH_TRY(engine_ekt_setup(s));
     CPH_TRY(engine_nego(s, &probe)); /* can this policy be kept at all? */
     cph_nego_free(probe);
     s->ring = calloc(ENGINE_RING, sizeof *s->ring);

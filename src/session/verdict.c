@@ -215,6 +215,20 @@ static struct grade keys_agreed(struct judge *j, unsigned i, struct vouching *wh
     return who->grade;
 }
 
+/* RFC 8870 6: no protection within the group, and nobody here knows who is in it. */
+static struct grade members(struct judge *j, unsigned i)
+{
+    const struct cph_stream_facts *s = &j->ev->stream[i];
+
+    if (s->members == CPH_MEMBERS_TWO)
+        return verified_iv;
+    if (s->keys > CPH_KEYS_NONE)
+        because(
+            j, s->members == CPH_MEMBERS_GROUP ? CPH_REASON_KEYS_GROUP : CPH_REASON_MEMBERS_UNKNOWN,
+            CPH_ABOUT_STREAM, i);
+    return hop_ii;
+}
+
 /* ---- packets --------------------------------------------------------------------------------- */
 
 static struct grade guards(struct judge *j, unsigned i)
@@ -294,6 +308,7 @@ static struct grade judge_stream(struct judge *j, unsigned i, struct vouching *w
     }
     if (s->rekeys > 0)
         note(j, CPH_REASON_REKEYED, CPH_ABOUT_STREAM, i);
+    g = lower(g, members(j, i));
     g = lower(g, lower(guards(j, i), clear_packets(j, i)));
     if (j->ev->downgrade < CPH_DOWNGRADE_NONE)
         g = lower(g, hop_ii);

@@ -22,9 +22,10 @@ struct axis {
 #define STREAM(field, n) EV(stream[0].field, n)
 
 static const struct axis axis[] = {
-    HOP(transport, 6),  HOP(auth, 4),        HOP(whose, 4),         HOP(seen, 3),  STREAM(keys, 5),
-    STREAM(binding, 8), STREAM(validity, 3), STREAM(vouched_by, 8), STREAM(in, 6), STREAM(out, 6),
-    STREAM(rtcp, 4),    EV(downgrade, 3),    EV(proof, 4),
+    HOP(transport, 6), HOP(auth, 4),       HOP(whose, 4),       HOP(seen, 3),
+    STREAM(keys, 5),   STREAM(binding, 8), STREAM(validity, 3), STREAM(vouched_by, 8),
+    STREAM(in, 6),     STREAM(out, 6),     STREAM(rtcp, 4),     EV(downgrade, 3),
+    EV(proof, 4),      STREAM(members, 3),
 };
 enum { AXES = sizeof axis / sizeof *axis, KEYS = 4 };
 
@@ -137,13 +138,13 @@ static void every_step_of_the_signalling_facts_is_monotone(void **state)
 
 static void every_step_of_the_media_facts_is_monotone(void **state)
 {
-    /* keys, binding, validity, in, out, rtcp, downgrade: 41,472 points, seven times */
-    static const unsigned axes[] = { 4, 5, 6, 8, 9, 10, 11 };
+    /* keys, binding, validity, members, in, out, rtcp, downgrade: every value, by turns */
+    static const unsigned axes[] = { 4, 5, 6, 13, 8, 9, 10, 11 };
     static const struct cph_policy policy = { .media = CPH_SECURITY_PREFER };
 
     (void)state;
-    walk_all(axes, 7, NULL);
-    walk_all(axes, 5, &policy);
+    walk_all(axes, 8, NULL);
+    walk_all(axes, 6, &policy);
 }
 
 /* ---- large evidence at random ---------------------------------------------------------------- */
@@ -174,6 +175,7 @@ static void random_evidence(struct test_env *t, struct cph_evidence *ev)
             .keys = graded(t, 5),
             .binding = graded(t, 8),
             .validity = graded(t, 3),
+            .members = pick(t, 8) ? CPH_MEMBERS_TWO : pick(t, 3),
             .vouched_by = pick(t, 8),
             .in = graded(t, 6),
             .out = graded(t, 6),
@@ -205,7 +207,7 @@ static void worsen(struct test_env *t, struct cph_evidence *ev)
     unsigned h = ev->hops_n ? pick(t, ev->hops_n) : 0;
     unsigned s = ev->streams_n ? pick(t, ev->streams_n) : 0;
 
-    switch (pick(t, 22)) {
+    switch (pick(t, 23)) {
     case 0:
         LOWER(hop[h].transport);
         break;
@@ -281,6 +283,9 @@ static void worsen(struct test_env *t, struct cph_evidence *ev)
         break;
     case 21:
         memset(&ev->stream[s], 0, sizeof *ev->stream);
+        break;
+    case 22:
+        LOWER(stream[s].members);
         break;
     }
 }

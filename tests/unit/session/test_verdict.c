@@ -21,6 +21,7 @@ static struct cph_stream_facts stream(const char *keying)
     struct cph_stream_facts s = { .keys = dtls ? CPH_KEYS_AGREED : CPH_KEYS_SIGNALLED,
                                   .binding = CPH_BINDING_SIGNALLED,
                                   .validity = CPH_VALIDITY_GOOD,
+                                  .members = CPH_MEMBERS_TWO,
                                   .vouched_by = CPH_VOUCHER_NOBODY,
                                   .in = CPH_GUARD_FULL,
                                   .out = CPH_GUARD_FULL,
@@ -348,6 +349,38 @@ static void an_expired_certificate_authenticates_nobody(void **state)
         ev.stream[0].validity = (enum cph_key_validity)val;
         expect(ev, CPH_LEVEL_PRIVATE, CPH_ATTACKER_III, CPH_REASON_VALIDITY);
     }
+}
+
+static void who_else_has_a_group_s_keys_nobody_can_say(void **state)
+{
+    static const char *const keying[] = { "sdes", "dtls" };
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct cph_evidence ev = evidence(keying[i], PEER_PIN);
+        struct cph_stream_facts s;
+        struct cph_verdict v;
+
+        ev.stream[0].vouched_by = i ? CPH_VOUCHER_COMPARED : CPH_VOUCHER_NOBODY;
+        cph_verdict_of(&ev, NULL, &v);
+        assert_int_equal(v.level, CPH_LEVEL_VERIFIED);
+        ev.stream[0].members = CPH_MEMBERS_GROUP;
+        expect(ev, CPH_LEVEL_HOP, CPH_ATTACKER_II, CPH_REASON_KEYS_GROUP);
+        cph_verdict_of(&ev, NULL, &v);
+        assert_int_equal(v.vouched_by, CPH_VOUCHER_NOBODY);
+        ev.stream[0].members = CPH_MEMBERS_UNKNOWN;
+        expect(ev, CPH_LEVEL_HOP, CPH_ATTACKER_II, CPH_REASON_MEMBERS_UNKNOWN);
+        ev.stream[0].members = CPH_MEMBERS_GROUP; /* once a group's, it was */
+        s = ev.stream[0];
+        s.members = CPH_MEMBERS_TWO;
+        cph_evidence_stream(&ev, 0, &s);
+        expect(ev, CPH_LEVEL_HOP, CPH_ATTACKER_II, CPH_REASON_KEYS_GROUP);
+    }
+    struct cph_evidence open = evidence("sdes", PROXY); /* it raises nothing */
+
+    open.hop[0].transport = CPH_HOP_UDP;
+    open.stream[0].members = CPH_MEMBERS_GROUP;
+    expect(open, CPH_LEVEL_OPEN, CPH_ATTACKER_I, CPH_REASON_KEYS_GROUP);
 }
 
 /* ---- packets --------------------------------------------------------------------------------- */
@@ -736,6 +769,7 @@ int main(void)
         cmocka_unit_test(a_certificate_that_is_not_the_promised_one_is_worth_nothing),
         cmocka_unit_test(keys_made_in_the_messages_are_as_good_as_their_path),
         cmocka_unit_test(an_expired_certificate_authenticates_nobody),
+        cmocka_unit_test(who_else_has_a_group_s_keys_nobody_can_say),
         cmocka_unit_test(each_direction_counts_by_its_own_guard),
         cmocka_unit_test(rtcp_that_can_be_read_or_forged_lowers),
         cmocka_unit_test(one_packet_in_clear_opens_the_call),
