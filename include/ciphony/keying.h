@@ -11,6 +11,7 @@
 struct cph_srtp_policy; /* srtp.h */
 struct cph_key;         /* crypto_key.h */
 struct cph_cert;        /* crypto_key.h */
+struct cph_dtls;        /* keying_dtls.h */
 struct cph_mikey;       /* keying_mikey.h */
 struct cph_zrtp_call;   /* keying_zrtp.h */
 struct cph_ekt_params;  /* srtp_ekt.h */
@@ -68,6 +69,9 @@ struct cph_keying_status {
     } dir[2];        /* by enum cph_keying_dir */
     cph_err err;     /* with CPH_KEYING_FAILED, else CPH_OK */
     const char *why; /* static text for people, NULL if there is nothing to say */
+    /* Where the peer was reached when it proved who it is, by component; family NONE: the mechanism
+     * does not know. */
+    struct cph_addr at[2];
 };
 
 /* A stream whose state is known beforehand (MIKEY's crypto sessions, EKT). */
@@ -124,6 +128,7 @@ enum cph_keying_note {
         1 << 15, /* forked: other answerers of our offer know our sending key */
     CPH_KEYING_NOTE_LOWER_METHOD = 1 << 16, /* a later exchange moved to a method we like less */
     CPH_KEYING_NOTE_DOWNGRADE_REFUSED = 1 << 14, /* a re-offer wanted less and was turned down */
+    CPH_KEYING_NOTE_RESUMED = 1 << 17,           /* DTLS: from the secret of an earlier call */
     CPH_KEYING_NOTE_WEAK_GROUP = 1 << 20,        /* Diffie-Hellman over less than 2048 bits */
     CPH_KEYING_NOTE_WEAK_SIGNATURE = 1 << 21,    /* the peer signed over SHA-1 */
 };
@@ -158,6 +163,7 @@ struct cph_keying_cfg {
     const struct cph_key *key;   /* our device key, NULL if there is none */
     const struct cph_cert *cert; /* and its certificate */
     const struct cph_secret *psk;
+    struct cph_dtls *dtls;        /* of the same key and cert; NULL: each instance is on its own */
     struct cph_mikey *mikey;      /* NULL: MIKEY is neither offered nor answered */
     const char *const *suites;    /* SDES names, best first, NULL-ended; NULL: cph_keying_suites */
     const char *const *dh_groups; /* SDP-DH: names, best first, NULL-ended; NULL: x25519, p-256 */

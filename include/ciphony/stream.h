@@ -42,13 +42,38 @@ enum {
     CPH_STREAM_TRIES = 12, /* unanswered flights */
 };
 
+/*
+ * What the streams of one device share: the library's context with its certificate and key. Dear to
+ * make, so whoever opens many streams makes one and names it in each configuration.
+ */
+struct cph_stream_home;
+
+/** cert and key may be NULL (a client without). resumable: sessions can be taken up again, see
+ * below. CPH_E_CONFIG, CPH_E_NOMEM, CPH_E_CRYPTO. env outlives the home. */
+CPH_API CPH_MUST_CHECK cph_err cph_stream_home_new(enum cph_stream_kind kind,
+                                                   const struct cph_cert *cert,
+                                                   const struct cph_key *key, bool resumable,
+                                                   const struct cph_env *env,
+                                                   struct cph_stream_home **out);
+CPH_API void cph_stream_home_free(struct cph_stream_home *home); /* NULL is fine; streams keep it */
+
+/* What two ends agreed on, kept in memory to begin anew without public-key operations: its secret
+ * opens every stream made from it. DTLS 1.2 only. */
+struct cph_stream_session;
+
+/* Server: the session that has this identifier, or NULL. Borrowed. */
+typedef const struct cph_stream_session *cph_stream_find_fn(void *ctx, struct cph_span id,
+                                                            cph_time now);
+
 /* Copied by cph_stream_new(); the objects pointed to are referenced, the texts and arrays copied.
  */
 struct cph_stream_config {
     enum cph_stream_kind kind;
     enum cph_stream_role role;
-    const struct cph_cert *cert; /* own certificate with its chain; a client may have none */
-    const struct cph_key *key;   /* its private key */
+    struct cph_stream_home *home; /* NULL: one of its own, of the next two, which are not looked at
+                                     otherwise */
+    const struct cph_cert *cert;  /* own certificate with its chain; a client may have none */
+    const struct cph_key *key;    /* its private key */
 
     enum cph_stream_verify verify;
     const struct cph_trust *trust; /* VERIFY_CHAIN */
@@ -64,6 +89,12 @@ struct cph_stream_config {
     const uint16_t *srtp_profile; /* DTLS: use_srtp profiles, best first (RFC 5764 4.1.2) */
     size_t n_srtp_profile;
     unsigned mtu; /* DTLS; 0: CPH_STREAM_MTU */
+    /* DTLS server: the first datagram is a ClientHello with a cookie, which the caller has judged
+     * (RFC 6347 4.2.1): the stream begins behind the cookie exchange. */
+    bool after_cookie;
+    const struct cph_stream_session *resume; /* client: propose it; the home is resumable */
+    cph_stream_find_fn *find; /* server: what a client may propose; the home is resumable */
+    void *find_ctx;
     cph_time
         first_timeout; /* DTLS; 0: one second (RFC 6347 4.2.4.1), doubled each time up to 8 s */
     size_t limit;      /* 0: CPH_STREAM_LIMIT */
@@ -137,6 +168,23 @@ CPH_API const char *cph_stream_accepted_by(const struct cph_stream *s);
  * open. */
 CPH_API CPH_MUST_CHECK cph_err cph_stream_export(const struct cph_stream *s, const char *label,
                                                  struct cph_secret *out, size_t n);
+
+/* ---- resumption (RFC 5246 7.3) --------------------------------------------------------------- */
+
+/**
+ * Keep what this open stream agreed on. It remembers the role, and serves the same role only: else
+ * somebody could hold a mirror up to us. CPH_E_UNSUPPORTED: it cannot be taken up again (home not
+ * resumable, TLS, a peer without RFC 7627).
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_stream_session_keep(const struct cph_stream *s,
+                                                       struct cph_stream_session **out);
+CPH_API void cph_stream_session_free(struct cph_stream_session *k); /* wipes; NULL is fine */
+CPH_API struct cph_span cph_stream_session_id(const struct cph_stream_session *k);
+CPH_API enum cph_stream_role cph_stream_session_role(const struct cph_stream_session *k);
+/** Whom it was agreed with: the certificate that was shown and proven then; borrowed. */
+CPH_API const struct cph_cert *cph_stream_session_peer(const struct cph_stream_session *k);
+/** Was this stream made from a session? Its peer is then the one of that session, judged again. */
+CPH_API bool cph_stream_resumed(const struct cph_stream *s);
 
 struct cph_stream_counts {
     uint64_t datagrams_in, datagrams_out; /* DTLS */

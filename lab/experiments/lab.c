@@ -43,7 +43,6 @@ const struct lab_experiment *const lab_experiments[] = {
     &lab_exp_intercept,
     &lab_exp_nat,
     &lab_exp_gateway,
-    &lab_exp_chain,
     NULL,
 };
 

@@ -106,6 +106,5 @@ extern const struct lab_experiment lab_exp_pad, lab_exp_central_mixer, lab_exp_c
 extern const struct lab_experiment lab_exp_class, lab_exp_class_pinned, lab_exp_downgrade,
     lab_exp_dos, lab_exp_intercept, lab_exp_media_only, lab_exp_over_tls, lab_exp_hop,
     lab_exp_upgrade; /* attacks */
-extern const struct lab_experiment lab_exp_chain; /* other nodes */
 
 #endif

@@ -319,6 +319,19 @@ static void fail(struct cph_session *s, struct engine_branch *b, unsigned stream
                  why ? why : cph_err_text(err));
 }
 
+/* Where the peer proved who it is, there it is reached: its translator has that way open, and its
+ * description may name an address that only its own network knows. */
+static void follow_proof(struct engine_line *l, const struct cph_keying_status *st)
+{
+    for (int c = 0; c < 2; c++) {
+        const struct cph_addr *said = c ? &l->agreed.rtcp.addr : &l->agreed.rtp.addr;
+
+        if (st->at[c].family != CPH_AF_NONE && l->latched[c].family == CPH_AF_NONE &&
+            !cph_addr_eq(&st->at[c], said) && !cph_addr_is_any(said) && said->port != 0)
+            l->latched[c] = st->at[c];
+    }
+}
+
 static void secure(struct cph_session *s, struct engine_branch *b, unsigned stream,
                    const struct cph_nego_status *st, cph_time now)
 {
@@ -348,6 +361,7 @@ static void secure(struct cph_session *s, struct engine_branch *b, unsigned stre
     }
     if ((!l->ekt && (!l->send[0] || !l->recv[0])) || (again && !change.replaced))
         return;
+    follow_proof(l, &st->keying);
     cph_nego_evidence(l->nego, &ke);
     l->state = LINE_SECURE;
     s->clear_agreed = false;

@@ -279,6 +279,25 @@ static cph_err feed_media(struct cph_session *s, unsigned stream, enum cph_keyin
 
 /* ---- keying that arrives --------------------------------------------------------------------- */
 
+/* What opens a path is for a mechanism that waits for it, and is never kept. */
+static cph_err feed_opener(struct cph_session *s, unsigned stream, enum cph_keying_component port,
+                           const struct cph_addr *from, struct cph_span packet, cph_time now)
+{
+    cph_err err = CPH_E_UNSUPPORTED;
+
+    for (unsigned i = 0; i < CPH_SESSION_BRANCHES && err != CPH_OK; i++) {
+        struct engine_branch *b = &s->branch[i];
+
+        if (!b->used || !b->line[stream].nego || !cph_nego_claims(b->line[stream].nego, packet))
+            continue;
+        err = cph_nego_feed(b->line[stream].nego, port, from, packet, now);
+        engine_look(s, b, stream, now);
+    }
+    s->count.keying_in += err == CPH_OK;
+    s->count.unknown += err != CPH_OK;
+    return err;
+}
+
 static cph_err feed_keying(struct cph_session *s, unsigned stream, enum cph_keying_component port,
                            const struct cph_addr *from, struct cph_span packet, cph_time now)
 {
@@ -325,8 +344,9 @@ cph_err cph_session_feed(struct cph_session *s, unsigned stream,
         return feed_media(s, stream, CPH_KEYING_RTP, component, from, packet, n, now);
     case CPH_RTP_CLASS_RTCP:
         return feed_media(s, stream, CPH_KEYING_RTCP, component, from, packet, n, now);
-    case CPH_RTP_CLASS_UNKNOWN:
     case CPH_RTP_CLASS_STUN:
+        return feed_opener(s, stream, component, from, view, now);
+    case CPH_RTP_CLASS_UNKNOWN:
     case CPH_RTP_CLASS_TURN:
         break;
     }

@@ -6,64 +6,7 @@
 #include "ciphony/base_text.h"
 #include "ciphony/base_wire.h"
 
-/* RFC 9325 4.2: forward secrecy and authenticated encryption, nothing else. */
-static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20:!PSK:!aNULL";
-static const char suites13[] =
-    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-static const char groups[] = "X25519:P-256:P-384";
-/* RFC 9155: no SHA-1 in signatures. */
-static const char sigalgs[] = "ECDSA+SHA256:ECDSA+SHA384:ed25519:RSA-PSS+SHA256:RSA-PSS+SHA384:"
-                              "RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512:ECDSA+SHA512";
-
-/* ---- the library's context ------------------------------------------------------------------- */
-
-static bool set_versions(SSL_CTX *ctx, enum cph_stream_kind kind)
-{
-    bool dtls = kind == CPH_STREAM_DTLS;
-
-    /* RFC 8996 MUST NOT: no TLS below 1.2, no DTLS 1.0 */
-    return SSL_CTX_set_min_proto_version(ctx, dtls ? DTLS1_2_VERSION : TLS1_2_VERSION) &&
-           SSL_CTX_set_max_proto_version(ctx, dtls ? DTLS1_2_VERSION : TLS1_3_VERSION);
-}
-
-static cph_err set_context(struct cph_stream *s)
-{
-    s->ctx = SSL_CTX_new(s->kind == CPH_STREAM_DTLS ? DTLS_method() : TLS_method());
-    if (!s->ctx)
-        return CPH_E_NOMEM;
-    SSL_CTX_set_options(s->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
-                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_QUERY_MTU);
-    SSL_CTX_set_session_cache_mode(s->ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_security_level(s->ctx, 2);
-    SSL_CTX_set_max_cert_list(s->ctx, STREAM_CERTS_MAX);
-    SSL_CTX_set_cert_verify_callback(s->ctx, stream_judge, s);
-    if (!set_versions(s->ctx, s->kind) || !SSL_CTX_set_cipher_list(s->ctx, ciphers) ||
-        !SSL_CTX_set_ciphersuites(s->ctx, suites13) || !SSL_CTX_set1_groups_list(s->ctx, groups) ||
-        !SSL_CTX_set1_sigalgs_list(s->ctx, sigalgs) || !SSL_CTX_set_num_tickets(s->ctx, 0))
-        return CPH_E_CRYPTO;
-    return CPH_OK;
-}
-
-/* ---- who we are, whom we expect -------------------------------------------------------------- */
-
-static cph_err set_own(struct cph_stream *s, const struct cph_stream_config *cfg)
-{
-    X509 *more;
-
-    if (!cfg->cert && !cfg->key)
-        return s->role == CPH_STREAM_CLIENT ? CPH_OK : CPH_E_CONFIG;
-    if (!cfg->cert || !cfg->key || !cph_key_is_private(cfg->key) ||
-        !cph_cert_has_key(cfg->cert, cfg->key))
-        return CPH_E_CONFIG;
-    if (SSL_CTX_use_certificate(s->ctx, cph_cert_native(cfg->cert)) != 1 ||
-        SSL_CTX_use_PrivateKey(s->ctx, cph_key_native(cfg->key)) != 1)
-        return CPH_E_CONFIG; /* too weak for the security level */
-    for (size_t i = 0; (more = cph_cert_native_chain(cfg->cert, i)) != NULL; i++) {
-        if (SSL_CTX_add1_chain_cert(s->ctx, more) != 1)
-            return CPH_E_CONFIG;
-    }
-    return CPH_OK;
-}
+/* ---- whom we expect -------------------------------------------------------------------------- */
 
 static cph_err set_judgement(struct cph_stream *s, const struct cph_stream_config *cfg)
 {
@@ -96,19 +39,21 @@ static cph_err set_judgement(struct cph_stream *s, const struct cph_stream_confi
         mode = SSL_VERIFY_NONE;
     if (cfg->need_client_cert)
         mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    SSL_CTX_set_verify(s->ctx, mode, NULL);
+    SSL_set_verify(s->ssl, mode, NULL);
     return CPH_OK;
 }
 
 /* ---- extensions ------------------------------------------------------------------------------ */
 
-static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *n,
+int stream_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *n,
                        const unsigned char *in, unsigned int in_n, void *arg)
 {
-    struct cph_stream *s = arg;
+    const struct cph_stream *s = stream_of(ssl);
     unsigned char *got;
 
-    (void)ssl;
+    (void)arg;
+    if (s->alpn_n == 0)
+        return SSL_TLSEXT_ERR_NOACK;
     if (SSL_select_next_proto(&got, n, s->alpn, (unsigned int)s->alpn_n, in, in_n) !=
         OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2 MUST: refuse what has no protocol in
@@ -135,9 +80,8 @@ static cph_err set_alpn(struct cph_stream *s, const char *list)
     s->alpn_n = wr.n;
     if (wr.n == 0)
         return CPH_OK;
-    if (s->role == CPH_STREAM_SERVER)
-        SSL_CTX_set_alpn_select_cb(s->ctx, select_alpn, s);
-    else if (SSL_CTX_set_alpn_protos(s->ctx, s->alpn, (unsigned int)s->alpn_n) != 0)
+    if (s->role == CPH_STREAM_CLIENT &&
+        SSL_set_alpn_protos(s->ssl, s->alpn, (unsigned int)s->alpn_n) != 0)
         return CPH_E_NOMEM;
     return CPH_OK;
 }
@@ -180,24 +124,31 @@ static cph_err set_profiles(struct cph_stream *s, const struct cph_stream_config
     cph_wr_u8(&wr, 0);
     if (wr.failed)
         return CPH_E_CONFIG;
-    return SSL_CTX_set_tlsext_use_srtp(s->ctx, list) == 0 ? CPH_OK
-                                                          : CPH_E_CONFIG; /* 0 is good here */
+    return SSL_set_tlsext_use_srtp(s->ssl, list) == 0 ? CPH_OK : CPH_E_CONFIG; /* 0 is good here */
 }
 
 /* ---- the session ----------------------------------------------------------------------------- */
+
+static cph_err set_role(struct cph_stream *s)
+{
+    if (s->role == CPH_STREAM_SERVER && !s->home->own)
+        return CPH_E_CONFIG;
+    s->ssl = SSL_new(s->home->ctx);
+    if (!s->ssl)
+        return CPH_E_NOMEM;
+    SSL_set_app_data(s->ssl, s);
+    if (s->role == CPH_STREAM_CLIENT)
+        SSL_set_connect_state(s->ssl);
+    else
+        SSL_set_accept_state(s->ssl);
+    return CPH_OK;
+}
 
 static cph_err set_session(struct cph_stream *s, const struct cph_stream_config *cfg)
 {
     unsigned mtu = cfg->mtu ? cfg->mtu : CPH_STREAM_MTU;
     struct cph_addr ip;
 
-    s->ssl = SSL_new(s->ctx);
-    if (!s->ssl)
-        return CPH_E_NOMEM;
-    if (s->role == CPH_STREAM_CLIENT)
-        SSL_set_connect_state(s->ssl);
-    else
-        SSL_set_accept_state(s->ssl);
     /* RFC 6066 3 MUST NOT: an address literal is no server_name */
     if (s->role == CPH_STREAM_CLIENT && s->name[0] &&
         cph_addr_parse_ip(cph_span_of(s->name), &ip) != CPH_OK &&
@@ -209,6 +160,20 @@ static cph_err set_session(struct cph_stream *s, const struct cph_stream_config 
         stream_timer_attach(s);
     }
     return CPH_OK;
+}
+
+static cph_err set_resumption(struct cph_stream *s, const struct cph_stream_config *cfg)
+{
+    bool dtls_server = s->kind == CPH_STREAM_DTLS && s->role == CPH_STREAM_SERVER;
+
+    if ((cfg->after_cookie && !dtls_server) || (cfg->find && s->role != CPH_STREAM_SERVER) ||
+        ((cfg->find || cfg->resume) && !s->home->resumable) ||
+        (cfg->resume && (s->role != CPH_STREAM_CLIENT || cfg->resume->role != s->role)))
+        return CPH_E_CONFIG;
+    s->after_cookie = cfg->after_cookie;
+    s->find = cfg->find;
+    s->find_ctx = cfg->find_ctx;
+    return !cfg->resume || SSL_set_session(s->ssl, cfg->resume->ssl) == 1 ? CPH_OK : CPH_E_CRYPTO;
 }
 
 cph_err stream_configure(struct cph_stream *s, const struct cph_stream_config *cfg)
@@ -225,11 +190,18 @@ cph_err stream_configure(struct cph_stream *s, const struct cph_stream_config *c
     s->plain.limit = s->limit;
     s->out.limit = s->limit + STREAM_HEADROOM;
 
-    CPH_TRY(set_context(s));
-    CPH_TRY(set_own(s, cfg));
+    s->home = cfg->home;
+    if (s->home)
+        stream_home_ref(s->home);
+    else
+        CPH_TRY(cph_stream_home_new(cfg->kind, cfg->cert, cfg->key, false, s->env, &s->home));
+    if (s->home->kind != cfg->kind)
+        return CPH_E_CONFIG;
+    CPH_TRY(set_role(s));
     CPH_TRY(set_judgement(s, cfg));
     if (cfg->alpn)
         CPH_TRY(set_alpn(s, cfg->alpn));
     CPH_TRY(set_profiles(s, cfg));
-    return set_session(s, cfg);
+    CPH_TRY(set_session(s, cfg));
+    return set_resumption(s, cfg);
 }

@@ -87,10 +87,12 @@ static cph_err take_peer(struct cph_stream *s, X509_STORE_CTX *x)
 
 int stream_judge(X509_STORE_CTX *x, void *arg)
 {
-    struct cph_stream *s = arg;
+    struct cph_stream *s =
+        stream_of(X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx()));
     char why[CPH_CERT_WHY] = "the certificate cannot be read";
     cph_err err = take_peer(s, x);
 
+    (void)arg;
     if (err == CPH_OK)
         err = judge(s, why);
     if (err == CPH_OK) {
@@ -102,4 +104,31 @@ int stream_judge(X509_STORE_CTX *x, void *arg)
     X509_STORE_CTX_set_error(x, err == CPH_E_EXPIRED ? X509_V_ERR_CERT_HAS_EXPIRED
                                                      : X509_V_ERR_CERT_REJECTED);
     return 0;
+}
+
+/* RFC 5246 F.1.4: the session stands for the certificate it was made with; whether that is the one
+ * we look for is asked anew. */
+cph_err stream_judge_again(struct cph_stream *s)
+{
+    STACK_OF(X509) *sent = SSL_get_peer_cert_chain(s->ssl);
+    X509 *leaf = SSL_get0_peer_certificate(s->ssl), *chain[CPH_CERT_CHAIN_MAX];
+    char why[CPH_CERT_WHY] = "the session remembers no certificate";
+    cph_err err = CPH_E_CERT;
+    size_t n = 0;
+
+    for (int i = 0; i < sk_X509_num(sent) && n < CPH_CERT_CHAIN_MAX; i++) {
+        if (sk_X509_value(sent, i) != leaf)
+            chain[n++] = sk_X509_value(sent, i);
+    }
+    cph_cert_free(s->peer);
+    s->peer = NULL;
+    if (leaf)
+        err = cph_cert_from_native(leaf, chain, n, &s->peer);
+    if (err == CPH_OK)
+        err = judge(s, why);
+    if (err != CPH_OK) {
+        s->err = err;
+        (void)snprintf(s->why, sizeof s->why, "%s", why);
+    }
+    return err;
 }

@@ -74,15 +74,21 @@ static long pipe_ctrl(BIO *bio, int cmd, long num, void *ptr)
     }
 }
 
+BIO_METHOD *stream_pipe_method(void)
+{
+    BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "ciphony pipe");
+
+    if (m && BIO_meth_set_read(m, pipe_read) && BIO_meth_set_write(m, pipe_write) &&
+        BIO_meth_set_ctrl(m, pipe_ctrl))
+        return m;
+    BIO_meth_free(m);
+    return NULL;
+}
+
 cph_err stream_pipe_attach(struct cph_stream *s)
 {
-    BIO *bio;
+    BIO *bio = BIO_new(s->home->method);
 
-    s->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "ciphony pipe");
-    if (!s->method || !BIO_meth_set_read(s->method, pipe_read) ||
-        !BIO_meth_set_write(s->method, pipe_write) || !BIO_meth_set_ctrl(s->method, pipe_ctrl))
-        return CPH_E_NOMEM;
-    bio = BIO_new(s->method);
     if (!bio)
         return CPH_E_NOMEM;
     BIO_set_data(bio, s);

@@ -35,14 +35,18 @@ void cph_stream_free(struct cph_stream *s)
     if (!s)
         return;
     SSL_free(s->ssl);
-    SSL_CTX_free(s->ctx);
-    BIO_meth_free(s->method);
+    cph_stream_home_free(s->home);
     cph_trust_free(s->trust);
     cph_cert_free(s->peer);
     cph_buf_clear(&s->in);
     cph_buf_clear(&s->out);
     cph_buf_clear(&s->plain);
     free(s);
+}
+
+struct cph_stream *stream_of(const SSL *ssl)
+{
+    return SSL_get_app_data(ssl);
 }
 
 /* ---- states ---------------------------------------------------------------------------------- */
@@ -132,6 +136,28 @@ static void note_alpn(struct cph_stream *s)
     }
 }
 
+/* The library steps behind the cookie exchange, of which it saw nothing. */
+static bool listen_first(struct cph_stream *s)
+{
+    BIO_ADDR *nobody;
+    int ret;
+
+    if (!s->after_cookie || s->listened)
+        return true;
+    if (s->datagram.n == 0)
+        return false;
+    nobody = BIO_ADDR_new();
+    if (!nobody) {
+        fail(s, CPH_E_NOMEM, cph_err_text(CPH_E_NOMEM));
+        return false;
+    }
+    ret = DTLSv1_listen(s->ssl, nobody);
+    BIO_ADDR_free(nobody);
+    s->listened = ret == 1;
+    cph_crypto_drain(s->env);
+    return s->listened;
+}
+
 static bool shake(struct cph_stream *s)
 {
     int ret;
@@ -139,9 +165,15 @@ static bool shake(struct cph_stream *s)
     if (s->state != CPH_STREAM_HANDSHAKE)
         return s->state == CPH_STREAM_OPEN;
     cph_crypto_drain(s->env);
+    if (!listen_first(s))
+        return false;
     ret = SSL_do_handshake(s->ssl);
     if (!settle(s, ret))
         return false;
+    if (SSL_session_reused(s->ssl) == 1 && stream_judge_again(s) != CPH_OK) {
+        fail(s, s->err, s->why);
+        return false;
+    }
     note_alpn(s);
     s->timeout = 0;
     enter(s, CPH_STREAM_OPEN);

@@ -3,6 +3,7 @@
 #define CPH_STREAM_INT_H
 
 #include <openssl/ssl.h>
+#include <stdatomic.h>
 #include <sys/time.h>
 
 #include "ciphony/crypto_native.h"
@@ -18,6 +19,22 @@ enum {
     STREAM_MTU_MAX = 4096,    /* the library buffers a flight in blocks of this size */
     STREAM_CERTS_MAX = 32768, /* bytes of a Certificate message we take */
     STREAM_RECORD = 16384,    /* plaintext of one record, RFC 8446 5.1 */
+};
+
+/* home.c: what streams share. */
+struct cph_stream_home {
+    atomic_uint refs;
+    enum cph_stream_kind kind;
+    bool own; /* there is a certificate */
+    bool resumable;
+    SSL_CTX *ctx;
+    BIO_METHOD *method;
+};
+
+struct cph_stream_session {
+    SSL_SESSION *ssl;
+    enum cph_stream_role role;
+    struct cph_cert *peer;
 };
 
 struct cph_stream {
@@ -40,9 +57,12 @@ struct cph_stream {
     size_t alpn_n;
     char alpn_got[STREAM_ALPN];
 
-    SSL_CTX *ctx;
+    struct cph_stream_home *home;
     SSL *ssl;
-    BIO_METHOD *method;
+
+    bool after_cookie, listened; /* server: RFC 6347 4.2.1; the library was told */
+    cph_stream_find_fn *find;
+    void *find_ctx;
 
     /* The pipe. TLS: bytes. DTLS: one datagram in, and a queue of u16 length, datagram out. */
     struct cph_buf in, out, plain;
@@ -59,12 +79,24 @@ struct cph_stream {
     struct cph_stream_counts counts;
 };
 
+void stream_home_ref(struct cph_stream_home *home);
+/* The stream an SSL object belongs to. */
+struct cph_stream *stream_of(const SSL *ssl);
+
 /* config.c: everything but the SSL objects' pipe. */
 cph_err stream_configure(struct cph_stream *s, const struct cph_stream_config *cfg);
+/* The library's call on a server to choose a protocol (RFC 7301). */
+int stream_select_alpn(SSL *ssl, const unsigned char **out, unsigned char *n,
+                       const unsigned char *in, unsigned int in_n, void *arg);
 /* pipe.c: the BIO between the library and our buffers. */
+BIO_METHOD *stream_pipe_method(void);
 cph_err stream_pipe_attach(struct cph_stream *s);
-/* judge.c: the library's call to judge the peer's certificate; arg is the stream. */
+/* judge.c: the library's call to judge the peer's certificate. */
 int stream_judge(X509_STORE_CTX *x, void *arg);
+/* The same for the peer of a session that was taken up again. */
+cph_err stream_judge_again(struct cph_stream *s);
+/* session.c */
+SSL_SESSION *stream_find_session(SSL *ssl, const unsigned char *id, int n, int *copy);
 /* timer.c */
 void stream_timer_attach(struct cph_stream *s);
 void stream_timer_moved(struct cph_stream *s, struct timeval *next);

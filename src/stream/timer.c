@@ -23,7 +23,7 @@ static bool reaches_deadline(void)
 
 static unsigned int how_long(SSL *ssl, unsigned int last_us)
 {
-    struct cph_stream *s = SSL_get_app_data(ssl);
+    struct cph_stream *s = stream_of(ssl);
 
     if (last_us == 0)
         s->timeout = s->first_timeout;
@@ -34,7 +34,6 @@ static unsigned int how_long(SSL *ssl, unsigned int last_us)
 
 void stream_timer_attach(struct cph_stream *s)
 {
-    SSL_set_app_data(s->ssl, s);
     DTLS_set_timer_cb(s->ssl, how_long);
 }
 

@@ -55,11 +55,13 @@ static cph_err dtls_make(const struct cph_keying_cfg *cfg, struct cph_keying **o
         .key = (struct cph_key *)cfg->key, /* dtls_pool_new() takes references */
         .cert = (struct cph_cert *)cfg->cert,
         .mtu = cfg->mtu < CPH_KEYING_PACKET ? cfg->mtu : CPH_KEYING_PACKET,
+        .shared = cfg->dtls,
     };
     struct dtls *d;
     cph_err err;
 
-    if (!cfg->key || !cfg->cert || !cph_cert_has_key(cfg->cert, cfg->key))
+    if (!cfg->key || !cfg->cert || !cph_cert_has_key(cfg->cert, cfg->key) ||
+        (cfg->dtls && !cph_span_eq(cph_cert_der(cfg->dtls->cert), cph_cert_der(cfg->cert))))
         return CPH_E_CONFIG;
     for (size_t i = 0; cfg->suites && cfg->suites[i]; i++)
         take_profile(&proto, cph_srtp_suite_by_sdes(cph_span_of(cfg->suites[i])));
@@ -73,6 +75,7 @@ static cph_err dtls_make(const struct cph_keying_cfg *cfg, struct cph_keying **o
         return CPH_E_NOMEM;
     d->base.method = &cph_keying_dtls;
     d->env = cfg->env;
+    d->shared = cfg->dtls;
     err = dtls_pool_new(&proto, &d->proto);
     if (err == CPH_OK)
         err = own_fingerprints(d);
@@ -178,6 +181,7 @@ static cph_err dtls_fork(const struct cph_keying *k, struct cph_keying **out)
         return CPH_E_NOMEM;
     f->base = d->base;
     f->env = d->env;
+    f->shared = d->shared;
     f->own = d->offered ? d->pending : d->own;
     f->pending = f->own;
     f->pending.setup = CPH_SDP_SETUP_ACTPASS;
@@ -357,14 +361,15 @@ static const struct cph_addr *known_peer(const struct dtls *d, enum cph_keying_c
 static bool feed_won(struct dtls *d, enum cph_keying_component c, const struct cph_addr *from,
                      struct cph_span packet, cph_time now)
 {
-    uint8_t random[DTLS_RANDOM];
     struct dtls_shake *won = d->won[c];
+    struct dtls_hello hello;
 
     if (!won || !cph_addr_eq(&won->from, from))
         return false;
-    if (dtls_is_client_hello(packet, random))
+    if (dtls_hello_read(packet, &hello))
         /* public: the random of a ClientHello, and of the one before */
-        return won->role == CPH_STREAM_SERVER && memcmp(won->random, random, DTLS_RANDOM) == 0;
+        return won->role == CPH_STREAM_SERVER &&
+               memcmp(won->random, hello.random.p, DTLS_RANDOM) == 0;
     return cph_stream_feed(won->s, packet, now) == CPH_OK;
 }
 
@@ -387,6 +392,11 @@ static cph_err dtls_feed(struct cph_keying *k, enum cph_keying_component c,
     bool serve;
 
     dtls_follow(d, now);
+    if (dtls_is_opener(packet)) {
+        err = dtls_path_feed(d, c, from, packet);
+        dtls_follow(d, now);
+        return err;
+    }
     if (d->early) /* RFC 8842 5.2 MUST: an offerer takes a ClientHello before the answer */
         err = feed_pool(d, d->early, true, c, from, packet, now);
     if (err == CPH_OK)
@@ -411,6 +421,8 @@ static cph_err dtls_pull(struct cph_keying *k, struct cph_keying_packet *out, cp
     if (d->early && dtls_pool_pull(d->early, d, out) == CPH_OK)
         return CPH_OK;
     if (d->pool && dtls_pool_pull(d->pool, d, out) == CPH_OK)
+        return CPH_OK;
+    if (dtls_path_pull(d, out, now) == CPH_OK)
         return CPH_OK;
     for (int c = 0; c < 2; c++) {
         if (d->won[c] && dtls_shake_pull(d->won[c], out) == CPH_OK)
@@ -437,7 +449,7 @@ static cph_time dtls_deadline(const struct cph_keying *k)
         at = earlier(at, d->begun && d->looked == d->pool->moves ? d->give_up : 0);
     for (int c = 0; c < 2 && d->making; c++)
         at = earlier(at, d->retry_at[c]);
-    return at;
+    return earlier(at, dtls_path_deadline(d));
 }
 
 static void dtls_tick(struct cph_keying *k, cph_time now)
@@ -459,6 +471,10 @@ static void dtls_status(const struct cph_keying *k, struct cph_keying_status *ou
 
     *out = d->status;
     out->state = d->state;
+    for (int c = 0; c < 2; c++) {
+        if (d->won[c] && d->state == CPH_KEYING_KEYED)
+            out->at[c] = d->won[c]->from;
+    }
 }
 
 /*
@@ -534,6 +550,8 @@ static void dtls_evidence(const struct cph_keying *k, struct cph_keying_evidence
     out->choice_protected = true; /* use_srtp is under the handshake's Finished */
     out->peer_auth = CPH_KEYING_AUTH_SIGNALLED;
     out->hash_bits = hash_bits(d->hash);
+    if (cph_stream_resumed(won->s))
+        out->notes |= CPH_KEYING_NOTE_RESUMED;
     if (suite->tag_n < 10)
         out->notes |= CPH_KEYING_NOTE_SHORT_TAG;
     if (cph_cert_fingerprint(cph_stream_peer(won->s), CPH_FP_SHA256, &fp) == CPH_OK) {
@@ -552,7 +570,8 @@ static bool dtls_present(const struct cph_keying_remote *remote)
 
 static bool dtls_claims(struct cph_span packet)
 {
-    return packet.n > 0 && packet.p[0] >= 20 && packet.p[0] <= 63; /* RFC 7983 7 */
+    /* RFC 7983 7 */
+    return (packet.n > 0 && packet.p[0] >= 20 && packet.p[0] <= 63) || dtls_is_opener(packet);
 }
 
 const struct cph_keying_method cph_keying_dtls = {

@@ -4,6 +4,7 @@
 
 #include "ciphony/crypto_key.h"
 #include "ciphony/keying.h"
+#include "ciphony/keying_dtls.h"
 #include "ciphony/sdp.h"
 #include "ciphony/srtp.h"
 #include "ciphony/stream.h"
@@ -22,6 +23,18 @@ enum {
     DTLS_STALE_S = 2,    /* an unfinished rival older than this gives way to a newcomer */
     DTLS_FIRST_MS = 500, /* first retransmission */
     DTLS_RANDOM = 32,    /* bytes of a ClientHello's random */
+    DTLS_COOKIE = 16,    /* bytes of a cookie of ours */
+    DTLS_COOKIE_S = 60,  /* its secret changes; the one before is still good */
+    DTLS_ASK = 13 + 12 + 3 + DTLS_COOKIE, /* a HelloVerifyRequest */
+    DTLS_SAID = 4,                        /* of them that wait to be sent */
+    DTLS_KEPT = 32,                       /* sessions that can be taken up again */
+    DTLS_OPENER = 400,      /* a packet that opens the path: pays for two ClientHellos */
+    DTLS_OPENERS = 8,       /* of them at most */
+    DTLS_OPEN_MS = 100,     /* the peer's ClientHello has this long before the first */
+    DTLS_DETOURS = 2,       /* addresses tried at once beside the announced one */
+    DTLS_DETOURS_ALL = 8,   /* and in all, for one association */
+    DTLS_DETOUR_MS = 200,   /* the announced address has this long to answer ... */
+    DTLS_DETOUR_LATE_S = 1, /* ... and this long, if it only began to */
 };
 
 /* ---- desc.c: what one side says in a description --------------------------------------------- */
@@ -45,6 +58,52 @@ void dtls_side_addresses(const struct cph_sdp *sdp, const struct cph_sdp_media *
 cph_err dtls_side_write(const struct cph_keying_local *local, const struct dtls_side *side);
 bool dtls_side_same_fps(const struct dtls_side *a, const struct dtls_side *b);
 
+/* ---- hello.c: who says hello ------------------------------------------------------------------
+ */
+
+/* A ClientHello in one piece; views. */
+struct dtls_hello {
+    uint64_t record; /* its sequence number */
+    struct cph_span random, cookie;
+};
+
+/* What cookies are made with. */
+struct dtls_cookie_key {
+    uint64_t k[4];
+};
+
+/* False: it is no ClientHello, or the beginning of one in pieces. */
+bool dtls_hello_read(struct cph_span packet, struct dtls_hello *out);
+cph_err dtls_cookie_new(const struct cph_env *env, struct dtls_cookie_key *out);
+/* Does it repeat what we said to this address a short while ago? */
+bool dtls_cookie_ok(const struct dtls_cookie_key *key, const struct cph_addr *from,
+                    const struct dtls_hello *hello, cph_time now);
+/* A HelloVerifyRequest that asks for it. */
+cph_err dtls_cookie_ask(const struct dtls_cookie_key *key, const struct cph_addr *from,
+                        const struct dtls_hello *hello, cph_time now, uint8_t out[DTLS_ASK]);
+
+/* ---- shared.c: what the calls of one device share ---------------------------------------------
+ */
+
+struct cph_dtls {
+    const struct cph_env *env;
+    struct cph_cert *cert;
+    struct cph_stream_home *home;
+    cph_time life; /* of a session; 0: none is kept */
+    struct {
+        struct cph_stream_session *k; /* NULL: free */
+        cph_time until;
+    } kept[DTLS_KEPT];
+};
+
+/* For the server (cph_stream_find_fn; ctx is the struct cph_dtls). */
+const struct cph_stream_session *dtls_find(void *ctx, struct cph_span id, cph_time now);
+/* For the client: one with a peer of these fingerprints, or NULL. */
+const struct cph_stream_session *
+dtls_find_peer(struct cph_dtls *shared, const struct cph_fingerprint *fp, size_t n, cph_time now);
+/* The peer of this handshake is who he should be: keep what was agreed. */
+void dtls_keep(struct cph_dtls *shared, const struct cph_stream *s, cph_time now);
+
 /* ---- pool.c: the handshakes of one offer, shared by its branches ----------------------------- */
 
 /* One handshake. */
@@ -58,7 +117,17 @@ struct dtls_shake {
     uint8_t
         random[DTLS_RANDOM]; /* server: of the ClientHello, tells rivals from one address apart */
     cph_time born;
-    bool judged; /* open, and a branch found the certificate not to be its peer's */
+    bool judged;       /* open, and a branch found the certificate not to be its peer's */
+    bool after_cookie; /* server: it began with a hello that has one */
+    bool detour;       /* client: to an address that nobody announced */
+    size_t credit;     /* bytes that came from there and were not paid back yet */
+};
+
+/* A HelloVerifyRequest that waits to be sent. */
+struct dtls_said {
+    enum cph_keying_component component;
+    struct cph_addr to;
+    uint8_t b[DTLS_ASK];
 };
 
 struct dtls_pool {
@@ -70,7 +139,12 @@ struct dtls_pool {
     uint16_t profile[CPH_STREAM_PROFILES];
     size_t n_profile;
     unsigned mtu;
-    bool rival; /* somebody was turned away */
+    bool rival;                   /* somebody was turned away */
+    struct cph_dtls *shared;      /* outlives the pool; may be NULL */
+    struct cph_stream_home *home; /* without shared: made when needed */
+    struct dtls_cookie_key cookie;
+    struct dtls_said said[DTLS_SAID];
+    unsigned n_said;
     struct dtls_shake *slot[2][DTLS_SLOTS];
 };
 
@@ -80,9 +154,16 @@ void dtls_pool_unref(struct dtls_pool *pool, const void *owner); /* and what the
 void dtls_pool_clear(struct dtls_pool *pool);                    /* every handshake in it */
 void dtls_shake_free(struct dtls_shake *shake);
 
-/* Begin as the active side. */
-cph_err dtls_pool_connect(struct dtls_pool *pool, const void *owner, enum cph_keying_component c,
-                          const struct cph_addr *target, cph_time now);
+/* To begin as the active side. */
+struct dtls_wish {
+    const void *owner;
+    enum cph_keying_component c;
+    struct cph_addr target;
+    const struct cph_stream_session *resume; /* or NULL */
+    bool detour;
+    size_t credit; /* detour: bytes that came from there */
+};
+cph_err dtls_pool_connect(struct dtls_pool *pool, const struct dtls_wish *wish, cph_time now);
 /* A packet from the wire. known: the peer's address by the description, or NULL; serve: whether a
  * new ClientHello is welcome. CPH_E_NOTFOUND if no handshake wants it, CPH_E_LIMIT if there are too
  * many. */
@@ -95,15 +176,22 @@ void dtls_pool_tick(struct dtls_pool *pool, cph_time now);
 /* Take handshake i out of the pool; NULL stays behind. */
 struct dtls_shake *dtls_pool_take(struct dtls_pool *pool, enum cph_keying_component c, unsigned i);
 cph_err dtls_shake_pull(struct dtls_shake *shake, struct cph_keying_packet *out);
-/* The random of a ClientHello that begins this packet; false if it is none. */
-bool dtls_is_client_hello(struct cph_span packet, uint8_t random[DTLS_RANDOM]);
 
 /* ---- dtls.c ---------------------------------------------------------------------------------- */
+
+/* An address from where somebody who may be the peer opened the path. */
+struct dtls_hint {
+    struct cph_addr at; /* family NONE: free */
+    size_t credit;      /* bytes that came from there */
+    bool named;         /* it knows what only the signalling said */
+    bool tried;
+};
 
 /* One m= line of one branch. */
 struct dtls {
     struct cph_keying base;
     const struct cph_env *env;
+    struct cph_dtls *shared; /* may be NULL */
 
     struct dtls_side own;     /* as last agreed; fp and n_fp from the beginning */
     struct dtls_side pending; /* our offer that is not answered yet */
@@ -123,6 +211,12 @@ struct dtls {
     unsigned tries[2];    /* times the active side began, by component */
     cph_time retry_at[2]; /* when it may begin anew */
     bool mismatch;        /* a certificate was not the promised one */
+    cph_time since;       /* begun */
+    cph_time open_at[2];  /* passive: when the path is opened from our side (again) */
+    unsigned opens[2];    /* how often it was */
+    struct dtls_hint hint[2][DTLS_DETOURS]; /* active: where else the peer may be */
+    unsigned hints[2];                      /* how many were taken in all */
+    cph_time detour_at[2];                  /* when to look at them */
 
     struct dtls_shake *won[2]; /* by component; with rtcp-mux RTP only */
     enum cph_fp_hash hash;     /* that the winner's certificate was matched by */
@@ -136,5 +230,23 @@ struct dtls {
 void dtls_follow_begin(struct dtls *d, enum cph_stream_role role, struct dtls_pool *pool);
 void dtls_follow(struct dtls *d, cph_time now); /* look at every handshake once more */
 void dtls_fail(struct dtls *d, cph_err err, const char *why);
+
+/* Is component c of the association being made still open? */
+bool dtls_wanting(const struct dtls *d, enum cph_keying_component c);
+
+/* ---- path.c: through address translation --------------------------------------------------------
+ */
+
+bool dtls_is_opener(struct cph_span packet);
+void dtls_path_begin(struct dtls *d, cph_time now);
+/* Passive: a packet that opens the path for the peer's ClientHello. CPH_E_AGAIN. */
+cph_err dtls_path_pull(struct dtls *d, struct cph_keying_packet *out, cph_time now);
+cph_time dtls_path_deadline(const struct dtls *d);
+/* Active: such a packet came. CPH_E_AUTH if it names other ids, CPH_E_LIMIT, CPH_E_NOTFOUND if it
+ * is of no use. */
+cph_err dtls_path_feed(struct dtls *d, enum cph_keying_component c, const struct cph_addr *from,
+                       struct cph_span packet);
+/* Active: try where it came from. */
+void dtls_path_detour(struct dtls *d, enum cph_keying_component c, cph_time now);
 
 #endif

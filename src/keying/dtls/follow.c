@@ -69,10 +69,11 @@ static void install(struct dtls *d, enum cph_keying_component c, struct dtls_sha
     }
     if (tell)
         d->state = CPH_KEYING_KEYED;
-    cph_log(d->env, CPH_LOG_INFO, "dtls", "%s keyed as %s, %s, profile 0x%04x",
+    cph_log(d->env, CPH_LOG_INFO, "dtls", "%s keyed as %s%s, %s, profile 0x%04x",
             c == CPH_KEYING_RTP ? "RTP" : "RTCP",
-            d->role == CPH_STREAM_CLIENT ? "client" : "server", cph_stream_cipher(shake->s),
-            cph_stream_srtp_profile(shake->s));
+            d->role == CPH_STREAM_CLIENT ? "client" : "server",
+            cph_stream_resumed(shake->s) ? ", from an earlier call" : "",
+            cph_stream_cipher(shake->s), cph_stream_srtp_profile(shake->s));
 }
 
 static bool from_peer(const struct dtls *d, const struct dtls_shake *shake)
@@ -85,7 +86,7 @@ static bool from_peer(const struct dtls *d, const struct dtls_shake *shake)
 static void mismatch(struct dtls *d, enum cph_keying_component c, unsigned i, cph_time now)
 {
     struct dtls_shake *shake = d->pool->slot[c][i];
-    bool lies = from_peer(d, shake);
+    bool lies = from_peer(d, shake), detour = shake->detour;
     cph_time doubt = now + CPH_SEC(DTLS_DOUBT_S);
     char at[CPH_ADDR_TEXT];
 
@@ -100,7 +101,7 @@ static void mismatch(struct dtls *d, enum cph_keying_component c, unsigned i, cp
         dtls_fail(d, CPH_E_CERT,
                   "the peer's certificate is not the one its fingerprint promised: somebody may be "
                   "listening in between");
-    else if (d->pool->refs == 1 && doubt < d->give_up)
+    else if (d->pool->refs == 1 && !detour && doubt < d->give_up)
         d->give_up = doubt;
 }
 
@@ -120,6 +121,7 @@ static void judge(struct dtls *d, enum cph_keying_component c, unsigned i, cph_t
         return;
     }
     d->hash = hash;
+    dtls_keep(d->shared, shake->s, now);
     install(d, c, dtls_pool_take(d->pool, c, i));
 }
 
@@ -135,8 +137,8 @@ static bool needed(const struct dtls *d, enum cph_keying_component c)
     return c == CPH_KEYING_RTP || !d->own.mux;
 }
 
-/* Is component c of the association being made still open? won[] may be of the one before. */
-static bool wanting(const struct dtls *d, enum cph_keying_component c)
+/* won[] may be of the association before. */
+bool dtls_wanting(const struct dtls *d, enum cph_keying_component c)
 {
     return needed(d, c) && (!d->won[c] || old(d->won[c]));
 }
@@ -156,6 +158,7 @@ static void age(struct dtls *d)
  */
 static void connect(struct dtls *d, enum cph_keying_component c, cph_time now)
 {
+    struct dtls_wish wish = { .owner = d, .c = c, .target = d->peer.at[c] };
     cph_err err;
 
     if (d->tries[c] > DTLS_RESTARTS) {
@@ -168,7 +171,8 @@ static void connect(struct dtls *d, enum cph_keying_component c, cph_time now)
         return;
     d->retry_at[c] = CPH_TIME_NEVER;
     d->tries[c]++;
-    err = dtls_pool_connect(d->pool, d, c, &d->peer.at[c], now);
+    wish.resume = dtls_find_peer(d->shared, d->peer.fp, d->peer.n_fp, now);
+    err = dtls_pool_connect(d->pool, &wish, now);
     if (err)
         dtls_fail(d, err, cph_err_text(err));
 }
@@ -176,7 +180,9 @@ static void connect(struct dtls *d, enum cph_keying_component c, cph_time now)
 static bool own_runs(const struct dtls *d, enum cph_keying_component c)
 {
     for (unsigned i = 0; i < DTLS_SLOTS; i++) {
-        if (d->pool->slot[c][i] && d->pool->slot[c][i]->owner == d)
+        const struct dtls_shake *shake = d->pool->slot[c][i];
+
+        if (shake && shake->owner == d && !shake->detour)
             return true;
     }
     return false;
@@ -184,7 +190,7 @@ static bool own_runs(const struct dtls *d, enum cph_keying_component c)
 
 static void look(struct dtls *d, enum cph_keying_component c, cph_time now)
 {
-    for (unsigned i = 0; i < DTLS_SLOTS && d->making && wanting(d, c); i++) {
+    for (unsigned i = 0; i < DTLS_SLOTS && d->making && dtls_wanting(d, c); i++) {
         struct dtls_shake *shake = d->pool->slot[c][i];
 
         if (!shake || !mine(d, shake))
@@ -202,13 +208,17 @@ static void look(struct dtls *d, enum cph_keying_component c, cph_time now)
             break;
         }
     }
-    if (d->making && wanting(d, c) && d->role == CPH_STREAM_CLIENT && !own_runs(d, c))
+    if (!d->making || !dtls_wanting(d, c) || d->role != CPH_STREAM_CLIENT)
+        return;
+    if (!own_runs(d, c))
         connect(d, c, now);
+    if (d->making)
+        dtls_path_detour(d, c, now);
 }
 
 static bool complete(const struct dtls *d)
 {
-    return !wanting(d, CPH_KEYING_RTP) && !wanting(d, CPH_KEYING_RTCP);
+    return !dtls_wanting(d, CPH_KEYING_RTP) && !dtls_wanting(d, CPH_KEYING_RTCP);
 }
 
 /* All is won. Whoever else was at it is not needed, unless another branch may want him. */
@@ -230,7 +240,7 @@ static void finish(struct dtls *d)
 
 static void out_of_time(struct dtls *d)
 {
-    if (!wanting(d, CPH_KEYING_RTP)) {
+    if (!dtls_wanting(d, CPH_KEYING_RTP)) {
         finish(d); /* RTP has its keys; RTCP will do without */
         d->status.why = "no keys for RTCP: its handshake did not come about";
     } else if (d->mismatch) {
@@ -247,8 +257,10 @@ void dtls_follow(struct dtls *d, cph_time now)
         return;
     if (!d->begun) {
         d->begun = true;
+        d->since = now;
         d->give_up = now + CPH_SEC(DTLS_GIVE_UP_S);
         age(d);
+        dtls_path_begin(d, now);
     }
     for (int c = 0; c < 2 && d->making; c++) {
         if (needed(d, (enum cph_keying_component)c))

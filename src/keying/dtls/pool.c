@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ciphony/base_wire.h"
-
 enum { RECORD_HEADER = 13 };
 
 /* ---- the objects ----------------------------------------------------------------------------- */
@@ -19,6 +17,7 @@ enum { RECORD_HEADER = 13 };
 cph_err dtls_pool_new(const struct dtls_pool *like, struct dtls_pool **out)
 {
     struct dtls_pool *pool = calloc(1, sizeof *pool);
+    cph_err err;
 
     if (!pool)
         return CPH_E_NOMEM;
@@ -27,8 +26,15 @@ cph_err dtls_pool_new(const struct dtls_pool *like, struct dtls_pool **out)
     pool->refs = 1;
     pool->moves = 0;
     pool->rival = false;
+    pool->home = NULL;
+    pool->n_said = 0;
     pool->key = cph_key_ref(like->key);
     pool->cert = cph_cert_ref(like->cert);
+    err = dtls_cookie_new(pool->env, &pool->cookie);
+    if (err) {
+        dtls_pool_unref(pool, NULL);
+        return err;
+    }
     *out = pool;
     return CPH_OK;
 }
@@ -81,33 +87,61 @@ void dtls_pool_unref(struct dtls_pool *pool, const void *owner)
     }
     if (!last)
         return;
+    cph_stream_home_free(pool->home);
     cph_key_free(pool->key);
     cph_cert_free(pool->cert);
-    free(pool);
+    cph_free_secret(pool, sizeof *pool);
 }
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
-static cph_err begin(struct dtls_pool *pool, enum cph_stream_role role, enum cph_keying_component c,
-                     unsigned at, cph_time now, struct dtls_shake **out)
+/* How a handshake begins. */
+struct beginning {
+    enum cph_stream_role role;
+    enum cph_keying_component c;
+    const struct cph_stream_session *resume; /* client */
+    bool after_cookie;                       /* server */
+};
+
+/* The library's context: that of the device, or one for this offer, made when it is needed. */
+static cph_err home_of(struct dtls_pool *pool, struct cph_stream_home **out)
 {
-    const struct cph_stream_config cfg = {
+    if (pool->shared) {
+        *out = pool->shared->home;
+        return CPH_OK;
+    }
+    if (!pool->home)
+        CPH_TRY(cph_stream_home_new(CPH_STREAM_DTLS, pool->cert, pool->key, false, pool->env,
+                                    &pool->home));
+    *out = pool->home;
+    return CPH_OK;
+}
+
+static cph_err begin(struct dtls_pool *pool, const struct beginning *b, unsigned at, cph_time now,
+                     struct dtls_shake **out)
+{
+    bool server = b->role == CPH_STREAM_SERVER;
+    struct cph_stream_config cfg = {
         .kind = CPH_STREAM_DTLS,
-        .role = role,
-        .cert = pool->cert,
-        .key = pool->key,
+        .role = b->role,
+        .resume = b->resume,
+        .after_cookie = b->after_cookie,
+        .find = server && pool->shared && pool->shared->life ? dtls_find : NULL,
+        .find_ctx = pool->shared,
         /* RFC 5763 5 MUST: the certificate is checked against the fingerprint; that is done when
          * the handshake is over, for only then it is proven who sent it. */
         .verify = CPH_STREAM_VERIFY_CALLER,
-        .need_client_cert = role == CPH_STREAM_SERVER, /* RFC 5764 4.1 MUST: mutual */
+        .need_client_cert = server, /* RFC 5764 4.1 MUST: mutual */
         .srtp_profile = pool->profile,
         .n_srtp_profile = pool->n_profile,
         .mtu = pool->mtu,
         .first_timeout = CPH_MS(DTLS_FIRST_MS),
     };
-    struct dtls_shake *shake = calloc(1, sizeof *shake);
+    struct dtls_shake *shake;
     cph_err err;
 
+    CPH_TRY(home_of(pool, &cfg.home));
+    shake = calloc(1, sizeof *shake);
     if (!shake)
         return CPH_E_NOMEM;
     err = cph_stream_new(&cfg, pool->env, &shake->s);
@@ -115,10 +149,11 @@ static cph_err begin(struct dtls_pool *pool, enum cph_stream_role role, enum cph
         free(shake);
         return err;
     }
-    shake->role = role;
-    shake->component = c;
+    shake->role = b->role;
+    shake->component = b->c;
+    shake->after_cookie = b->after_cookie;
     shake->born = now;
-    pool->slot[c][at] = shake;
+    pool->slot[b->c][at] = shake;
     *out = shake;
     return CPH_OK;
 }
@@ -134,18 +169,23 @@ static bool free_slot(const struct dtls_pool *pool, enum cph_keying_component c,
     return false;
 }
 
-cph_err dtls_pool_connect(struct dtls_pool *pool, const void *owner, enum cph_keying_component c,
-                          const struct cph_addr *target, cph_time now)
+cph_err dtls_pool_connect(struct dtls_pool *pool, const struct dtls_wish *wish, cph_time now)
 {
+    const struct beginning b = { .role = CPH_STREAM_CLIENT, .c = wish->c, .resume = wish->resume };
+    enum cph_keying_component c = wish->c;
     struct dtls_shake *shake;
     unsigned at;
     cph_err err;
 
     if (!free_slot(pool, c, &at))
         return CPH_E_LIMIT;
-    CPH_TRY(begin(pool, CPH_STREAM_CLIENT, c, at, now, &shake));
-    shake->owner = owner;
-    shake->target = *target;
+    CPH_TRY(begin(pool, &b, at, now, &shake));
+    shake->owner = wish->owner;
+    shake->target = wish->target;
+    shake->detour = wish->detour;
+    shake->credit = wish->credit;
+    if (wish->detour)
+        shake->from = wish->target;
     err = cph_stream_start(shake->s, now);
     if (err)
         dtls_shake_free(dtls_pool_take(pool, c, at));
@@ -196,8 +236,11 @@ static unsigned rivals(const struct dtls_pool *pool, enum cph_keying_component c
 
 static cph_err welcome(struct dtls_pool *pool, enum cph_keying_component c,
                        const struct cph_addr *from, const struct cph_addr *known,
-                       const uint8_t random[DTLS_RANDOM], cph_time now, struct dtls_shake **out)
+                       const struct dtls_hello *hello, cph_time now, struct dtls_shake **out)
 {
+    const struct beginning b = { .role = CPH_STREAM_SERVER,
+                                 .c = c,
+                                 .after_cookie = hello->cookie.n > 0 };
     bool is_known = known && cph_addr_eq(from, known);
     /* Once the peer's address is known, one place is kept for it. */
     unsigned limit = known && !is_known ? DTLS_RIVALS - 1 : DTLS_RIVALS;
@@ -210,38 +253,10 @@ static cph_err welcome(struct dtls_pool *pool, enum cph_keying_component c,
     } else if (!free_slot(pool, c, &at)) {
         return CPH_E_LIMIT;
     }
-    CPH_TRY(begin(pool, CPH_STREAM_SERVER, c, at, now, out));
+    CPH_TRY(begin(pool, &b, at, now, out));
     (*out)->from = *from;
-    memcpy((*out)->random, random, DTLS_RANDOM);
+    memcpy((*out)->random, hello->random.p, DTLS_RANDOM);
     return CPH_OK;
-}
-
-/*
- * RFC 6347 4.1, 4.2.2; RFC 5246 7.4.1.2:
- *   type 22, version 2, epoch 2 = 0, seq 6, length 2 | type 1, length 3, seq 2, offset 3 = 0, n 3 |
- *   client_version 2, random 32, ...
- */
-bool dtls_is_client_hello(struct cph_span packet, uint8_t random[DTLS_RANDOM])
-{
-    struct cph_rd rd = cph_rd_open(packet);
-    bool is = cph_rd_u8(&rd) == 22;
-    struct cph_span r;
-
-    (void)cph_rd_u16(&rd);
-    is = cph_rd_u16(&rd) == 0 && is;
-    (void)cph_rd_u48(&rd);
-    (void)cph_rd_u16(&rd);
-    is = cph_rd_u8(&rd) == 1 && is;
-    (void)cph_rd_u24(&rd);
-    (void)cph_rd_u16(&rd);
-    is = cph_rd_u24(&rd) == 0 && is;
-    (void)cph_rd_u24(&rd);
-    (void)cph_rd_u16(&rd);
-    r = cph_rd_span(&rd, DTLS_RANDOM);
-    if (!is || rd.failed)
-        return false;
-    memcpy(random, r.p, DTLS_RANDOM);
-    return true;
 }
 
 /* ---- packets --------------------------------------------------------------------------------- */
@@ -253,6 +268,7 @@ static void give(struct dtls_pool *pool, enum cph_keying_component c, unsigned i
     enum cph_stream_state before = cph_stream_state(shake->s);
     cph_err err = cph_stream_feed(shake->s, packet, now);
 
+    shake->credit += packet.n;
     if (err || cph_stream_state(shake->s) != before)
         pool->moves++;
 }
@@ -295,26 +311,60 @@ static bool latch(struct dtls_pool *pool, enum cph_keying_component c, const str
     return false;
 }
 
+/* Ask whoever says hello to show that he hears us. Nothing is remembered of him: RFC 6347 4.2.1. */
+static cph_err ask(struct dtls_pool *pool, enum cph_keying_component c, const struct cph_addr *from,
+                   const struct dtls_hello *hello, cph_time now)
+{
+    struct dtls_said *said = &pool->said[pool->n_said];
+
+    if (pool->n_said == DTLS_SAID)
+        return CPH_E_LIMIT; /* he will say it again */
+    CPH_TRY(dtls_cookie_ask(&pool->cookie, from, hello, now, said->b));
+    said->component = c;
+    said->to = *from;
+    pool->n_said++;
+    return CPH_OK;
+}
+
+/* The handshake that this ClientHello began. With a cookie and without, hellos of one client begin
+ * two: which one it went on with is seen by what it sends next. */
+static bool begun_by(const struct dtls_pool *pool, enum cph_keying_component c,
+                     const struct cph_addr *from, const struct dtls_hello *hello, unsigned *at)
+{
+    for (unsigned i = 0; i < DTLS_SLOTS; i++) {
+        const struct dtls_shake *shake = pool->slot[c][i];
+
+        if (shake && shake->role == CPH_STREAM_SERVER && cph_addr_eq(&shake->from, from) &&
+            shake->after_cookie == (hello->cookie.n > 0) &&
+            memcmp(shake->random, hello->random.p, DTLS_RANDOM) == 0) { /* public bytes */
+            *at = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static cph_err feed_hello(struct dtls_pool *pool, enum cph_keying_component c,
                           const struct cph_addr *from, const struct cph_addr *known, bool serve,
-                          const uint8_t random[DTLS_RANDOM], struct cph_span packet, cph_time now)
+                          const struct dtls_hello *hello, struct cph_span packet, cph_time now)
 {
     struct dtls_shake *shake;
+    unsigned at;
     cph_err err;
 
-    for (unsigned i = 0; i < DTLS_SLOTS; i++) {
-        shake = pool->slot[c][i];
-        if (shake && shake->role == CPH_STREAM_SERVER && cph_addr_eq(&shake->from, from) &&
-            memcmp(shake->random, random, DTLS_RANDOM) == 0) { /* public bytes */
-            give(pool, c, i, packet, now);
-            return CPH_OK;
-        }
+    if (begun_by(pool, c, from, hello, &at)) {
+        give(pool, c, at, packet, now);
+        return CPH_OK;
     }
     if (!serve) {
         pool->rival = true;
         return CPH_E_STATE;
     }
-    err = welcome(pool, c, from, known, random, now, &shake);
+    /* RFC 6347 4.2.1: whom the signalling named has asked for this; anybody else may be using
+     * another's address. */
+    if (!(known && cph_addr_eq(from, known)) && !dtls_cookie_ok(&pool->cookie, from, hello, now))
+        return ask(pool, c, from, hello, now);
+    err = welcome(pool, c, from, known, hello, now, &shake);
     if (err) {
         pool->rival = true;
         return err;
@@ -328,12 +378,12 @@ cph_err dtls_pool_feed(struct dtls_pool *pool, enum cph_keying_component c,
                        const struct cph_addr *from, const struct cph_addr *known, bool serve,
                        struct cph_span packet, cph_time now)
 {
-    uint8_t random[DTLS_RANDOM];
+    struct dtls_hello hello;
     bool given = false;
     unsigned at;
 
-    if (dtls_is_client_hello(packet, random))
-        return feed_hello(pool, c, from, known, serve, random, packet, now);
+    if (dtls_hello_read(packet, &hello))
+        return feed_hello(pool, c, from, known, serve, &hello, packet, now);
     for (unsigned i = 0; i < DTLS_SLOTS; i++) {
         if (pool->slot[c][i] && hears(pool->slot[c][i], from)) {
             give(pool, c, i, packet, now); /* of several from there, one will know it as its own */
@@ -347,17 +397,53 @@ cph_err dtls_pool_feed(struct dtls_pool *pool, enum cph_keying_component c,
     return given ? CPH_OK : CPH_E_NOTFOUND;
 }
 
+/*
+ * To an address that nobody announced never goes more than came from there: what does not fit is
+ * lost, and repeated when more has come. Until whoever is there has signed our ClientHello's
+ * random: only then the library says anything else.
+ */
+static bool may_go(struct dtls_shake *shake, struct cph_span packet)
+{
+    struct dtls_hello hello;
+
+    if (!shake->detour || (cph_stream_peer(shake->s) && !dtls_hello_read(packet, &hello)))
+        return true;
+    if (packet.n > shake->credit)
+        return false;
+    shake->credit -= packet.n;
+    return true;
+}
+
 cph_err dtls_shake_pull(struct dtls_shake *shake, struct cph_keying_packet *out)
 {
-    CPH_TRY(cph_stream_pull(shake->s, out->b, sizeof out->b, &out->n));
+    do
+        CPH_TRY(cph_stream_pull(shake->s, out->b, sizeof out->b, &out->n));
+    while (!may_go(shake, (struct cph_span){ out->b, out->n }));
     out->component = shake->component;
     out->has_to = shake->from.family != CPH_AF_NONE;
     out->to = shake->from;
     return CPH_OK;
 }
 
+static cph_err pull_said(struct dtls_pool *pool, struct cph_keying_packet *out)
+{
+    const struct dtls_said *said;
+
+    if (pool->n_said == 0)
+        return CPH_E_AGAIN;
+    said = &pool->said[--pool->n_said];
+    out->component = said->component;
+    out->has_to = true;
+    out->to = said->to;
+    out->n = sizeof said->b;
+    memcpy(out->b, said->b, sizeof said->b);
+    return CPH_OK;
+}
+
 cph_err dtls_pool_pull(struct dtls_pool *pool, const void *owner, struct cph_keying_packet *out)
 {
+    if (pull_said(pool, out) == CPH_OK)
+        return CPH_OK;
     for (int c = 0; c < 2; c++) {
         for (unsigned i = 0; i < DTLS_SLOTS; i++) {
             struct dtls_shake *shake = pool->slot[c][i];

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "ciphony/base_text.h"
+#include "ciphony/base_wire.h"
 #include "ciphony/keying.h"
 #include "ciphony/srtp.h"
 #include "dtls/dtls_int.h"
@@ -31,6 +32,8 @@ static size_t n_wire;
 static cph_time now;
 static unsigned loss, delay_ms;
 static bool mux;
+static struct cph_addr outside; /* who[0] is behind a translator with this address; NONE: is not */
+static bool translator_open;    /* towards who[1] */
 static struct cph_arena *arena;
 
 static struct cph_addr addr(const char *text)
@@ -50,6 +53,8 @@ static int setup(void **state)
     now = CPH_SEC(1);
     loss = delay_ms = 0;
     mux = true;
+    outside = (struct cph_addr){ .family = CPH_AF_NONE };
+    translator_open = false;
     assert_ok(cph_arena_new(1 << 22, &arena));
     for (int i = 0; i < PARTIES; i++) {
         struct cph_cert_spec spec = { "device", NULL, 0, t.wall - DAY, t.wall + DAY };
@@ -153,6 +158,14 @@ static void agree(struct party *a, struct party *b)
 
 static void post(struct cph_addr from, struct cph_addr to, const struct cph_keying_packet *p)
 {
+    if (outside.family != CPH_AF_NONE && cph_addr_eq(&from, &who[0].at[0])) {
+        translator_open |= cph_addr_eq(&to, &who[1].at[0]);
+        from = outside;
+    } else if (outside.family != CPH_AF_NONE) {
+        if (!cph_addr_eq(&to, &outside) || !translator_open || !cph_addr_eq(&from, &who[1].at[0]))
+            return;
+        to = who[0].at[0];
+    }
     if (n_wire == WIRE || test_random(&t) % 100 < loss)
         return;
     wire[n_wire++] = (struct datagram){
@@ -555,6 +568,34 @@ static void a_raced_client_hello_does_not_stop_the_real_handshake(void **state)
     }
 }
 
+/* A stranger who hears us, and stops when he has been let in. */
+static void come_in(struct cph_stream *s, struct party *victim, struct cph_addr from)
+{
+    struct cph_keying_packet out;
+    uint8_t buf[2048];
+    size_t n;
+
+    for (int i = 0; i < 2; i++) {
+        assert_ok(cph_stream_pull(s, buf, sizeof buf, &n));
+        if (cph_keying_feed(victim->k, CPH_KEYING_RTP, &from, (struct cph_span){ buf, n }, now) !=
+            CPH_OK)
+            return;
+        if (i == 1 || cph_keying_pull(victim->k, &out, now) != CPH_OK)
+            return;
+        assert_true(out.n <= n);
+        assert_ok(cph_stream_feed(s, (struct cph_span){ out.b, out.n }, now));
+    }
+}
+
+static unsigned handshakes(const struct dtls_pool *pool)
+{
+    unsigned n = 0;
+
+    for (unsigned k = 0; k < DTLS_SLOTS; k++)
+        n += pool->slot[0][k] != NULL;
+    return n;
+}
+
 static void a_flood_of_client_hellos_is_bounded_and_the_peer_still_gets_in(void **state)
 {
     struct cph_keying_remote offer = offer_by(&who[0]), answer = answer_by(&who[1], &offer);
@@ -568,20 +609,358 @@ static void a_flood_of_client_hellos_is_bounded_and_the_peer_still_gets_in(void 
     for (int i = 0; i < 40; i++) {
         struct cph_stream *bad = stranger(&who[2]);
         struct cph_addr from = addr("192.0.2.1:1");
-        unsigned n = 0;
 
         from.port = (uint16_t)(1000 + i);
-        speak(bad, &who[0], from, false);
+        come_in(bad, &who[0], from);
         cph_stream_free(bad);
-        for (unsigned k = 0; k < DTLS_SLOTS; k++)
-            n += d->pool->slot[0][k] != NULL;
-        taken = n > taken ? n : taken;
+        taken = handshakes(d->pool) > taken ? handshakes(d->pool) : taken;
     }
     assert_int_equal(taken, DTLS_RIVALS - 1);
     run(&who[0], &who[1], now + CPH_SEC(20));
     assert_keyed(&who[0], &who[1]);
     cph_keying_dtls.evidence(who[0].k, &e);
     assert_true(e.notes & CPH_KEYING_NOTE_RIVAL_HANDSHAKE);
+}
+
+/* RFC 6347 4.2.1: R16 of draft-wing-media-security-requirements. */
+static void whoever_is_not_heard_makes_us_say_little_and_keep_nothing(void **state)
+{
+    const struct dtls *d = (const struct dtls *)who[0].k;
+    size_t in = 0, back = 0;
+
+    (void)state;
+    (void)offer_by(&who[0]);
+    for (int i = 0; i < 100; i++) {
+        struct cph_stream *bad = stranger(&who[2]);
+        struct cph_addr from = addr("192.0.2.1:1");
+        struct cph_keying_packet out;
+        uint8_t buf[2048];
+        size_t n;
+
+        from.port = (uint16_t)(1000 + i);
+        assert_ok(cph_stream_pull(bad, buf, sizeof buf, &n));
+        in += n;
+        (void)!cph_keying_feed(who[0].k, CPH_KEYING_RTP, &from, (struct cph_span){ buf, n }, now);
+        while (i % 10 == 9 && cph_keying_pull(who[0].k, &out, now) == CPH_OK) {
+            assert_true(out.has_to);
+            back += out.n;
+        }
+        assert_int_equal(handshakes(d->early), 0);
+        cph_stream_free(bad);
+    }
+    assert_true(back > 0 && back * 3 < in); /* and what came too fast was not answered */
+    assert_true(d->early->n_said <= DTLS_SAID);
+}
+
+static void a_cookie_is_good_at_its_address_and_for_a_while(void **state)
+{
+    static const struct {
+        int64_t later_s;
+        const char *from;
+        bool good;
+    } row[] = {
+        { 0, "192.0.2.1:1000", true },    { 0, "192.0.2.1:1001", false },
+        { 0, "192.0.2.2:1000", false },   { 60, "192.0.2.1:1000", true },
+        { 120, "192.0.2.1:1000", false }, { 180, "192.0.2.1:1000", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        const struct dtls *d = (const struct dtls *)who[0].k;
+        struct cph_stream *s = stranger(&who[2]);
+        struct cph_addr from = addr("192.0.2.1:1000"), then = addr(row[i].from);
+        struct cph_keying_packet out;
+        uint8_t buf[2048];
+        size_t n;
+
+        (void)offer_by(&who[0]);
+        assert_ok(cph_stream_pull(s, buf, sizeof buf, &n));
+        assert_ok(
+            cph_keying_feed(who[0].k, CPH_KEYING_RTP, &from, (struct cph_span){ buf, n }, now));
+        assert_ok(cph_keying_pull(who[0].k, &out, now));
+        assert_int_equal(out.n, DTLS_ASK);
+        assert_ok(cph_stream_feed(s, (struct cph_span){ out.b, out.n }, now));
+        assert_ok(cph_stream_pull(s, buf, sizeof buf, &n));
+        now += CPH_SEC(row[i].later_s);
+        assert_ok(
+            cph_keying_feed(who[0].k, CPH_KEYING_RTP, &then, (struct cph_span){ buf, n }, now));
+        assert_int_equal(handshakes(d->early), row[i].good);
+        assert_ok(cph_keying_pull(who[0].k, &out, now)); /* a ServerHello, or asked again */
+        assert_int_equal(out.b[13], row[i].good ? 2 : 3);
+        cph_stream_free(s);
+    }
+}
+
+static void every_bit_of_a_cookie_counts(void **state)
+{
+    struct dtls_cookie_key key;
+    struct dtls_hello hello = { 0 };
+    struct cph_addr from = addr("192.0.2.1:1000");
+    uint8_t ask[DTLS_ASK];
+
+    (void)state;
+    assert_ok(dtls_cookie_new(&t.env, &key));
+    assert_false(dtls_cookie_ok(&key, &from, &hello, now)); /* none at all */
+    assert_ok(dtls_cookie_ask(&key, &from, &hello, now, ask));
+    hello.cookie = (struct cph_span){ ask + DTLS_ASK - DTLS_COOKIE, DTLS_COOKIE };
+    assert_true(dtls_cookie_ok(&key, &from, &hello, now));
+    for (unsigned bit = 0; bit < 8 * DTLS_COOKIE; bit++) {
+        ask[DTLS_ASK - DTLS_COOKIE + bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_false(dtls_cookie_ok(&key, &from, &hello, now));
+        ask[DTLS_ASK - DTLS_COOKIE + bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    for (size_t n = 0; n < DTLS_COOKIE; n++) {
+        hello.cookie.n = n;
+        assert_false(dtls_cookie_ok(&key, &from, &hello, now));
+    }
+}
+
+static void a_hello_that_is_cut_is_none(void **state)
+{
+    struct cph_stream *s = stranger(&who[2]);
+    struct dtls_hello hello;
+    uint8_t buf[2048];
+    size_t n;
+
+    (void)state;
+    assert_ok(cph_stream_pull(s, buf, sizeof buf, &n));
+    assert_true(dtls_hello_read((struct cph_span){ buf, n }, &hello));
+    assert_int_equal(hello.cookie.n, 0);
+    for (size_t cut = 0; cut < n; cut++)
+        assert_false(dtls_hello_read((struct cph_span){ buf, cut }, &hello));
+    buf[24]++; /* the fragment is longer than the message */
+    assert_false(dtls_hello_read((struct cph_span){ buf, n }, &hello));
+    cph_stream_free(s);
+}
+
+/* The address is the peer's: we asked before we knew; then the answer came, and he says it again.
+ */
+static void an_answer_between_hello_and_cookie_does_no_harm(void **state)
+{
+    (void)state;
+    for (int again = 0; again < 2; again++) {
+        struct cph_keying_remote offer = offer_by(&who[0]), answer = answer_by(&who[1], &offer);
+        struct cph_keying_packet hello;
+
+        assert_ok(cph_keying_pull(who[1].k, &hello, now));
+        post(who[1].at[0], who[0].at[0], &hello);
+        deliver(&wire[--n_wire]); /* now we ask */
+        assert_ok(cph_keying_dtls.finish(who[0].k, &answer));
+        if (again)
+            post(who[1].at[0], who[0].at[0], &hello); /* doubled on its way */
+        run(&who[0], &who[1], now + CPH_SEC(10));
+        assert_keyed(&who[0], &who[1]);
+        teardown(NULL);
+        setup(NULL);
+    }
+}
+
+/* ---- through address translation ------------------------------------------------------------- */
+
+static unsigned openers_on_the_wire(void)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < n_wire; i++)
+        n += dtls_is_opener((struct cph_span){ wire[i].p.b, wire[i].p.n });
+    return n;
+}
+
+static void the_passive_side_behind_a_translator_opens_it(void **state)
+{
+    (void)state;
+    for (int named = 0; named < 2; named++) {
+        struct cph_keying_remote offer, answer;
+
+        outside = addr("203.0.113.7:777");
+        offer = offer_by(&who[0]);
+        if (!named)
+            offer = with(&offer, "tls-id", NULL);
+        answer = answer_by(&who[1], &offer);
+        assert_ok(cph_keying_dtls.finish(who[0].k, &answer));
+        run(&who[0], &who[1], now + CPH_SEC(5));
+        assert_keyed(&who[0], &who[1]);
+        assert_true(cph_addr_eq(&status(&who[1]).at[0], &outside));
+        assert_true(cph_addr_eq(&status(&who[0]).at[0], &who[1].at[0]));
+        assert_int_equal(((struct dtls *)who[1].k)->hint[0][0].named, named);
+        teardown(NULL);
+        setup(NULL);
+    }
+}
+
+static void over_loss_too_the_translator_is_opened(void **state)
+{
+    (void)state;
+    outside = addr("203.0.113.7:777");
+    loss = 20;
+    agree(&who[0], &who[1]);
+    run(&who[0], &who[1], now + CPH_SEC(25));
+    assert_keyed(&who[0], &who[1]);
+}
+
+static void nothing_is_opened_where_the_hello_comes_through(void **state)
+{
+    struct cph_keying_packet out;
+    unsigned openers = 0;
+
+    (void)state;
+    agree(&who[0], &who[1]);
+    run(&who[0], &who[1], now + CPH_MS(DTLS_OPEN_MS) - 1);
+    assert_keyed(&who[0], &who[1]);
+    run(&who[0], &who[1], now + CPH_SEC(10));
+    assert_int_equal(openers_on_the_wire(), 0);
+    assert_int_equal(((struct dtls *)who[0].k)->opens[0], 0);
+    /* And where it never comes, an end is made. */
+    agree(&who[0], &who[2]);
+    for (cph_time end = now + CPH_SEC(29); now < end; now += CPH_MS(50)) {
+        while (cph_keying_pull(who[0].k, &out, now) == CPH_OK) {
+            assert_true(dtls_is_opener((struct cph_span){ out.b, out.n }));
+            assert_int_equal(out.n, DTLS_OPENER);
+            assert_true(cph_addr_eq(&out.to, &who[2].at[0]));
+            openers++;
+        }
+    }
+    assert_int_equal(openers, DTLS_OPENERS);
+}
+
+/* An opener made up by somebody who knows the port and nothing else. */
+static struct cph_span made_up(const char *username, size_t n, uint8_t buf[1500])
+{
+    struct cph_wr wr = cph_wr_open(buf, 1500);
+    size_t len = username ? strlen(username) : 0;
+
+    cph_wr_u16(&wr, 0x0011);
+    cph_wr_u16(&wr, (uint16_t)(n - 20));
+    cph_wr_u32(&wr, 0x2112a442);
+    cph_wr_zero(&wr, 12);
+    if (username) {
+        cph_wr_u16(&wr, 6);
+        cph_wr_u16(&wr, (uint16_t)len);
+        cph_wr_text(&wr, username);
+        cph_wr_zero(&wr, (4 - len % 4) % 4);
+    }
+    if (wr.n < n) {
+        cph_wr_u16(&wr, 0x26);
+        cph_wr_u16(&wr, (uint16_t)(n - wr.n - 2));
+        cph_wr_zero(&wr, n - wr.n);
+    }
+    assert_int_equal(wr.n, n);
+    return cph_wr_done(&wr);
+}
+
+/* Bytes the active side sends to an address within a time in which nothing else happens. */
+static size_t sent_to(struct party *p, const struct cph_addr *to, cph_time until)
+{
+    struct cph_keying_packet out;
+    size_t n = 0;
+
+    for (; now < until; now += CPH_MS(50)) {
+        while (cph_keying_pull(p->k, &out, now) == CPH_OK)
+            n += out.has_to && cph_addr_eq(&out.to, to) ? out.n : 0;
+        cph_keying_tick(p->k, now);
+    }
+    return n;
+}
+
+static void whoever_opens_with_a_false_address_wins_no_bytes(void **state)
+{
+    static const size_t size[] = { 20, 60, 200, 400, 1200 };
+    struct cph_addr victim = addr("192.0.2.66:6666");
+    uint8_t buf[1500];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof size / sizeof *size; i++) {
+        size_t in = 0, back;
+
+        agree(&who[0], &who[1]);
+        cph_keying_tick(who[1].k, now);
+        for (int k = 0; k < 5; k++, in += size[i])
+            assert_ok(cph_keying_feed(who[1].k, CPH_KEYING_RTP, &victim,
+                                      made_up(NULL, size[i], buf), now));
+        back = sent_to(&who[1], &victim, now + CPH_SEC(20));
+        assert_true(back <= in);
+        assert_int_equal(back > 0, in >= 300); /* a hello fits, and is tried */
+        teardown(NULL);
+        setup(NULL);
+    }
+}
+
+static void an_opener_that_names_other_ids_is_refused(void **state)
+{
+    struct cph_addr from = addr("192.0.2.66:6666");
+    uint8_t buf[1500];
+
+    (void)state;
+    agree(&who[0], &who[1]);
+    cph_keying_tick(who[1].k, now);
+    assert_err(cph_keying_feed(who[1].k, CPH_KEYING_RTP, &from,
+                               made_up("0123456789abcdef:0123456789abcdef", 400, buf), now),
+               CPH_E_AUTH);
+    for (size_t n = 0; n < 20; n++)
+        assert_false(dtls_is_opener((struct cph_span){ buf, n }));
+    /* An attribute that lies about its length; and nobody passive wants one. */
+    (void)made_up(NULL, 60, buf);
+    buf[23]++;
+    assert_err(cph_keying_feed(who[1].k, CPH_KEYING_RTP, &from, (struct cph_span){ buf, 60 }, now),
+               CPH_E_MALFORMED);
+    assert_err(cph_keying_feed(who[0].k, CPH_KEYING_RTP, &from, made_up(NULL, 400, buf), now),
+               CPH_E_NOTFOUND);
+    assert_int_equal(sent_to(&who[1], &from, now + CPH_SEC(3)), 0);
+}
+
+/* Many open in others' names; and one who answers as if he were the peer. The call is keyed with
+ * the peer, where he said he is. */
+static void openers_of_strangers_do_not_lead_media_astray(void **state)
+{
+    struct cph_addr from = addr("192.0.2.66:6666");
+    struct dtls *d = (struct dtls *)who[1].k;
+    struct cph_keying_packet out;
+    unsigned refused = 0;
+    uint8_t buf[1500];
+    bool tried = false;
+
+    (void)state;
+    agree(&who[0], &who[1]);
+    cph_keying_tick(who[1].k, now);
+    for (int i = 0; i < 50; i++) {
+        from.port = (uint16_t)(6666 + i);
+        refused += cph_keying_feed(who[1].k, CPH_KEYING_RTP, &from, made_up(NULL, 1200, buf),
+                                   now) == CPH_E_LIMIT;
+    }
+    assert_int_equal(refused, 50 - DTLS_DETOURS);
+    from.port = 6666;
+    /* The peer is silent until the first of them had his hello, and has shown a certificate. */
+    for (cph_time end = now + CPH_SEC(2); now < end; now += CPH_MS(50)) {
+        struct cph_stream_config cfg = { .kind = CPH_STREAM_DTLS,
+                                         .role = CPH_STREAM_SERVER,
+                                         .cert = who[2].cert,
+                                         .key = who[2].key,
+                                         .verify = CPH_STREAM_VERIFY_CALLER,
+                                         .need_client_cert = true,
+                                         .srtp_profile = (const uint16_t[]){ 0x0007 },
+                                         .n_srtp_profile = 1 };
+        struct cph_stream *liar = NULL;
+
+        while (cph_keying_pull(who[1].k, &out, now) == CPH_OK) {
+            if (!out.has_to || !cph_addr_eq(&out.to, &from))
+                continue;
+            tried = true;
+            if (!liar)
+                assert_ok(cph_stream_new(&cfg, &t.env, &liar));
+            (void)!cph_stream_feed(liar, (struct cph_span){ out.b, out.n }, now);
+            while (cph_stream_pull(liar, out.b, sizeof out.b, &out.n) == CPH_OK)
+                (void)!cph_keying_feed(who[1].k, CPH_KEYING_RTP, &from,
+                                       (struct cph_span){ out.b, out.n }, now);
+        }
+        cph_stream_free(liar);
+        cph_keying_tick(who[1].k, now);
+    }
+    assert_true(tried);
+    assert_int_equal(status(&who[1]).state, CPH_KEYING_RUNNING);
+    run(&who[0], &who[1], now + CPH_SEC(20));
+    assert_keyed(&who[0], &who[1]);
+    assert_true(cph_addr_eq(&status(&who[1]).at[0], &who[0].at[0]));
+    assert_true(d->hints[0] <= DTLS_DETOURS_ALL);
 }
 
 static void false_answer_to_our_hello(cph_time after, cph_err heard)
@@ -984,6 +1363,17 @@ int main(void)
         T(one_good_line_among_unknown_hashes_is_enough),
         T(a_raced_client_hello_does_not_stop_the_real_handshake),
         T(a_flood_of_client_hellos_is_bounded_and_the_peer_still_gets_in),
+        T(whoever_is_not_heard_makes_us_say_little_and_keep_nothing),
+        T(a_cookie_is_good_at_its_address_and_for_a_while),
+        T(every_bit_of_a_cookie_counts),
+        T(a_hello_that_is_cut_is_none),
+        T(an_answer_between_hello_and_cookie_does_no_harm),
+        T(the_passive_side_behind_a_translator_opens_it),
+        T(over_loss_too_the_translator_is_opened),
+        T(nothing_is_opened_where_the_hello_comes_through),
+        T(whoever_opens_with_a_false_address_wins_no_bytes),
+        T(an_opener_that_names_other_ids_is_refused),
+        T(openers_of_strangers_do_not_lead_media_astray),
         T(a_false_answer_to_our_hello_makes_us_begin_anew),
         T(who_is_fast_but_was_not_announced_is_not_listened_to),
         T(nobody_there_fails_in_time),
