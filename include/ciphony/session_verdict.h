@@ -245,6 +245,7 @@ enum cph_ends {
     X(BINDING_PATH,     "a server on the path could have put its own keys in place of the peer's")   \
     X(BOUND_BY_PATH,    "keys agreed in messages that nobody on the way could alter")               \
     X(BOUND,            "keys agreed end to end with the certificate the signalling promised")      \
+    X(BOUND_BY_USERS,   "keys agreed end to end, and tied to what the two users hold themselves")   \
     X(PROMISE_OPEN,     "the promise itself could be altered on its way")                           \
     X(VALIDITY,         "the certificate has expired or its dates were not checked")                \
     X(NOBODY_VOUCHES,   "nobody vouches that the other end is the peer")                            \

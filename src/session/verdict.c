@@ -183,6 +183,14 @@ static bool path_is_ours(const struct judge *j)
            (j->path == PATH_PEER_BY_AUTHORITY && !j->policy->no_authorities);
 }
 
+/* In words, what ties the keys to the peer. */
+static enum cph_reason bound_by(const struct cph_stream_facts *s)
+{
+    if (s->binding == CPH_BINDING_PATH)
+        return CPH_REASON_BOUND_BY_PATH;
+    return s->vouched_by >= CPH_VOUCHER_SECRET ? CPH_REASON_BOUND_BY_USERS : CPH_REASON_BOUND;
+}
+
 static struct grade keys_agreed(struct judge *j, unsigned i, struct vouching *who)
 {
     static const enum cph_reason bad_binding[] = {
@@ -203,8 +211,7 @@ static struct grade keys_agreed(struct judge *j, unsigned i, struct vouching *wh
         because(j, CPH_REASON_BINDING_PATH, CPH_ABOUT_STREAM, i);
         return hop_ii;
     }
-    note(j, s->binding == CPH_BINDING_PATH ? CPH_REASON_BOUND_BY_PATH : CPH_REASON_BOUND,
-         CPH_ABOUT_STREAM, i);
+    note(j, bound_by(s), CPH_ABOUT_STREAM, i);
     if (s->validity < CPH_VALIDITY_GOOD) {
         because(j, CPH_REASON_VALIDITY, CPH_ABOUT_STREAM, i);
         return private_iii;

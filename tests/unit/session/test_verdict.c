@@ -233,6 +233,8 @@ static void dtls_rises_only_by_who_vouches(void **state)
 
         ev.stream[0].vouched_by = row[i].voucher;
         expect(ev, row[i].level, row[i].attacker, row[i].reason);
+        expect(ev, row[i].level, row[i].attacker,
+               row[i].voucher >= CPH_VOUCHER_SECRET ? CPH_REASON_BOUND_BY_USERS : CPH_REASON_BOUND);
     }
 }
 
