@@ -102,9 +102,11 @@ struct cph_phone_config {
     unsigned n_accounts;
     const struct cph_phone_caller *caller;
     unsigned n_callers;
-    const char *const *codecs;         /* names, best first, NULL-ended; NULL: all we have */
-    bool rtcp_mux;                     /* offer it */
-    unsigned max_calls;                /* 0: CPH_PHONE_CALLS */
+    const char *const *codecs; /* names, best first, NULL-ended; NULL: all we have */
+    bool rtcp_mux;             /* offer it */
+    bool ekt;           /* RFC 8870: offer to tell keys in the media, and take such an offer */
+    bool cryptex;       /* RFC 9335: encrypt RTP headers with peers that can, too */
+    unsigned max_calls; /* 0: CPH_PHONE_CALLS */
     const struct cph_phone_zrtp *zrtp; /* NULL: no call has it */
     struct cph_mikey *mikey;           /* for calls with anybody, or NULL; outlives the phone */
     bool portable_crypto;              /* SRTP through OpenSSL even where libipsec-mb could */
@@ -185,6 +187,10 @@ CPH_API CPH_MUST_CHECK cph_err cph_phone_hold(struct cph_phone *p, uint32_t call
                                               cph_time now);
 /** New keys by a re-offer. CPH_E_STATE while another offer is under way. */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_rekey(struct cph_phone *p, uint32_t call, cph_time now);
+/** Another key of ours at once and without a word of signalling, in a call with EKT. CPH_E_STATE in
+ * others; CPH_E_EXPIRED: cph_phone_rekey() is due. */
+CPH_API CPH_MUST_CHECK cph_err cph_phone_rekey_media(struct cph_phone *p, uint32_t call,
+                                                     cph_time now);
 /** The users compared the string of CPH_PHONE_SAS. Not equal ends the call. CPH_E_STATE before
  * there is one; CPH_E_STORE: it counts, but could not be kept for the next call. */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_sas(struct cph_phone *p, uint32_t call, bool equal,

@@ -135,6 +135,28 @@ static cph_err set_listen(struct parse *p, void *object, struct cph_span value)
     return c->n_listen > 0 ? CPH_OK : CPH_E_MALFORMED;
 }
 
+static cph_err yes_or_no(struct cph_span value, bool *out)
+{
+    *out = cph_span_is(value, "yes");
+    return *out || cph_span_is(value, "no") ? CPH_OK : CPH_E_MALFORMED;
+}
+
+static cph_err set_ekt(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return yes_or_no(value, &((struct cli_config *)object)->ekt);
+}
+
+static cph_err set_cryptex(struct parse *p, void *object, struct cph_span value)
+{
+    bool yes = false;
+
+    (void)p;
+    CPH_TRY(yes_or_no(value, &yes));
+    ((struct cli_config *)object)->no_cryptex = !yes;
+    return CPH_OK;
+}
+
 static cph_err set_play(struct parse *p, void *object, struct cph_span value)
 {
     (void)p;
@@ -221,6 +243,8 @@ static const struct key defaults_keys[] = {
     { "listen", set_listen, "up to 8 of udp:HOST:PORT, tcp:.. or tls:.., with commas between" },
     { "play", set_play, "a WAV file, at most 1023 bytes" },
     { "record", set_record, "a WAV file, at most 1023 bytes" },
+    { "ekt", set_ekt, "yes or no" },
+    { "cryptex", set_cryptex, "yes or no" },
     { "account", set_default, "the name of an account of this file" },
     { NULL, NULL, NULL },
 };

@@ -35,6 +35,9 @@ const struct cli_opt_row cli_opts[CLI_OPT_COUNT_] = {
                                false },
     [CLI_OPT_SEED] = { "seed", "NUMBER", "run the lab's network from this number", false },
     [CLI_OPT_HTML] = { "html", "FILE", "write the report to this file", false },
+    [CLI_OPT_EKT] = { "ekt", NULL, "tell media keys in the media with peers that can (EKT)",
+                      false },
+    [CLI_OPT_NO_CRYPTEX] = { "no-cryptex", NULL, "leave RTP headers in clear in any case", false },
     [CLI_OPT_MAN] = { "man", NULL, "print the manual page's source", false },
 };
 

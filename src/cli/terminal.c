@@ -452,6 +452,17 @@ static bool zrtp_key(struct terminal *t, char key, cph_time now, cph_err *err)
     return true;
 }
 
+static cph_err tell_key(struct terminal *t, cph_time now)
+{
+    cph_err err = cph_phone_rekey_media(t->phone, t->call, now);
+
+    if (err != CPH_E_STATE && err != CPH_E_EXPIRED)
+        return err;
+    cli_error(err == CPH_E_STATE ? "this call has no EKT: k makes new keys"
+                                 : "the time of EKT's key is over: k makes new keys");
+    return CPH_OK;
+}
+
 static void on_keys(void *arg, struct cph_span bytes, cph_time now)
 {
     struct terminal *t = arg;
@@ -471,6 +482,8 @@ static void on_keys(void *arg, struct cph_span bytes, cph_time now)
             t->held = !t->held;
         else if (key[0] == 'k')
             err = cph_phone_rekey(t->phone, t->call, now);
+        else if (key[0] == 't')
+            err = tell_key(t, now);
         else if (zrtp_key(t, key[0], now, &err))
             ;
         else if (key[0] && strchr("0123456789*#ABCD", key[0]))
@@ -521,7 +534,9 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
                                               .caller = o->caller,
                                               .n_callers = o->n_callers,
                                               .zrtp = t->zrtp.store ? &t->zrtp : NULL,
-                                              .rtcp_mux = true };
+                                              .rtcp_mux = true,
+                                              .ekt = o->ekt,
+                                              .cryptex = o->cryptex };
     cfg.net = t->net;
     CPH_TRY(cph_net_wake_new(t->net, on_panel, t, &t->panel));
     CPH_TRY(cph_net_wake_new(t->net, limit_over, t, &t->limit));

@@ -20,6 +20,7 @@ struct cli_terminal_options {
     bool loop;                 /* play again and again */
     const char *device;        /* ALSA name, NULL "default", "none": no device */
     const char *ca;    /* PEM file or directory of authorities for TLS; NULL: the system's */
+    bool ekt, cryptex; /* of the phone */
     bool insecure_tls; /* accept any server; the verdict says so */
     cph_time limit;    /* 0: none */
     const struct cph_phone_account *account;

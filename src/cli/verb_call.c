@@ -89,6 +89,8 @@ static cph_err fill(struct cli *cli, enum cli_terminal_mode mode, struct outfit 
     t->device = cli_value(args, CLI_OPT_DEVICE, 0);
     t->ca = cli_value(args, CLI_OPT_CA, 0);
     t->insecure_tls = cli_given(args, CLI_OPT_INSECURE_TLS);
+    t->ekt = f->config.ekt || cli_given(args, CLI_OPT_EKT);
+    t->cryptex = !f->config.no_cryptex && !cli_given(args, CLI_OPT_NO_CRYPTEX);
     t->limit = f->opts.for_us;
     t->report = (struct cli_report){ .out = stdout, .json = f->opts.json, .tty = isatty(1) == 1 };
     return CPH_OK;
@@ -123,9 +125,10 @@ static enum cli_exit run_register(struct cli *cli)
 }
 
 static const enum cli_opt call_opts[] = {
-    CLI_OPT_CONFIG, CLI_OPT_ACCOUNT,      CLI_OPT_LISTEN, CLI_OPT_PLAY,   CLI_OPT_LOOP,
-    CLI_OPT_RECORD, CLI_OPT_DEVICE,       CLI_OPT_KEYING, CLI_OPT_POLICY, CLI_OPT_FOR,
-    CLI_OPT_CA,     CLI_OPT_INSECURE_TLS, CLI_OPT_JSON,   CLI_OPT_END,
+    CLI_OPT_CONFIG, CLI_OPT_ACCOUNT, CLI_OPT_LISTEN,     CLI_OPT_PLAY,
+    CLI_OPT_LOOP,   CLI_OPT_RECORD,  CLI_OPT_DEVICE,     CLI_OPT_KEYING,
+    CLI_OPT_POLICY, CLI_OPT_FOR,     CLI_OPT_CA,         CLI_OPT_INSECURE_TLS,
+    CLI_OPT_JSON,   CLI_OPT_EKT,     CLI_OPT_NO_CRYPTEX, CLI_OPT_END,
 };
 
 static const enum cli_opt register_opts[] = {
@@ -142,7 +145,7 @@ const struct cli_verb cli_verb_call = {
             "loss, jitter and both sound levels.\n"
             "\n"
             "Keys: q hangs up, m mutes, h holds and resumes, k makes new keys, 0-9 * # send\n"
-            "tones.\n"
+            "tones, t takes another key at once in a call with --ekt.\n"
             "\n"
             "--keying says which key managements are offered and taken, best first, as a list\n"
             "or by a name. best: keys that are made on the media path and forgotten with the\n"
@@ -160,6 +163,12 @@ const struct cli_verb cli_verb_call = {
             "string was compared. Under --policy prefer c takes a call back to RTP if the peer\n"
             "allows it, or agrees when the peer did that, and s asks for keys again; under\n"
             "required the keys stay, and a peer that wants to drop them ends the call.\n"
+            "\n"
+            "With --ekt (RFC 8870; with keying sdes) each side makes its media keys itself and\n"
+            "tells them in the media, under a key that came with the offer; both sides need\n"
+            "it. That key is one of a group: who has it could speak for anybody in it, so\n"
+            "such a call is hop at best. RTP header extensions are encrypted where the peer\n"
+            "can do that, too (RFC 9335), but with --no-cryptex.\n"
             "\n"
             "With --for the call is ended so long after it was answered.\n"
             "\n"

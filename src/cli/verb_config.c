@@ -30,6 +30,8 @@ static void print(const struct cli_config *c)
 
     (void)printf("defaults");
     print_policy(&c->policy);
+    (void)printf("%s%s", c->ekt ? ", keys told in the media (EKT)" : "",
+                 c->no_cryptex ? ", RTP headers in clear" : "");
     for (size_t i = 0; i < c->n_listen; i++)
         (void)printf(", listens on %s:%s", cli_proto_name(c->listen[i].proto),
                      cph_addr_text(&c->listen[i].addr, addr));

@@ -287,6 +287,8 @@ static cph_err fill_phone(struct cph_phone *p, const struct cph_phone_config *cf
         p->zrtp = *cfg->zrtp;
     p->mikey = cfg->mikey;
     p->rtcp_mux = cfg->rtcp_mux;
+    p->ekt = cfg->ekt;
+    p->cryptex = cfg->cryptex;
     p->max_calls = cfg->max_calls ? cfg->max_calls : CPH_PHONE_CALLS;
     p->n_listeners = sip.n_listeners;
     memcpy(p->listener, sip.listener, sizeof p->listener);

@@ -91,7 +91,7 @@ struct cph_phone {
     unsigned n_listeners;
     struct cph_sdp_codec codec[PHONE_CODECS];
     unsigned n_codecs;
-    bool rtcp_mux;
+    bool rtcp_mux, ekt, cryptex;
     unsigned max_calls, n_calls;
     struct phone_call *calls;
     uint32_t next_id;

@@ -111,6 +111,8 @@ cph_err phone_session_new(struct phone_call *c, const struct cph_addr *near, cph
         .env = p->env,
         .srtp = p->srtp,
         .keying = { .env = p->env, .key = p->key, .cert = p->cert, .rtcp_mux = p->rtcp_mux },
+        .ekt = p->ekt,
+        .cryptex = p->cryptex,
         .policy = c->policy,
         .peer = c->peer,
         .voucher = phone_voucher,

@@ -45,6 +45,21 @@ cph_err cph_phone_rekey(struct cph_phone *p, uint32_t call, cph_time now)
     return phone_reoffer(c, now);
 }
 
+cph_err cph_phone_rekey_media(struct cph_phone *p, uint32_t call, cph_time now)
+{
+    struct phone_call *c = phone_call_of(p, call);
+    cph_err err;
+
+    if (!c || c->ended)
+        return CPH_E_NOTFOUND;
+    if (!c->session)
+        return CPH_E_STATE;
+    err = cph_session_rekey_media(c->session, now);
+    if (err == CPH_OK)
+        phone_session_events(c, now);
+    return err;
+}
+
 cph_err cph_phone_sas(struct cph_phone *p, uint32_t call, bool equal, cph_time now)
 {
     struct phone_call *c = phone_call_of(p, call);

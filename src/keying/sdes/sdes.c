@@ -57,35 +57,43 @@ static void sdes_free(struct cph_keying *k)
     cph_free_secret(of(k), sizeof(struct sdes));
 }
 
-/* A line per suite. Those that go with the EKT set come first, so that they are the ones taken. */
+/* Our best suite that a set goes with, and the one that everybody has (RFC 4568 6.2.1): a set with
+ * each of the suites would make the offer longer than a datagram. */
+static cph_err offer_with_set(const struct sdes *s, const struct cph_ekt_params *set,
+                              struct sdes_offered *next)
+{
+    static const struct cph_span usual = CPH_SPAN_LIT("AES_CM_128_HMAC_SHA1_80");
+    const struct cph_srtp_suite *last = sdes_suite(usual), *suite;
+    const char *const *names = sdes_suites_of(s);
+
+    for (size_t i = 0; names[i]; i++) {
+        suite = sdes_suite(cph_span_of(names[i]));
+        if (!suite || !sdes_set_fits(set, suite))
+            continue;
+        CPH_TRY(sdes_line_new(s, suite, set, next));
+        return last && sdes_suite_wanted(s, last) && sdes_set_fits(set, last)
+                   ? sdes_line_new(s, last, set, next)
+                   : CPH_OK;
+    }
+    return CPH_OK;
+}
+
 static cph_err offer_lines(const struct sdes *s, const struct cph_ekt_params *set,
                            struct sdes_offered *next)
 {
     const char *const *names = sdes_suites_of(s);
 
-    for (int with = set ? 1 : 0; with >= 0; with--)
-        for (size_t i = 0; names[i]; i++) {
-            const struct cph_srtp_suite *suite = sdes_suite(cph_span_of(names[i]));
+    if (set)
+        CPH_TRY(offer_with_set(s, set, next));
+    if (set && set != s->cfg.ekt && next->n > 0)
+        return CPH_OK; /* the peer has it */
+    for (size_t i = 0; names[i]; i++) {
+        const struct cph_srtp_suite *suite = sdes_suite(cph_span_of(names[i]));
 
-            if (suite && sdes_set_fits(set, suite) == (with == 1))
-                CPH_TRY(sdes_line_new(s, suite, with ? set : NULL, next));
-        }
+        if (suite)
+            CPH_TRY(sdes_line_new(s, suite, NULL, next));
+    }
     return CPH_OK;
-}
-
-/* For a peer without EKT: our best suite, and the one that everybody has (RFC 4568 6.2.1). More
- * would make the offer longer than a datagram. */
-static cph_err offer_without_ekt(const struct sdes *s, struct sdes_offered *next)
-{
-    static const struct cph_span usual = CPH_SPAN_LIT("AES_CM_128_HMAC_SHA1_80");
-    const struct cph_srtp_suite *best = NULL;
-
-    for (unsigned i = 0; i < next->n && !best; i++)
-        best = next->line[i].suite;
-    if (best)
-        CPH_TRY(sdes_line_new(s, best, NULL, next));
-    return sdes_suite_wanted(s, sdes_suite(usual)) ? sdes_line_new(s, sdes_suite(usual), NULL, next)
-                                                   : CPH_OK;
 }
 
 static cph_err sdes_offer(struct cph_keying *k, const struct cph_keying_local *offer)
@@ -100,8 +108,6 @@ static cph_err sdes_offer(struct cph_keying *k, const struct cph_keying_local *o
         CPH_TRY(sdes_line_new(s, s->deal.mine.suite,
                               sdes_set_fits(set, s->deal.mine.suite) ? set : NULL, &next));
     CPH_TRY(offer_lines(s, set, &next));
-    if (set && set == s->cfg.ekt)
-        CPH_TRY(offer_without_ekt(s, &next));
     if (next.n == 0)
         return CPH_E_CONFIG;
     for (unsigned i = 0; i < next.n; i++)

@@ -66,6 +66,21 @@ static void a_whole_file_is_read(void **state)
     assert_int_equal(c.account[1].password.n, 0);
 }
 
+static void ekt_is_off_and_encrypted_headers_are_on_unless_said_otherwise(void **state)
+{
+    (void)state;
+    assert_ok(parse("[defaults]\n"));
+    assert_true(!c.ekt && !c.no_cryptex);
+    assert_ok(parse("[defaults]\nekt = yes\ncryptex = no\n"));
+    assert_true(c.ekt && c.no_cryptex);
+    assert_ok(parse("[defaults]\nekt = no\ncryptex = yes\n"));
+    assert_true(!c.ekt && !c.no_cryptex);
+    assert_err(parse("[defaults]\nekt = true\n"), CPH_E_CONFIG);
+    assert_string_equal(why, "f:2: ekt must be yes or no");
+    assert_err(parse("[defaults]\ncryptex = off\n"), CPH_E_CONFIG);
+    assert_err(parse("[account a]\nuri = sip:a@b\nekt = yes\n"), CPH_E_CONFIG);
+}
+
 static void callers_and_who_must_prove_a_password(void **state)
 {
     (void)state;
@@ -439,6 +454,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_file_is_read),
+        cmocka_unit_test(ekt_is_off_and_encrypted_headers_are_on_unless_said_otherwise),
         cmocka_unit_test(callers_and_who_must_prove_a_password),
         cmocka_unit_test(an_empty_file_configures_nothing),
         cmocka_unit_test(every_keying_of_the_table_may_be_named),
