@@ -1,7 +1,8 @@
 /*
  * Two sides negotiate again and again; the input says who offers, moves, renews, and where the text
- * on the way is damaged. Whatever happens: under required nobody ends in clear, a stream with keys
- * keeps them, and where nothing was damaged both sides agree.
+ * on the way is damaged, and which form of best effort an offer has. Whatever happens: under
+ * required nobody ends in clear, a stream with keys keeps them, and where nothing was damaged both
+ * sides agree.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +90,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     rd = cph_rd_open((struct cph_span){ data, n });
     counter = 0;
     for (int i = 0; i < 2; i++) {
-        cfg.policy = policy[i] = (enum cph_keying_policy)(cph_rd_u8(&rd) % 3);
+        uint8_t how = cph_rd_u8(&rd);
+
+        cfg.policy = policy[i] = (enum cph_keying_policy)(how % 3);
+        cfg.form = (enum cph_keying_form)(how / 3 % 6);
         if (cph_nego_new(&cfg, &side[i]) != CPH_OK)
             abort();
     }

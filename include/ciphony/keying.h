@@ -263,6 +263,9 @@ struct cph_keying_method {
      *  CPH_E_STATE once there was another exchange. */
     cph_err (*fork)(const struct cph_keying *k, struct cph_keying **out);
 
+    /** Begin on the media path although the descriptions said nothing: the peer may have it, and if
+     *  it has not, status comes to FAILED. NULL for what cannot. */
+    cph_err (*probe)(struct cph_keying *k);
     /** One packet that claims() said is ours. An error is the packet's, not the instance's. May be
      * NULL. */
     cph_err (*feed)(struct cph_keying *k, enum cph_keying_component component,
@@ -317,6 +320,17 @@ enum cph_keying_policy {
     CPH_KEYING_NONE,     /* offers RTP; still answers a peer that demands SRTP */
 };
 
+/* How an offer says: keys if you can, else RTP. Of interest under CPH_KEYING_PREFER, and until
+ * there are keys. All of them are answered, whatever is configured. */
+enum cph_keying_form {
+    CPH_KEYING_FORM_OSRTP,     /* RFC 8643: keys under RTP/AVP */
+    CPH_KEYING_FORM_ATTRIBUTE, /* the same, and a=encryption:optional says what is meant */
+    CPH_KEYING_FORM_CAPNEG,    /* RFC 5939: RTP/AVP, and potential configurations with keys */
+    CPH_KEYING_FORM_GROUP,     /* two m= lines in one group, one with keys and one without */
+    CPH_KEYING_FORM_BODIES,    /* two descriptions in a multipart/alternative */
+    CPH_KEYING_FORM_PROBE,     /* RTP/AVP without a word; ZRTP asks on the media path */
+};
+
 /* A policy by its name: which mechanisms, the one to be tried first first, and what is done about a
  * peer that has none of them. */
 struct cph_keying_preset {
@@ -343,6 +357,7 @@ struct cph_nego_cfg {
     bool feedback; /* offer AVPF and SAVPF */
     bool cryptex;  /* RFC 9335: say a=cryptex, and answer one; where both said it, header extensions
                       and CSRCs are encrypted. Default no */
+    enum cph_keying_form form;
     enum cph_sdp_proto
         profile; /* of our offers; CPH_SDP_PROTO_OTHER: chosen by policy and methods */
 };
@@ -361,6 +376,9 @@ struct cph_nego_status {
     struct cph_keying_status keying;        /* of the chosen mechanism; zero if there is none */
     cph_err err;
     const char *why; /* static text for people, or NULL */
+    /* The answer took a configuration that our m= line did not have: an offer that has it is due,
+     * for those on the way (RFC 5939 3.6.3). Until the next offer or answer. */
+    bool reoffer;
 };
 
 /** CPH_E_CONFIG if policy is REQUIRED and no mechanism can work. */
@@ -373,6 +391,13 @@ CPH_API CPH_MUST_CHECK cph_err cph_nego_fork(const struct cph_nego *n, struct cp
  * those of the chosen one). A section with port 0 is left alone. */
 CPH_API CPH_MUST_CHECK cph_err cph_nego_offer(struct cph_nego *n,
                                               const struct cph_keying_local *offer);
+/** Must the stream be offered twice (form GROUP, BODIES), and can it: RTP will do, no keys yet? */
+CPH_API bool cph_nego_twice(const struct cph_nego *n);
+/** Offer it with keys in one section, and without in another, of the same description or of one of
+ * its own. Of the answer give cph_nego_finish() the section that was accepted. */
+CPH_API CPH_MUST_CHECK cph_err cph_nego_offer_twice(struct cph_nego *n,
+                                                    const struct cph_keying_local *secure,
+                                                    const struct cph_keying_local *plain);
 /**
  * Choose and write the answer's attributes; the section is one of cph_sdp_answer_skeleton(). When
  * nothing acceptable is offered and policy forbids RTP, the section is refused (port 0) and the

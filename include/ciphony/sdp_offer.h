@@ -78,9 +78,10 @@ CPH_API CPH_MUST_CHECK cph_err cph_sdp_codecs_renumber(const struct cph_sdp *loc
                                                        const struct cph_sdp *remote, unsigned index,
                                                        struct cph_sdp_codec *codecs, unsigned n);
 
-/** Does an answer fit its offer? As many m= lines; those not refused keep their kind and profile,
- * and were not refused by the offer. CPH_E_MALFORMED if not. (A direction the offer did not allow
- * is not an error: cph_sdp_agree() takes what both allow.) RFC 3264 6. */
+/** Does an answer fit its offer? As many m= lines; those not refused keep their kind and profile
+ * (or have that of an offered configuration that a=acfg names, RFC 5939), and were not refused by
+ * the offer. CPH_E_MALFORMED if not. (A direction the offer did not allow is not an error:
+ * cph_sdp_agree() takes what both allow.) RFC 3264 6. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_answer_check(const struct cph_sdp *offer,
                                                     const struct cph_sdp *answer);
 /** Does a re-offer of the peer fit its last description? No fewer m= lines, and for the same

@@ -282,6 +282,11 @@ cph_err cph_sdp_media_set_port(struct cph_sdp *sdp, struct cph_sdp_media *media,
     return media_line_set(sdp, media, port, media->proto_text);
 }
 
+cph_err sdp_media_proto(struct cph_sdp *sdp, struct cph_sdp_media *media, struct cph_span proto)
+{
+    return media_line_set(sdp, media, media->port, proto);
+}
+
 cph_err cph_sdp_media_set_proto(struct cph_sdp *sdp, struct cph_sdp_media *media,
                                 enum cph_sdp_proto proto)
 {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ciphony/base_text.h"
+#include "ciphony/sdp_caps.h"
 #include "sdp_int.h"
 
 enum { FMTS_TEXT = CPH_SDP_MAX_FMTS * 4 + 1 };
@@ -275,6 +276,15 @@ cph_err cph_sdp_finish_local(struct cph_sdp_local *local, struct cph_sdp *sdp,
     return CPH_OK;
 }
 
+/* An offer that says keys are optional may be answered under the profile that has them. */
+static bool raised(const struct cph_sdp_media *o, const struct cph_sdp_media *a)
+{
+    const struct cph_sdp_line *l = cph_sdp_attr(&o->part, "encryption");
+
+    return l && ((o->proto == CPH_SDP_RTP_AVP && a->proto == CPH_SDP_RTP_SAVP) ||
+                 (o->proto == CPH_SDP_RTP_AVPF && a->proto == CPH_SDP_RTP_SAVPF));
+}
+
 cph_err cph_sdp_answer_check(const struct cph_sdp *offer, const struct cph_sdp *answer)
 {
     /* RFC 3264 6 MUST: the same number of m= lines */
@@ -285,8 +295,10 @@ cph_err cph_sdp_answer_check(const struct cph_sdp *offer, const struct cph_sdp *
 
         if (a->port == 0)
             continue;
-        if (o->port == 0 || !cph_span_eq(o->kind, a->kind) ||
-            !cph_span_eq(o->proto_text, a->proto_text))
+        if (o->port == 0 || !cph_span_eq(o->kind, a->kind))
+            return CPH_E_MALFORMED;
+        if (!cph_span_eq(o->proto_text, a->proto_text) && !cph_sdp_config_answered(offer, o, a) &&
+            !raised(o, a))
             return CPH_E_MALFORMED;
     }
     return CPH_OK;

@@ -2,10 +2,12 @@
 #ifndef CPH_SDP_INT_H
 #define CPH_SDP_INT_H
 
-#include "ciphony/sdp.h"
+#include "ciphony/sdp_caps.h"
 
 /* RFC 8866 9 token-char */
 bool sdp_token(struct cph_span s);
+/* RFC 8866 9 proto: tokens with slashes between */
+bool sdp_proto_ok(struct cph_span proto);
 
 /** A line of the given type over value (a view); a= is split into name and arg. */
 cph_err sdp_line_make(struct cph_arena *arena, char type, struct cph_span value,
@@ -25,5 +27,11 @@ cph_err sdp_view_add(struct cph_sdp *sdp, struct cph_sdp_media *media, char type
 enum cph_sdp_hash sdp_hash_of(struct cph_span name);
 /** Give a line another value; the old one is forgotten. */
 void sdp_line_set(struct cph_sdp *sdp, struct cph_sdp_line *line, struct cph_span value);
+/** m= with another transport, whatever it is. */
+cph_err sdp_media_proto(struct cph_sdp *sdp, struct cph_sdp_media *media, struct cph_span proto);
+/** The attribute capability of a number that a section may refer to; session: it stands there.
+ * False if there is none, or more than one. */
+bool sdp_acap_of(const struct cph_sdp *sdp, const struct cph_sdp_media *media, uint32_t wanted,
+                 struct cph_sdp_acap *out, bool *session);
 
 #endif

@@ -101,7 +101,7 @@ static cph_err port_parse(struct cph_span text, struct cph_sdp_media *m)
     return CPH_OK;
 }
 
-static bool proto_ok(struct cph_span proto)
+bool sdp_proto_ok(struct cph_span proto)
 {
     do {
         if (!sdp_token(cph_span_cut(&proto, '/')))
@@ -116,13 +116,13 @@ static cph_err media_line_parse(struct cph_span value, struct cph_sdp_media *m)
     m->kind = cph_span_word(&value);
     CPH_TRY(port_parse(cph_span_word(&value), m));
     m->proto_text = cph_span_word(&value);
-    if (!sdp_token(m->kind) || !proto_ok(m->proto_text))
+    if (!sdp_token(m->kind) || !sdp_proto_ok(m->proto_text))
         return CPH_E_MALFORMED;
     m->proto = cph_sdp_proto_of(m->proto_text);
     for (struct cph_span fmt; (fmt = cph_span_word(&value)).n > 0;) {
         if (m->n_fmts == CPH_SDP_MAX_FMTS)
             return CPH_E_LIMIT;
-        if (!proto_ok(fmt)) /* a MIME type of "udp" media has a slash */
+        if (!sdp_proto_ok(fmt)) /* a MIME type of "udp" media has a slash */
             return CPH_E_MALFORMED;
         m->fmt[m->n_fmts++] = fmt;
     }

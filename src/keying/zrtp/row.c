@@ -177,6 +177,19 @@ static cph_err row_fork(const struct cph_keying *k, struct cph_keying **out)
     return CPH_OK;
 }
 
+/* RFC 6189 4: without a=zrtp-hash a Hello is what tells whether the peer has ZRTP. */
+static cph_err row_probe(struct cph_keying *k)
+{
+    struct zrtp *z = of(k);
+
+    if (z->agreed)
+        zrtp_reset(z);
+    z->expects = false;
+    z->agreed = z->started = true;
+    z->offered = z->forkable = false;
+    return CPH_OK;
+}
+
 /* ---- media path ------------------------------------------------------------------------------ */
 
 static cph_err row_feed(struct cph_keying *k, enum cph_keying_component component,
@@ -333,6 +346,7 @@ const struct cph_keying_method cph_keying_zrtp = {
     .finish = row_finish,
     .rollback = row_rollback,
     .fork = row_fork,
+    .probe = row_probe,
     .feed = row_feed,
     .pull = row_pull,
     .deadline = row_deadline,
