@@ -1,32 +1,35 @@
-/* The report: tables, ladders and plots in one page, without scripts or anything from elsewhere. */
+/* The report: tables, plots and ladders in one page, without scripts or anything from elsewhere. */
+#include "html.h"
+
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "matrix.h"
+static const char style[] =
+#include "report.inc"
+    ;
 
-enum { COLUMN = 170, ROW = 22, LEFT = 90, PLOT_W = 560, PLOT_H = 220, PLOT_L = 60, PLOT_B = 40 };
-
-CPH_PRINTF(2, 3)
-static void put(struct cph_buf *out, const char *fmt, ...)
+void html_put(struct cph_buf *out, const char *fmt, ...)
 {
-    char line[2048];
+    char *text;
     va_list ap;
     int n;
 
     va_start(ap, fmt);
-    n = vsnprintf(line, sizeof line, fmt, ap);
+    n = vasprintf(&text, fmt, ap);
     va_end(ap);
-    if (n > 0 && (size_t)n < sizeof line)
-        (void)!cph_buf_put(out, (struct cph_span){ (const uint8_t *)line, (size_t)n });
+    if (n < 0)
+        return; /* out of memory: the page is short, and says so by having no end */
+    (void)!cph_buf_put(out, (struct cph_span){ (const uint8_t *)text, (size_t)n });
+    free(text);
 }
 
-/* Text may quote what a peer sent. */
-static const char *esc(const char *text, char out[600])
+const char *html_text(const char *text, char out[HTML_TEXT])
 {
     size_t n = 0;
 
-    for (; *text && n < 590; text++) {
+    for (; *text && n + 8 < HTML_TEXT; text++) {
         const char *as = *text == '<'   ? "&lt;"
                          : *text == '>' ? "&gt;"
                          : *text == '&' ? "&amp;"
@@ -44,236 +47,246 @@ static const char *esc(const char *text, char out[600])
     return out;
 }
 
-static const char style[] =
-    "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;"
-    "color:#1b1b1b;background:#fff}table{border-collapse:collapse;width:100%;margin:1em 0}"
-    "th,td{border:1px solid #bbb;padding:.35em .6em;text-align:left;vertical-align:top}"
-    "th{background:#eef2f5}td.same{background:#eef8ee}td.differs{background:#fff3d6}"
-    "td.defect,td.FAILS{background:#fbe0e0}td.holds{background:#eef8ee}"
-    "td.conflict{background:#fff3d6}small{color:#555}svg{max-width:100%;height:auto}"
-    "svg text{font:12px system-ui,sans-serif;fill:#1b1b1b}figure{margin:1.5em 0}"
-    "@media(prefers-color-scheme:dark){body{background:#14171a;color:#e6e6e6}th{background:#252b31}"
-    "td.same,td.holds{background:#173420}td.differs,td.conflict{background:#42350f}"
-    "td.defect,td.FAILS{background:#4d1d1d}small{color:#aaa}svg text{fill:#e6e6e6}"
-    "th,td{border-color:#555}}</style>";
+/* ---- one answer beside the draft's ----------------------------------------------------------- */
 
-static void heads(const struct lab_results *r, const char *first, struct cph_buf *out)
+enum beside { SILENT, SAME, DIFFERS, DEFECT };
+
+static enum beside beside(const struct lab_results *r, unsigned e, unsigned k,
+                          struct lab_said *said)
 {
-    put(out, "<table><thead><tr><th scope=\"col\">%s</th>", first);
-    for (unsigned k = 0; k < r->keyings; k++)
-        put(out, "<th scope=\"col\">%s</th>", r->keying[k]);
-    put(out, "</tr></thead><tbody>\n");
+    if (!lab_said_find(r->keying[k], lab_experiments[e]->name, said) || !said->answer[0])
+        return SILENT;
+    if (lab_said_agrees(said, r->outcome[e][k].answer))
+        return SAME;
+    return said->reason[0] ? DIFFERS : DEFECT;
+}
+
+static const char *class_of(enum beside b)
+{
+    static const char *const name[] = { "", "same", "differs", "bad" };
+
+    return name[b];
 }
 
 static void cell(const struct lab_results *r, unsigned e, unsigned k, struct cph_buf *out)
 {
-    const struct lab_outcome *o = &r->outcome[e][k];
+    char a[HTML_TEXT], b[HTML_TEXT];
     struct lab_said said;
-    char a[600], b[600];
-    bool known = lab_said_find(r->keying[k], lab_experiments[e]->name, &said) && said.answer[0];
-    bool same = known && lab_said_agrees(&said, o->answer);
+    enum beside as = beside(r, e, k, &said);
 
-    put(out, "<td class=\"%s\"><strong>%s</strong>%s",
-        !known           ? ""
-        : same           ? "same"
-        : said.reason[0] ? "differs"
-                         : "defect",
-        esc(o->answer, a), "");
-    if (known && same)
-        put(out, " = draft");
-    else if (known)
-        put(out, " \u2260 draft: %s", esc(said.answer, b));
-    put(out, "<br><small>%s", esc(o->detail, a));
-    if (known && !same)
-        put(out, "<br>Why it differs: %s", said.reason[0] ? esc(said.reason, b) : "a defect");
-    put(out, "</small></td>");
+    html_put(out, "<td class=\"%s\"><b>%s</b>", class_of(as),
+             html_text(r->outcome[e][k].answer, a));
+    if (as == SAME)
+        html_put(out, " =");
+    else if (as != SILENT)
+        html_put(out, "<span>\u2260 %s%s</span>", html_text(said.answer, b),
+                 as == DEFECT ? " (!)" : "");
+    html_put(out, "</td>");
 }
 
-/* ---- ladders --------------------------------------------------------------------------------- */
-
-static void ladder(const struct lab_ladder *l, const char *keying, struct cph_buf *out)
+static void heads(const struct lab_results *r, const char *first, const char *label,
+                  struct cph_buf *out)
 {
-    unsigned width = LEFT + (l->hosts ? l->hosts - 1 : 0) * COLUMN + 120;
-    size_t height = 40 + l->n * ROW + 10;
-    char a[600];
-
-    if (!l->n || !l->hosts)
-        return;
-    put(out,
-        "<figure><figcaption><strong>%s</strong> (%s)</figcaption>\n<svg role=\"img\" "
-        "aria-label=\"%s\" viewBox=\"0 0 %u %zu\" width=\"%u\" height=\"%zu\">\n",
-        esc(l->title, a), keying, a, width, height, width, height);
-    for (unsigned h = 0; h < l->hosts; h++)
-        put(out,
-            "<text x=\"%u\" y=\"16\" text-anchor=\"middle\" font-weight=\"bold\">%s</text>"
-            "<line x1=\"%u\" x2=\"%u\" y1=\"24\" y2=\"%zu\" stroke=\"#999\"/>\n",
-            LEFT + h * COLUMN, l->host[h], LEFT + h * COLUMN, LEFT + h * COLUMN, height - 6);
-    for (size_t i = 0; i < l->n; i++) {
-        const struct lab_step *s = &l->step[i];
-        unsigned x1 = LEFT + s->from * COLUMN, x2 = LEFT + s->to * COLUMN;
-        size_t y = 46 + i * ROW;
-        int tip = x2 > x1 ? -7 : 7;
-        bool lost = strstr(s->text, " x") && s->text[strlen(s->text) - 1] == 'x';
-
-        if (s->from >= l->hosts || s->to >= l->hosts)
-            continue;
-        put(out, "<text x=\"2\" y=\"%zu\">%.1f ms</text>", y, (double)s->at / 1000);
-        put(out, "<line x1=\"%u\" x2=\"%u\" y1=\"%zu\" y2=\"%zu\" stroke=\"%s\"%s/>", x1, x2, y, y,
-            lost ? "#c33" : "#369", lost ? " stroke-dasharray=\"4 3\"" : "");
-        put(out, "<path d=\"M%u %zul%d -4v8z\" fill=\"%s\"/>", x2, y, tip, lost ? "#c33" : "#369");
-        put(out, "<text x=\"%u\" y=\"%zu\" text-anchor=\"middle\">%s", (x1 + x2) / 2, y - 4,
-            esc(s->text, a));
-        if (s->n > 1)
-            put(out, " \u00d7%u", s->n);
-        put(out, "</text>\n");
-    }
-    put(out, "</svg></figure>\n");
-}
-
-/* ---- plots ----------------------------------------------------------------------------------- */
-
-static const char *const colour[LAB_METHODS] = { "#0b6e99", "#b3541e", "#3d7a2b", "#7a3d8f",
-                                                 "#8a1538", "#555555", "#a08000", "#006d5b" };
-
-struct axis {
-    const char *experiment, *title, *x, *y;
-    const char *value[6];
-    double at[6];
-};
-
-static const struct axis plots[] = {
-    { "clipping",
-      "Clipping over the round-trip time",
-      "round-trip time, ms",
-      "ms of the answerer lost",
-      { "rtt 20", "rtt 50", "rtt 100", "rtt 200", "rtt 300", "rtt 400" },
-      { 20, 50, 100, 200, 300, 400 } },
-    { "offer-cost",
-      "Cost of an offer over the number of suites",
-      "suites on offer",
-      "public-key operations",
-      { "1 suite", "2 suites", "3 suites", "4 suites" },
-      { 1, 2, 3, 4 } },
-    { "set-up-time",
-      "Set-up time over loss",
-      "datagrams lost, %",
-      "ms until both have keys",
-      { "loss 0 %", "loss 5 %", "loss 10 %", "loss 20 %" },
-      { 0, 5, 10, 20 } },
-};
-
-static void plot(const struct lab_results *r, const struct axis *x, struct cph_buf *out)
-{
-    double top = 1;
-    unsigned n = 0;
-
-    while (n < 6 && x->value[n])
-        n++;
+    html_put(out,
+             "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"%s\"><table "
+             "class=\"matrix\"><thead><tr><th scope=\"col\">%s</th>",
+             label, first);
     for (unsigned k = 0; k < r->keyings; k++)
-        for (unsigned i = 0; i < n; i++) {
-            double v = lab_value_of(lab_results_of(r, x->experiment, k), x->value[i]);
-
-            top = v > top ? v : top;
-        }
-    put(out,
-        "<figure><figcaption><strong>%s</strong></figcaption>\n<svg role=\"img\" "
-        "aria-label=\"%s\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\">\n",
-        x->title, x->title, PLOT_W + PLOT_L + 130, PLOT_H + PLOT_B + 20, PLOT_W + PLOT_L + 130,
-        PLOT_H + PLOT_B + 20);
-    put(out, "<path d=\"M%d 10V%dH%d\" fill=\"none\" stroke=\"#777\"/>\n", PLOT_L, PLOT_H + 10,
-        PLOT_L + PLOT_W);
-    put(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">%s</text>\n", PLOT_L + PLOT_W / 2,
-        PLOT_H + PLOT_B + 10, x->x);
-    put(out,
-        "<text x=\"14\" y=\"%d\" transform=\"rotate(-90 14 %d)\" text-anchor=\"middle\">%s"
-        "</text>\n",
-        PLOT_H / 2, PLOT_H / 2, x->y);
-    put(out,
-        "<text x=\"%d\" y=\"16\" text-anchor=\"end\">%.0f</text><text x=\"%d\" y=\"%d\" "
-        "text-anchor=\"end\">0</text>\n",
-        PLOT_L - 4, top, PLOT_L - 4, PLOT_H + 10);
-    for (unsigned i = 0; i < n; i++)
-        put(out, "<text x=\"%.0f\" y=\"%d\" text-anchor=\"middle\">%.0f</text>\n",
-            PLOT_L + PLOT_W * x->at[i] / x->at[n - 1], PLOT_H + 26, x->at[i]);
-    for (unsigned k = 0; k < r->keyings; k++) {
-        const struct lab_outcome *o = lab_results_of(r, x->experiment, k);
-        double y = PLOT_H + 10;
-        bool any = false;
-
-        put(out, "<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" points=\"", colour[k]);
-        for (unsigned i = 0; i < n; i++) {
-            double v = lab_value_of(o, x->value[i]);
-
-            if (v < 0)
-                continue;
-            any = true;
-            y = 10 + PLOT_H * (1 - v / top);
-            put(out, "%.1f,%.1f ", PLOT_L + PLOT_W * x->at[i] / x->at[n - 1], y);
-        }
-        put(out, "\"/>\n");
-        if (any)
-            put(out, "<text x=\"%d\" y=\"%d\" style=\"fill:%s\">%s</text>\n", PLOT_L + PLOT_W + 8,
-                20 + 16 * (int)k, colour[k], r->keying[k]);
-    }
-    put(out, "</svg></figure>\n");
+        html_put(out, "<th scope=\"col\">%s</th>", r->keying[k]);
+    html_put(out, "</tr></thead><tbody>\n");
 }
+
+static void experiments(const struct lab_results *r, struct cph_buf *out)
+{
+    html_put(out, "<h2 id=\"experiments\">Experiments</h2>\n"
+                  "<p>Each row is a question of the draft or of ours, and leads to what was seen. "
+                  "Each cell is our answer; beside it, how it stands to the draft's.</p>\n"
+                  "<ul class=\"legend\"><li><span class=\"key same\">yes =</span>the draft says "
+                  "the same</li><li><span class=\"key differs\">yes \u2260 no</span>the draft says "
+                  "no, and there is a reason why</li><li><span class=\"key bad\">yes \u2260 no "
+                  "(!)</span>no reason is known: a defect</li><li><span class=\"key\">yes</span>"
+                  "the draft says nothing</li></ul>\n");
+    heads(r, "question", "experiments and mechanisms", out);
+    for (unsigned e = 0; e < r->experiments; e++) {
+        const struct lab_experiment *x = lab_experiments[e];
+
+        html_put(out,
+                 "<tr><th scope=\"row\"><a href=\"#x-%s\">%s</a> <small>%s, section %s</small>"
+                 "</th>",
+                 x->name, x->title, x->name, x->section);
+        for (unsigned k = 0; k < r->keyings; k++)
+            cell(r, e, k, out);
+        html_put(out, "</tr>\n");
+    }
+    html_put(out, "</tbody></table></div>\n");
+}
+
+/* ---- R1 to R26 ------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *css, *sign;
+} hold[] = { [LAB_HOLDS] = { "same", "\u2713" },
+             [LAB_FAILS] = { "bad", "\u2717" },
+             [LAB_CONFLICT] = { "differs", "\u2194" },
+             [LAB_NOT_TRIED] = { "", "\u2013" } };
 
 static void rules(const struct lab_results *r, struct cph_buf *out)
 {
-    put(out, "<h2>The requirements R1 to R26</h2>\n");
-    heads(r, "requirement", out);
-    for (unsigned i = 0; i < LAB_RULES; i++) {
-        put(out, "<tr><th scope=\"row\">%s %s<br><small>%s</small></th>", lab_rules[i].name,
-            lab_rules[i].text, lab_rules[i].experiments);
-        for (unsigned k = 0; k < r->keyings; k++) {
-            const char *word = lab_holds_word(lab_rules[i].judge(r, k));
+    unsigned held[LAB_METHODS] = { 0 };
 
-            put(out, "<td class=\"%s\">%s</td>", word, word);
+    html_put(out, "<h2 id=\"requirements\">The requirements R1 to R26</h2>\n<p>Each is judged by "
+                  "the experiments named beside it. <em>Conflict</em>: whoever can notice an "
+                  "intermediary (R17, R20) also notices lawful interception (R24). We side with "
+                  "the users.</p>\n");
+    heads(r, "requirement", "requirements and mechanisms", out);
+    for (unsigned i = 0; i < LAB_RULES; i++) {
+        html_put(out, "<tr><th scope=\"row\"><b>%s</b> %s <small>%s</small></th>",
+                 lab_rules[i].name, lab_rules[i].text, lab_rules[i].experiments);
+        for (unsigned k = 0; k < r->keyings; k++) {
+            enum lab_holds h = lab_rules[i].judge(r, k);
+
+            held[k] += h == LAB_HOLDS;
+            html_put(out, "<td class=\"%s\">%s %s</td>", hold[h].css, hold[h].sign,
+                     lab_holds_word(h));
         }
-        put(out, "</tr>\n");
+        html_put(out, "</tr>\n");
     }
-    put(out, "</tbody></table>\n<p>Conflict: whoever can notice an intermediary (R17, R20) also "
-             "notices lawful interception (R24). We side with the users.</p>\n");
+    html_put(out, "<tr><th scope=\"row\"><b>hold in all</b></th>");
+    for (unsigned k = 0; k < r->keyings; k++)
+        html_put(out, "<td><b>%u</b> of %d</td>", held[k], LAB_RULES);
+    html_put(out, "</tr></tbody></table></div>\n");
+}
+
+/* ---- what was seen --------------------------------------------------------------------------- */
+
+static void measured(const struct lab_outcome *o, struct cph_buf *out)
+{
+    if (o->n_values)
+        html_put(out, "<br><span class=\"soft\">");
+    for (unsigned i = 0; i < o->n_values; i++)
+        if (o->value[i].v < 0)
+            html_put(out, "%s%s: none", i ? " \u00b7 " : "", o->value[i].name);
+        else
+            html_put(out, "%s%s: %g\u00a0%s", i ? " \u00b7 " : "", o->value[i].name, o->value[i].v,
+                     o->value[i].unit);
+    if (o->n_values)
+        html_put(out, "</span>");
+}
+
+static void finding(const struct lab_results *r, unsigned e, unsigned k, struct cph_buf *out)
+{
+    const struct lab_outcome *o = &r->outcome[e][k];
+    char a[HTML_TEXT], b[HTML_TEXT];
+    struct lab_said said;
+    enum beside as = beside(r, e, k, &said);
+
+    html_put(out, "<tr><th scope=\"row\">%s</th><td class=\"%s\"><b>%s</b></td><td>", r->keying[k],
+             class_of(as), html_text(o->answer, a));
+    if (as == SILENT)
+        html_put(out, "\u2013");
+    else
+        html_put(out, "%s", as == SAME ? "the same" : html_text(said.answer, b));
+    html_put(out, "</td><td>%s", html_text(o->detail, a));
+    if (as == DIFFERS || as == DEFECT)
+        html_put(out, "<br><em>Not as the draft says: %s.</em>",
+                 as == DIFFERS ? html_text(said.reason, b)
+                               : "no reason is known, so this is a defect");
+    measured(o, out);
+    html_put(out, "</td></tr>\n");
+}
+
+static void findings(const struct lab_results *r, unsigned e, struct cph_buf *out)
+{
+    const struct lab_experiment *x = lab_experiments[e];
+
+    html_put(out, "<details id=\"x-%s\"><summary>%s <small>%s, section %s</small></summary>\n",
+             x->name, x->title, x->name, x->section);
+    html_put(out,
+             "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"%s, findings\">"
+             "<table class=\"wide\"><thead><tr><th scope=\"col\">mechanism</th><th scope=\"col\">"
+             "answer</th><th scope=\"col\">the draft</th><th scope=\"col\">what was seen, and "
+             "measured</th></tr></thead><tbody>\n",
+             x->name);
+    for (unsigned k = 0; k < r->keyings; k++)
+        finding(r, e, k, out);
+    html_put(out, "</tbody></table></div>\n");
+    for (unsigned k = 0; k < r->keyings; k++)
+        if (r->ladder[e][k].n) {
+            html_put(out, "<details><summary>Messages with %s</summary>\n", r->keying[k]);
+            html_ladder(&r->ladder[e][k], r->keying[k], e * LAB_METHODS + k, out);
+            html_put(out, "</details>\n");
+        }
+    html_put(out, "</details>\n");
+}
+
+/* ---- the page -------------------------------------------------------------------------------- */
+
+static void tiles(const struct lab_results *r, struct cph_buf *out)
+{
+    unsigned unexplained, differences = lab_results_differences(r, &unexplained);
+
+    html_put(out,
+             "<ul class=\"tiles\"><li><b>%u</b>calls made, and attacked (seed %llu)</li>"
+             "<li><b>%u \u00d7 %u</b>experiments and mechanisms</li>"
+             "<li><b>%u</b>answers differ from the draft's</li>"
+             "<li class=\"%s\"><b>%u</b>of them without a reason</li>"
+             "<li class=\"%s\"><b>%u of %u</b>attacked calls shown as better than they were</li>",
+             r->sessions, (unsigned long long)r->seed, r->experiments, r->keyings, differences,
+             unexplained ? "bad" : "same", unexplained, r->trial.failures ? "bad" : "same",
+             r->trial.failures, r->trial.sessions);
+    if (r->failed)
+        html_put(out, "<li class=\"bad\"><b>%u</b>experiments could not be run</li>", r->failed);
+    html_put(out, "</ul>\n");
+}
+
+static void trial(const struct lab_results *r, struct cph_buf *out)
+{
+    char a[HTML_TEXT];
+
+    html_put(out,
+             "<h2 id=\"trial\">The verdict on trial</h2>\n<p>In %u attacked calls the attacker "
+             "heard something in %u, and a phone noticed him in %u. What the phones showed was "
+             "better than what the attacker achieved in <strong>%u</strong>%s%s.</p>\n",
+             r->trial.sessions, r->trial.heard, r->trial.noticed, r->trial.failures,
+             r->trial.failures ? ": " : "", html_text(r->trial.first, a));
+}
+
+static void mechanisms(const struct lab_results *r, struct cph_buf *out)
+{
+    html_put(out, "<h2 id=\"mechanisms\">Mechanisms</h2>\n<dl>\n");
+    for (unsigned k = 0; k < r->keyings; k++) {
+        const struct lab_column *c = lab_column_find(r->keying[k]);
+
+        html_put(out, "<dt>%s</dt><dd>%s</dd>\n", r->keying[k], c ? c->title : "");
+    }
+    html_put(out, "</dl>\n");
 }
 
 void lab_results_html(const struct lab_results *r, struct cph_buf *out)
 {
-    unsigned unexplained, differences = lab_results_differences(r, &unexplained);
-    char a[600];
-
-    put(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-             "<meta name=\"viewport\" content=\"width=device-width\">"
-             "<title>What each mechanism is worth</title>");
-    (void)!cph_buf_put(out, cph_span_of(style));
-    put(out,
-        "</head><body>\n<h1>What each mechanism is worth</h1>\n<p>%u calls were made, and "
-        "attacked, in the lab's network (seed %llu). Beside each outcome stands what "
-        "draft-wing-media-security-requirements-05 says: %u differences, %u without a reason."
-        "</p>\n",
-        r->sessions, (unsigned long long)r->seed, differences, unexplained);
-    put(out,
-        "<h2>The verdict on trial</h2><p>In %u attacked calls the attacker heard something in "
-        "%u, and a phone noticed him in %u. What the phones showed was better than what the "
-        "attacker achieved in <strong>%u</strong>%s%s.</p>\n",
-        r->trial.sessions, r->trial.heard, r->trial.noticed, r->trial.failures,
-        r->trial.failures ? ": " : "", esc(r->trial.first, a));
-    put(out, "<h2>Plots</h2>\n");
-    for (size_t i = 0; i < sizeof plots / sizeof *plots; i++)
-        plot(r, &plots[i], out);
-    put(out, "<h2>Experiments</h2>\n");
-    heads(r, "experiment", out);
-    for (unsigned e = 0; e < r->experiments; e++) {
-        put(out, "<tr><th scope=\"row\">%s<br><small>%s, section %s</small></th>",
-            lab_experiments[e]->title, lab_experiments[e]->name, lab_experiments[e]->section);
-        for (unsigned k = 0; k < r->keyings; k++)
-            cell(r, e, k, out);
-        put(out, "</tr>\n");
-    }
-    put(out, "</tbody></table>\n");
+    html_put(out,
+             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+             "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
+             "<title>What each mechanism is worth</title>\n<style>\n%s</style></head><body>\n"
+             "<main><h1>What each mechanism is worth</h1>\n<p>Every answer on this page is the "
+             "outcome of calls between phones in the lab's network. Beside it stands what "
+             "draft-wing-media-security-requirements-05 says.</p>\n"
+             "<nav aria-label=\"this page\"><ul><li><a href=\"#mechanisms\">Mechanisms</a></li>"
+             "<li><a href=\"#plots\">Plots</a></li><li><a href=\"#experiments\">Experiments</a>"
+             "</li><li><a href=\"#requirements\">Requirements</a></li><li><a href=\"#trial\">The "
+             "verdict on trial</a></li><li><a href=\"#findings\">What was seen</a></li></ul></nav>"
+             "\n",
+             style);
+    tiles(r, out);
+    mechanisms(r, out);
+    html_put(out, "<h2 id=\"plots\">Plots</h2>\n");
+    html_plots(r, out);
+    experiments(r, out);
     rules(r, out);
-    put(out, "<h2>Ladders</h2>\n");
+    trial(r, out);
+    html_put(out, "<h2 id=\"findings\">What was seen</h2>\n<p>Question by question, with the "
+                  "messages of the most telling call.</p>\n");
     for (unsigned e = 0; e < r->experiments; e++)
-        for (unsigned k = 0; k < r->keyings; k++)
-            ladder(&r->ladder[e][k], r->keying[k], out);
-    put(out, "</body></html>\n");
+        findings(r, e, out);
+    html_put(out, "</main></body></html>\n");
 }

@@ -128,7 +128,8 @@ static void several_answers_of_the_draft_are_told_apart(void **state)
 
 static void the_report_needs_nothing_from_elsewhere(void **state)
 {
-    static const char *const never[] = { "<script", "href=", "src=", "url(", "@import", "http" };
+    static const char *const never[] = { "<script", "href=\"h", "href=\"/", "src=",
+                                         "url(",    "@import",  "http" };
     struct cph_buf text = { .limit = 16 << 20 };
     struct cph_span page;
 
@@ -140,6 +141,44 @@ static void the_report_needs_nothing_from_elsewhere(void **state)
     assert_non_null(memmem(page.p, page.n, "<polyline", 9));
     assert_non_null(memmem(page.p, page.n, "INVITE (SDP: fingerprint)", 25));
     assert_non_null(memmem(page.p, page.n, "</html>", 7));
+    cph_buf_clear(&text);
+}
+
+static unsigned count_of(struct cph_span page, const char *what)
+{
+    unsigned n = 0;
+
+    for (size_t at = 0; at + strlen(what) <= page.n; at++)
+        n += memcmp(page.p + at, what, strlen(what)) == 0; /* markup */
+    return n;
+}
+
+static void the_report_can_be_read_without_eyes(void **state)
+{
+    struct cph_buf text = { .limit = 16 << 20 };
+    struct cph_span page;
+    unsigned pictures, tables;
+
+    (void)state;
+    lab_results_html(results, &text);
+    page = cph_buf_view(&text);
+    pictures = count_of(page, "<svg role=\"img\" aria-labelledby=");
+    assert_true(pictures > 20);
+    assert_int_equal(count_of(page, "<svg"), pictures + count_of(page, "aria-hidden=\"true\""));
+    assert_int_equal(count_of(page, "<title id="), pictures);
+    assert_int_equal(count_of(page, "<desc id="), pictures);
+    tables = count_of(page, "<table");
+    assert_int_equal(count_of(page, "<thead>"), tables);
+    assert_int_equal(count_of(page, "tabindex=\"0\" role=\"region\" aria-label="), tables);
+    assert_int_equal(count_of(page, "<th "), count_of(page, "<th scope="));
+    for (unsigned e = 0; e < results->experiments; e++) { /* each row leads to what was seen */
+        char id[64];
+
+        (void)snprintf(id, sizeof id, "href=\"#x-%s\"", lab_experiments[e]->name);
+        assert_int_equal(count_of(page, id), 1);
+        (void)snprintf(id, sizeof id, " id=\"x-%s\"", lab_experiments[e]->name);
+        assert_int_equal(count_of(page, id), 1);
+    }
     cph_buf_clear(&text);
 }
 
@@ -432,6 +471,7 @@ int main(void)
         cmocka_unit_test(the_draft_s_answers_are_about_our_experiments),
         cmocka_unit_test(several_answers_of_the_draft_are_told_apart),
         cmocka_unit_test(the_report_needs_nothing_from_elsewhere),
+        cmocka_unit_test(the_report_can_be_read_without_eyes),
         cmocka_unit_test(the_same_seed_gives_the_same_messages_at_the_same_times),
         cmocka_unit_test(what_phones_show_is_never_better_than_what_attackers_achieve),
         cmocka_unit_test(showing_too_much_is_caught),
