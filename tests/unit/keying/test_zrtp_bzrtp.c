@@ -3,8 +3,11 @@
 
 #include <bzrtp/bzrtp.h>
 #include <sqlite3.h>
+#include <stdlib.h>
 
-enum { RUNS = 1000, THEIR_SSRC = 0x7e570000 };
+#include "ciphony/base_text.h"
+
+enum { RUNS = 40, THEIR_SSRC = 0x7e570000 };
 
 /* One stream of theirs. */
 struct channel {
@@ -216,29 +219,49 @@ static bool they_have(uint8_t id)
     return false;
 }
 
-static void one_run(unsigned i, size_t a, bool passive, unsigned loss, unsigned role[2])
+/* What one run is made of. */
+struct run {
+    unsigned seed, loss;
+    size_t agreement;
+    const char *cipher, *tag, *sas;
+    bool passive; /* we never send a Commit */
+    bool second;  /* another stream, by Multistream */
+};
+
+static void one_run(const struct run *r, unsigned role[2])
 {
-    const uint8_t list[2] = { agreement[a].theirs, ZRTP_KEYAGREEMENT_Mult };
-    static const char *const sases[2][2] = { { "B32 ", NULL }, { "B256", NULL } };
+    uint8_t list[2] = { agreement[r->agreement].theirs, ZRTP_KEYAGREEMENT_Mult };
+    const char *const ciphers[] = { r->cipher, NULL }, *const tags[] = { r->tag, NULL },
+                      *const sases[] = { r->sas, NULL };
+    struct cph_zrtp_info info;
     struct theirs t;
     struct duo d;
-    struct cph_zrtp_info info;
 
-    duo_init(&d, 7000 + i);
-    d.link =
-        (struct link_cfg){ .loss = loss, .twice = loss / 2, .late = loss, .delay = CPH_MS(10) };
-    d.end[0].cfg.passive = passive;
-    d.end[0].cfg.sas = sases[i % 2];
-    ours_open(&d, 1, agreement[a].ours);
+    duo_init(&d, r->seed);
+    d.link = (struct link_cfg){
+        .loss = r->loss, .twice = r->loss / 2, .late = r->loss, .delay = CPH_MS(10)
+    };
+    d.end[0].cfg.passive = r->passive;
+    d.end[0].cfg.ciphers = ciphers;
+    d.end[0].cfg.tags = tags;
+    d.end[0].cfg.sas = sases;
+    ours_open(&d, 1 + r->second, agreement[r->agreement].ours);
     theirs_open(&t, &d, NULL, list, 2);
     theirs_start(&t);
     run_until_secure(&d, &t);
     assert_keys_are_theirs(&d, &t.channel[0]);
-    assert_int_equal(t.channel[0].agreement, agreement[a].theirs);
+    assert_int_equal(t.channel[0].agreement, list[0]);
     info_of(d.end[0].z[0], &info);
-    assert_string_equal(info.agreement, agreement[a].ours[0]);
-    assert_true(!passive || !info.initiator);
+    assert_string_equal(info.agreement, agreement[r->agreement].ours[0]);
+    assert_true(!r->passive || !info.initiator);
     role[info.initiator]++;
+    if (r->second) {
+        d.streams = 2;
+        theirs_start(&t);
+        run_until_secure(&d, &t);
+        assert_int_equal(d.end[0].z[1]->live.committed.mode, CPH_ZRTP_MULTISTREAM);
+        assert_keys_are_theirs(&d, &t.channel[1]);
+    }
     theirs_close(&t);
     duo_close(&d);
 }
@@ -252,42 +275,112 @@ static void every_agreement_works_in_both_roles(void **state)
         if (!they_have(agreement[a].theirs))
             continue;
         for (unsigned i = 0; i < 12; i++)
-            one_run(i, a, i % 4 == 0, 0, role);
+            one_run(&(struct run){ .seed = 7000 + i,
+                                   .agreement = a,
+                                   .cipher = "AES1",
+                                   .tag = i % 2 ? "HS32" : "HS80",
+                                   .sas = i % 2 ? "B256" : "B32 ",
+                                   .passive = i % 4 == 0 },
+                    role);
         assert_true(role[0] > 0 && role[1] > 0);
     }
 }
 
-static void a_thousand_runs_with_loss_all_end_secure(void **state)
+/* A thousand in the slow part of the checks (CPH_RUNS), each with a second stream: every agreement,
+ * both roles, packets lost, doubled and overtaken by later ones. */
+static void all_runs_over_a_bad_link_end_secure(void **state)
 {
-    unsigned role[2] = { 0 };
+    const char *want = getenv("CPH_RUNS");
+    unsigned runs = want ? (unsigned)strtoul(want, NULL, 10) : RUNS, role[2] = { 0 };
+    size_t n = sizeof agreement / sizeof *agreement;
 
     (void)state;
-    for (unsigned i = 0; i < RUNS; i++)
-        one_run(i, i % 10 == 0 ? 2 : 0, false, 10 + i % 21, role);
-    assert_true(role[0] > RUNS / 10 && role[1] > RUNS / 10);
+    for (unsigned i = 0; i < runs; i++) {
+        struct run r = { .seed = 20000 + i,
+                         .loss = 5 + i % 26,
+                         .agreement = i % n,
+                         .cipher = i / n % 2 ? "AES3" : "AES1",
+                         .tag = i % 3 ? "HS80" : "HS32",
+                         .sas = i % 2 ? "B256" : "B32 ",
+                         .passive = i % 3 == 0,
+                         .second = true };
+
+        if (they_have(agreement[r.agreement].theirs))
+            one_run(&r, role);
+    }
+    assert_true(role[0] > runs / 10 && role[1] > runs / 10);
+    print_message("%u runs as the responder, %u as the initiator\n", role[0], role[1]);
 }
 
-static void a_second_stream_is_keyed_by_multistream(void **state)
+/* a=zrtp-hash (8.1): theirs is the hash of their Hello, ours of ours, and a wrong one keeps both
+ * from speaking. */
+static void the_hello_hash_binds_both_ways(void **state)
 {
     const uint8_t list[2] = { ZRTP_KEYAGREEMENT_X255, ZRTP_KEYAGREEMENT_Mult };
 
     (void)state;
-    for (unsigned i = 0; i < 20; i++) {
+    for (int wrong = 0; wrong < 3; wrong++) { /* 1: what we were told; 2: what they were told */
+        uint8_t theirs_hex[80] = { 0 }, ours[ZRTP_HASH];
+        char ours_hex[5 + 2 * ZRTP_HASH + 1] = "1.10 ";
+        struct cph_zrtp_info info;
         struct theirs t;
         struct duo d;
 
-        duo_init(&d, 9000 + i);
-        d.link = (struct link_cfg){ .loss = 2 * i, .twice = i, .delay = CPH_MS(10) };
-        ours_open(&d, 2, agreement[0].ours);
+        duo_init(&d, 9700);
+        ours_open(&d, 1, agreement[0].ours);
         theirs_open(&t, &d, NULL, list, 2);
+        assert_int_equal(bzrtp_getSelfHelloHash(t.ctx, THEIR_SSRC, theirs_hex, sizeof theirs_hex),
+                         0);
+        assert_memory_equal(theirs_hex, "1.10 ", 5);
+        assert_ok(zrtp_hash256(
+            (struct cph_span){ d.end[0].z[0]->own_hello.b, d.end[0].z[0]->own_hello.n }, ours));
+        cph_hex((struct cph_span){ ours, sizeof ours }, ours_hex + 5);
+        if (wrong == 2)
+            ours_hex[20] = ours_hex[20] == '0' ? '1' : '0';
+        d.end[0].z[0]->expects = true;
+        for (int i = 0; i < ZRTP_HASH; i++)
+            d.end[0].z[0]->expected[i] = (uint8_t)strtoul(
+                (char[]){ (char)theirs_hex[5 + 2 * i], (char)theirs_hex[6 + 2 * i], '\0' }, NULL,
+                16);
+        d.end[0].z[0]->expected[7] ^= wrong == 1;
+        assert_int_equal(
+            bzrtp_setPeerHelloHash(t.ctx, THEIR_SSRC, (uint8_t *)ours_hex, strlen(ours_hex)), 0);
+        theirs_start(&t);
+        for (unsigned ms = 0; ms < 15000; ms += 10)
+            step(&d, &t, d.now + CPH_MS(10));
+        assert_int_equal(both_secure(&d, &t), !wrong);
+        info_of(d.end[0].z[0], &info);
+        assert_int_equal(info.hash_bound, wrong != 1);
+        theirs_close(&t);
+        duo_close(&d);
+    }
+}
+
+/* A secret that both were given beforehand (4.3); unequal ones are told by both. */
+static void an_auxiliary_secret_is_theirs_too(void **state)
+{
+    const uint8_t list[2] = { ZRTP_KEYAGREEMENT_X255, ZRTP_KEYAGREEMENT_Mult };
+    static const uint8_t secret[2][20] = { "given to both of us", "given to one of us." };
+
+    (void)state;
+    for (int wrong = 0; wrong < 2; wrong++) {
+        struct cph_secret aux = { 0 };
+        struct cph_zrtp_info info;
+        struct theirs t;
+        struct duo d;
+
+        duo_init(&d, 9800);
+        assert_ok(cph_secret_set(&aux, (struct cph_span){ secret[0], 20 }));
+        d.end[0].cfg.aux = &aux;
+        ours_open(&d, 1, agreement[0].ours);
+        theirs_open(&t, &d, NULL, list, 2);
+        assert_int_equal(bzrtp_setAuxiliarySharedSecret(t.ctx, secret[wrong], 20), 0);
         theirs_start(&t);
         run_until_secure(&d, &t);
-        d.streams = 2;
-        theirs_start(&t);
-        run_until_secure(&d, &t);
-        assert_int_equal(d.end[0].z[1]->live.committed.mode, CPH_ZRTP_MULTISTREAM);
         assert_keys_are_theirs(&d, &t.channel[0]);
-        assert_keys_are_theirs(&d, &t.channel[1]);
+        info_of(d.end[0].z[0], &info);
+        assert_int_equal(info.aux_mismatch, wrong);
+        assert_int_equal(bzrtp_getAuxiliarySharedSecretMismatch(t.ctx), wrong);
         theirs_close(&t);
         duo_close(&d);
     }
@@ -342,8 +435,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_agreement_works_in_both_roles),
-        cmocka_unit_test(a_thousand_runs_with_loss_all_end_secure),
-        cmocka_unit_test(a_second_stream_is_keyed_by_multistream),
+        cmocka_unit_test(all_runs_over_a_bad_link_end_secure),
+        cmocka_unit_test(the_hello_hash_binds_both_ways),
+        cmocka_unit_test(an_auxiliary_secret_is_theirs_too),
         cmocka_unit_test(continuity_is_theirs_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
