@@ -11,6 +11,8 @@ enum {
     CPH_ZRTP_SASHASH = 32,     /* what the users compare a part of, and what signatures cover */
     CPH_ZRTP_SIGNATURE = 1024, /* bytes of a signature block, without its type */
     CPH_ZRTP_SAS = 32,         /* a rendered SAS and the NUL */
+    CPH_ZRTP_NAME = 256,       /* an address of a peer and the NUL */
+    CPH_ZRTP_NAMES = 4,        /* of one endpoint that are kept */
 };
 
 /* ---- what lasts from call to call ------------------------------------------------------------ */
@@ -21,6 +23,9 @@ struct cph_zrtp_retained {
     struct cph_secret aux;      /* agreed by other means */
     struct cph_secret pbx;      /* with a trusted man in the middle we enrolled with. 7.3.1 */
     bool verified;              /* a user compared the SAS, and continuity held ever since */
+    /* Under which addresses it was compared, the latest first: a secret proves a device, and only
+     * the comparison said whose it is. */
+    char peer[CPH_ZRTP_NAMES][CPH_ZRTP_NAME];
     int64_t expires; /* wall seconds; INT64_MAX: never. An expired secret is used if the peer still
                         has it, and not missed if not. RFC 6189 4.9 */
 };
@@ -32,6 +37,8 @@ struct cph_zrtp_store {
     cph_err (*get)(void *ctx, const uint8_t zid[CPH_ZRTP_ZID], struct cph_zrtp_retained *out);
     /* Replace all that is known of zid, durably. */
     cph_err (*put)(void *ctx, const uint8_t zid[CPH_ZRTP_ZID], const struct cph_zrtp_retained *in);
+    /* Was another endpoint than zid compared under this address? May be NULL. */
+    bool (*other)(void *ctx, const char *peer, const uint8_t zid[CPH_ZRTP_ZID]);
 };
 
 /* Signatures over the SAS. 7.2. Either function may be NULL. */
@@ -54,6 +61,9 @@ struct cph_zrtp_cfg {
     const struct cph_zrtp_store *store;   /* NULL: nothing is retained. 4.9.1 */
     const struct cph_zrtp_signer *signer; /* NULL: no signatures */
     const struct cph_secret *aux;         /* auxsecret for everybody; NULL: the store's, if any */
+    /* Whom we talk to, in one spelling; outlives the call. A string compared under another address
+     * does not verify this one: it was another user who read it. NULL: any. 12 */
+    const char *peer;
     /* Types of 4 characters, best first, NULL-ended; NULL: ours. What the RFC makes mandatory is
      * always there, at the end. */
     const char *const *hashes;     /* S256, S384 */
@@ -103,6 +113,8 @@ struct cph_zrtp_info {
     bool mismatch;                     /* we had, the peer had not: warn, compare the SAS. 4.3.2 */
     bool aux_mismatch;                 /* an auxiliary secret is here and did not match */
     bool verified;                     /* SAS compared in an earlier call, and continuity since */
+    char known_as[CPH_ZRTP_NAME];      /* it was, but under this address; "" if not */
+    bool other_device;                 /* under this address another endpoint was compared */
     bool peer_verified;                /* the peer says so of itself */
     bool compared;                     /* SAS compared in this call */
     bool refuted;                      /* compared, and different: somebody is in the middle */

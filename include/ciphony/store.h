@@ -128,6 +128,7 @@ enum { CPH_STORE_ZID = 12 };
 struct cph_store_zrtp {
     struct cph_secret rs1, rs2, aux, pbx; /* n == 0: not there */
     bool verified;                        /* the users compared the string, and it held since */
+    char peer[4][256];                    /* under these addresses; "": none */
     int64_t expires;                      /* wall clock seconds; INT64_MAX: never */
 };
 
@@ -141,5 +142,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_store_zrtp_get(struct cph_store *s,
 CPH_API CPH_MUST_CHECK cph_err cph_store_zrtp_put(struct cph_store *s,
                                                   const uint8_t zid[CPH_STORE_ZID],
                                                   const struct cph_store_zrtp *in);
+/** Was another endpoint than zid compared under this address? CPH_OK if so, CPH_E_NOTFOUND. */
+CPH_API CPH_MUST_CHECK cph_err cph_store_zrtp_other(struct cph_store *s, const char *peer,
+                                                    const uint8_t zid[CPH_STORE_ZID]);
 
 #endif

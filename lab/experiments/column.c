@@ -168,7 +168,7 @@ cph_err lab_kit_new(const struct lab_kit_config *cfg, struct lab_kit **out)
     if (!k)
         return CPH_E_NOMEM;
     k->cfg = *cfg;
-    k->store = (struct cph_zrtp_store){ k, kept_get, kept_put };
+    k->store = (struct cph_zrtp_store){ k, kept_get, kept_put, NULL };
     memset(k->zrtp.zid, 'a' + (int)cfg->who, sizeof k->zrtp.zid);
     k->zrtp.store = &k->store;
     *out = k;

@@ -177,6 +177,7 @@ static cph_err retained_get(void *ctx, const uint8_t zid[CPH_ZRTP_ZID],
                                        .pbx = kept.pbx,
                                        .verified = kept.verified,
                                        .expires = kept.expires };
+    memcpy(out->peer, kept.peer, sizeof out->peer);
     return CPH_OK;
 }
 
@@ -190,8 +191,18 @@ static cph_err retained_put(void *ctx, const uint8_t zid[CPH_ZRTP_ZID],
                          .verified = in->verified,
                          .expires = in->expires };
 
+    memcpy(kept.peer, in->peer, sizeof kept.peer);
     return cph_store_zrtp_put(ctx, zid, &kept);
 }
+
+static bool retained_other(void *ctx, const char *peer, const uint8_t zid[CPH_ZRTP_ZID])
+{
+    return cph_store_zrtp_other(ctx, peer, zid) == CPH_OK;
+}
+
+_Static_assert(sizeof((struct cph_store_zrtp *)0)->peer ==
+                   sizeof((struct cph_zrtp_retained *)0)->peer,
+               "the store's addresses are as long as ZRTP's");
 
 static bool names_zrtp(const struct cph_policy *p)
 {
@@ -213,7 +224,7 @@ static cph_err open_zrtp(struct terminal *t, char why[CLI_WHY])
         (void)snprintf(why, CLI_WHY, "%.500s", cph_store_why(t->store));
         return err;
     }
-    t->retained = (struct cph_zrtp_store){ t->store, retained_get, retained_put };
+    t->retained = (struct cph_zrtp_store){ t->store, retained_get, retained_put, retained_other };
     t->zrtp.store = &t->retained;
     return CPH_OK;
 }

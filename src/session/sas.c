@@ -44,6 +44,16 @@ static void warn(struct cph_session *s, struct engine_branch *b, unsigned stream
         engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
                      "the peer should have a secret of an earlier call and has not: it was "
                      "installed anew, or somebody is in between; compare the string");
+    else if (info->known_as[0])
+        engine_event(
+            s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
+            "you know this device as %.100s, and not under the address of this call; compare "
+            "the string",
+            info->known_as);
+    else if (info->other_device && !info->verified)
+        engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
+                     "under this address you compared with another device: the peer has a new one, "
+                     "or somebody is in between; compare the string");
     if (info->aux_mismatch)
         engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
                      "the peer has not the secret that was agreed with it beforehand");

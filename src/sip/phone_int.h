@@ -6,6 +6,7 @@
 
 #include "attach.h"
 
+#include "ciphony/identity_device.h"
 #include "ciphony/session.h"
 #include "ciphony/session_manager.h"
 #include "ciphony/session_sma.h"
@@ -54,7 +55,8 @@ struct phone_call {
     struct cph_policy policy;
     char peer[CPH_PHONE_URI];
     struct cph_session *session;
-    struct cph_zrtp_call *zrtp; /* NULL: not in this call */
+    struct cph_zrtp_call *zrtp;   /* NULL: not in this call */
+    char zrtp_peer[CPH_PEER_MAX]; /* the peer's address in one spelling */
     struct cph_media_flow *flow;
     const struct cph_media_codec *codec;
     uint32_t branch; /* the one that answered, 0 before */

@@ -91,6 +91,10 @@ static cph_err add_zrtp(struct phone_call *c, struct cph_keying_cfg *keying)
     if (!named || !p->has_zrtp)
         return CPH_OK;
     memcpy(cfg.zid, p->zrtp.zid, sizeof cfg.zid);
+    /* Who has no address in one spelling is nobody that a string was ever compared with. */
+    if (cph_peer_name(cph_span_of(c->peer), c->zrtp_peer) != CPH_OK)
+        c->zrtp_peer[0] = '\0';
+    cfg.peer = c->zrtp_peer;
     CPH_TRY(cph_zrtp_call_new(&cfg, &c->zrtp));
     keying->zrtp = c->zrtp;
     return CPH_OK;

@@ -42,6 +42,8 @@ static const char *const migration[] = {
     "  verified INTEGER NOT NULL,"
     "  expires INTEGER NOT NULL"
     ") STRICT;",
+    /* 3: addresses under which the string was compared, a line each */
+    "ALTER TABLE zrtp ADD COLUMN peers TEXT NOT NULL DEFAULT ''",
 };
 
 enum { VERSIONS = sizeof migration / sizeof *migration };

@@ -2,6 +2,7 @@
  * retained. Forked branches are endpoints of their own, told apart by their ZIDs. */
 #include "zrtp_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,8 @@ static void read_kept(struct cph_zrtp_call *call, struct zrtp_peer *peer)
         cph_log(call->cfg.env, CPH_LOG_WARN, "zrtp", "retained secrets cannot be read: %s",
                 cph_err_text(err));
     peer->kept_now = kept->rs1.n > 0 && cph_wall(call->cfg.env) < kept->expires;
+    peer->other_device = store && store->other && call->cfg.peer &&
+                         store->other(store->ctx, call->cfg.peer, peer->zid);
 }
 
 cph_err zrtp_call_meet(struct cph_zrtp_call *call, const uint8_t zid[CPH_ZRTP_ZID],
@@ -148,6 +151,34 @@ void zrtp_peer_nonce_add(struct zrtp_peer *peer, const uint8_t nonce[ZRTP_NONCE]
 {
     if (!zrtp_peer_nonce_used(peer, nonce))
         memcpy(peer->nonce[peer->n_nonce++], nonce, ZRTP_NONCE);
+}
+
+/* ---- whose device it is (12) ----------------------------------------------------------------- */
+
+bool zrtp_peer_is_named(const struct cph_zrtp_call *call, const struct zrtp_peer *peer)
+{
+    if (!call->cfg.peer)
+        return true;
+    for (int i = 0; i < CPH_ZRTP_NAMES; i++)
+        if (call->cfg.peer[0] && strncmp(peer->kept.peer[i], call->cfg.peer, CPH_ZRTP_NAME) == 0)
+            return true;
+    return false;
+}
+
+static void add_name(struct cph_zrtp_retained *kept, const char *name)
+{
+    memmove(kept->peer[1], kept->peer[0], sizeof kept->peer - sizeof kept->peer[0]);
+    (void)snprintf(kept->peer[0], sizeof kept->peer[0], "%s", name);
+}
+
+void zrtp_peer_judge(const struct cph_zrtp_call *call, struct zrtp_peer *peer, bool equal)
+{
+    if (!peer->kept.verified || !equal)
+        memset(peer->kept.peer, 0, sizeof peer->kept.peer);
+    peer->kept.verified = equal;
+    if (equal && !zrtp_peer_is_named(call, peer) && call->cfg.peer[0] &&
+        strlen(call->cfg.peer) < CPH_ZRTP_NAME)
+        add_name(&peer->kept, call->cfg.peer);
 }
 
 /* ---- what lasts ------------------------------------------------------------------------------ */

@@ -233,7 +233,7 @@ static void publish(struct zrtp *z, const struct zrtp_live *l)
     if (p->mismatch && !p->signed_by_peer)
         return;
     if (!p->continuity)
-        p->kept.verified = false; /* what was compared then says nothing of this secret */
+        zrtp_peer_judge(z->call, p, false); /* what was compared then says nothing of this secret */
     (void)!zrtp_peer_put(z->call, p);
 }
 

@@ -66,6 +66,11 @@ static void tell_peer(const struct zrtp *z, struct cph_zrtp_info *out)
     out->mismatch = p->mismatch || (l->mismatch && out->secure);
     out->aux_mismatch = p->aux_mismatch;
     out->verified = p->continuity && p->kept.verified && !p->refuted;
+    out->other_device = p->other_device && !p->compared;
+    if (out->verified && !zrtp_peer_is_named(z->call, p)) {
+        out->verified = false;
+        memcpy(out->known_as, p->kept.peer[0], sizeof out->known_as);
+    }
     out->peer_verified = p->continuity && p->peer_verified;
     out->compared = p->compared;
     out->refuted = p->refuted;
@@ -118,7 +123,7 @@ cph_err cph_zrtp_compared(struct cph_keying *k, bool equal)
         return CPH_E_STATE;
     p->compared = equal;
     p->refuted = !equal;
-    p->kept.verified = equal;
+    zrtp_peer_judge(z->call, p, equal);
     z->call->moves++;
     if (!equal) { /* 7.1: what is shared is shared with somebody in the middle */
         cph_secret_wipe(&p->pending);

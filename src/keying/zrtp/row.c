@@ -259,15 +259,19 @@ static cph_err row_keys(const struct cph_keying *k, enum cph_keying_component co
  * nobody touched the signalling: we cannot know whether the peer held ours against its promise, and
  * if it did not, somebody in the middle had all of its hash chain before he spoke to us.
  */
-static enum cph_keying_auth auth_of(const struct zrtp_peer *p)
+static enum cph_keying_auth auth_of(const struct zrtp *z)
 {
+    const struct zrtp_peer *p = z->peer;
+
     if (p->refuted)
         return CPH_KEYING_AUTH_NONE;
     if (p->compared)
         return CPH_KEYING_AUTH_COMPARED;
     if (p->signed_by_peer)
         return CPH_KEYING_AUTH_CERT;
-    return p->continuity && p->kept.verified ? CPH_KEYING_AUTH_RETAINED : CPH_KEYING_AUTH_NONE;
+    return p->continuity && p->kept.verified && zrtp_peer_is_named(z->call, p)
+               ? CPH_KEYING_AUTH_RETAINED
+               : CPH_KEYING_AUTH_NONE;
 }
 
 static unsigned notes_of(const struct zrtp *z)
@@ -310,7 +314,7 @@ static void row_evidence(const struct cph_keying *k, struct cph_keying_evidence 
     /* 3.1.2: a Preshared call is safe from what leaks later once the secret it came from is gone */
     out->forward_secrecy = !z->peer->preshared || (z->peer->cache_s > 0 && !z->peer->pending.n);
     out->choice_protected = true; /* hvi and total_hash cover the responder's list and the choice */
-    out->peer_auth = auth_of(z->peer);
+    out->peer_auth = auth_of(z);
     if (out->peer_auth == CPH_KEYING_AUTH_NONE)
         out->notes |= CPH_KEYING_NOTE_NOT_COMPARED;
     out->hash_bits = 256;

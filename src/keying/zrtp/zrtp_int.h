@@ -285,6 +285,7 @@ struct zrtp_peer {
     struct cph_zrtp_retained kept; /* as in the store */
     bool has_kept;                 /* there is an entry in the store */
     bool kept_now;                 /* with an rs1 that did not expire */
+    bool other_device;             /* the store knows another one under the peer's address */
     struct cph_secret session;     /* ZRTPSess; n == 0: none yet */
     const struct zrtp_alg *alg[ZRTP_KINDS];
     uint8_t zids[2 * CPH_ZRTP_ZID]; /* ZIDi and ZIDr of the first exchange */
@@ -316,6 +317,10 @@ void zrtp_call_leave(struct cph_zrtp_call *call, struct zrtp_peer *peer, const s
 bool zrtp_peer_nonce_used(const struct zrtp_peer *peer, const uint8_t nonce[ZRTP_NONCE]);
 void zrtp_peer_nonce_add(struct zrtp_peer *peer, const uint8_t nonce[ZRTP_NONCE]);
 cph_err zrtp_peer_put(struct cph_zrtp_call *call, struct zrtp_peer *peer);
+/* Was its SAS compared under the address that this call is with? */
+bool zrtp_peer_is_named(const struct cph_zrtp_call *call, const struct zrtp_peer *peer);
+/* The user's word: compared under this address now, or never (equal false). */
+void zrtp_peer_judge(const struct cph_zrtp_call *call, struct zrtp_peer *peer, bool equal);
 
 /* ---- fsm.c: the states ----------------------------------------------------------------------- */
 

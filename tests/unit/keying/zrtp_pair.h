@@ -98,7 +98,7 @@ static inline void end_cfg(struct end *e, uint64_t seed, uint8_t id)
 {
     memset(e, 0, sizeof *e);
     test_env_init(&e->env, seed);
-    e->mem.store = (struct cph_zrtp_store){ &e->mem, mem_get, mem_put };
+    e->mem.store = (struct cph_zrtp_store){ &e->mem, mem_get, mem_put, NULL };
     e->cfg.env = &e->env.env;
     memset(e->cfg.zid, id, CPH_ZRTP_ZID);
     e->cfg.store = &e->mem.store;

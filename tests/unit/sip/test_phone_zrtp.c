@@ -47,10 +47,22 @@ static cph_err kept_put(void *ctx, const uint8_t zid[CPH_ZRTP_ZID],
     return CPH_E_STORE;
 }
 
+static bool kept_other(void *ctx, const char *peer, const uint8_t zid[CPH_ZRTP_ZID])
+{
+    const struct kept *k = ctx;
+    bool other = false;
+
+    for (unsigned i = 0; i < PEERS; i++)
+        for (unsigned n = 0; n < CPH_ZRTP_NAMES && k->peer[i].used; n++)
+            other |= k->peer[i].r.verified && strcmp(k->peer[i].r.peer[n], peer) == 0 &&
+                     memcmp(k->peer[i].zid, zid, CPH_ZRTP_ZID) != 0;
+    return other;
+}
+
 static void kept_open(struct kept *k, uint8_t name)
 {
     memset(k, 0, sizeof *k);
-    k->store = (struct cph_zrtp_store){ k, kept_get, kept_put };
+    k->store = (struct cph_zrtp_store){ k, kept_get, kept_put, kept_other };
     memset(k->zrtp.zid, name, sizeof k->zrtp.zid);
     k->zrtp.store = &k->store;
 }
@@ -68,12 +80,12 @@ static void phone_zrtp(struct line *l, unsigned i, const char *user, const struc
 }
 
 /* A call that stands and has keys. */
-static void call(struct line *l, uint64_t seed, struct kept *a, struct kept *b)
+static void call_by(struct line *l, uint64_t seed, struct kept *a, struct kept *b, unsigned caller)
 {
     line_open(l, seed);
     phone_zrtp(l, 0, "alice", a, CPH_SECURITY_REQUIRED);
     phone_zrtp(l, 1, "bob", b, CPH_SECURITY_REQUIRED);
-    dial(l, 0, "sip:bob@10.0.0.2:5060");
+    dial(l, caller, caller ? "sip:alice@10.0.0.1:5060" : "sip:bob@10.0.0.2:5060");
     run(l, 3000);
     for (unsigned i = 0; i < 2; i++) {
         assert_non_null(heard(l, i, CPH_PHONE_SECURED));
@@ -81,6 +93,11 @@ static void call(struct line *l, uint64_t seed, struct kept *a, struct kept *b)
         assert_true(status(l, i).media.packets_in > 50);
         assert_string_equal(status(l, i).verdict.stream[0].keying, "zrtp");
     }
+}
+
+static void call(struct line *l, uint64_t seed, struct kept *a, struct kept *b)
+{
+    call_by(l, seed, a, b, 0);
 }
 
 static const char *sas(struct line *l, unsigned i)
@@ -133,7 +150,7 @@ static void both_see_one_string_and_comparing_it_verifies_this_call_and_the_next
     assert_int_equal(l.ear[0].verdict.level, CPH_LEVEL_VERIFIED);
     line_close(&l);
 
-    call(&l, 2, &b, &a); /* by continuity, also the other way round */
+    call_by(&l, 2, &a, &b, 1); /* by continuity, also the other way round */
     assert_string_equal(sas(&l, 0), sas(&l, 1));
     assert_string_not_equal(sas(&l, 0), first);
     for (unsigned i = 0; i < 2; i++) {
@@ -183,6 +200,72 @@ static void a_peer_that_lost_the_secret_is_warned_of_and_no_longer_verified(void
     assert_true(status(&l, 0).sas_asked);
     assert_true(level(&l, 0) < CPH_LEVEL_PRIVATE);
     assert_ok(say(&l, 0, true)); /* it was bob, with a new phone */
+    assert_int_equal(level(&l, 0), CPH_LEVEL_VERIFIED);
+    line_close(&l);
+}
+
+/* A call under this address, which both phones take for theirs. */
+static void call_as(struct line *l, uint64_t seed, struct kept *a, struct kept *b, const char *to)
+{
+    line_open(l, seed);
+    phone_zrtp(l, 0, "alice", a, CPH_SECURITY_REQUIRED);
+    phone_zrtp(l, 1, "bob", b, CPH_SECURITY_REQUIRED);
+    dial(l, 0, to);
+    run(l, 2000);
+    assert_non_null(heard(l, 0, CPH_PHONE_SAS));
+}
+
+/* Whoever was compared once under his own name could stand in for anybody else, if a secret said
+ * more than which device it is (RFC 6189 12). */
+static void a_comparison_counts_for_the_address_it_was_made_under(void **state)
+{
+    static const char *const who[] = { "sip:mallory@10.0.0.2:5060", "sip:bob@10.0.0.2:5060" };
+    struct kept a, m;
+    struct line l;
+
+    (void)state;
+    kept_open(&a, 'a');
+    kept_open(&m, 'm');
+    call_as(&l, 40, &a, &m, who[0]);
+    assert_ok(say(&l, 0, true));
+    line_close(&l);
+    call_as(&l, 41, &a, &m, who[1]); /* and now he answers where bob was called */
+    assert_false(heard(&l, 0, CPH_PHONE_SAS)->verified);
+    assert_non_null(
+        strstr(heard(&l, 0, CPH_PHONE_NOTICE)->why, "know this device as sip:mallory@"));
+    assert_true(status(&l, 0).sas_asked);
+    assert_int_equal(level(&l, 0), CPH_LEVEL_HOP);
+    assert_ok(say(&l, 0, true)); /* one device of both, the users say */
+    assert_int_equal(level(&l, 0), CPH_LEVEL_VERIFIED);
+    line_close(&l);
+    for (unsigned i = 0; i < 2; i++) {
+        call_as(&l, 42 + i, &a, &m, who[i]);
+        assert_true(heard(&l, 0, CPH_PHONE_SAS)->verified);
+        assert_null(heard(&l, 0, CPH_PHONE_NOTICE));
+        assert_int_equal(level(&l, 0), CPH_LEVEL_VERIFIED);
+        line_close(&l);
+    }
+}
+
+static void another_device_under_an_address_that_was_compared_is_told_of(void **state)
+{
+    struct kept a, b, other;
+    struct line l;
+
+    (void)state;
+    kept_open(&a, 'a');
+    kept_open(&b, 'b');
+    kept_open(&other, 'o');
+    call(&l, 44, &a, &b);
+    assert_ok(say(&l, 0, true));
+    line_close(&l);
+    call(&l, 45, &a, &other);
+    assert_non_null(heard(&l, 0, CPH_PHONE_NOTICE));
+    assert_non_null(strstr(heard(&l, 0, CPH_PHONE_NOTICE)->why, "another device"));
+    assert_int_equal(level(&l, 0), CPH_LEVEL_HOP);
+    line_close(&l);
+    call(&l, 46, &a, &b); /* the one we know */
+    assert_null(heard(&l, 0, CPH_PHONE_NOTICE));
     assert_int_equal(level(&l, 0), CPH_LEVEL_VERIFIED);
     line_close(&l);
 }
@@ -539,6 +622,8 @@ int main(void)
         cmocka_unit_test(both_see_one_string_and_comparing_it_verifies_this_call_and_the_next),
         cmocka_unit_test(continuity_without_a_comparison_proves_nothing),
         cmocka_unit_test(a_peer_that_lost_the_secret_is_warned_of_and_no_longer_verified),
+        cmocka_unit_test(a_comparison_counts_for_the_address_it_was_made_under),
+        cmocka_unit_test(another_device_under_an_address_that_was_compared_is_told_of),
         cmocka_unit_test(somebody_in_between_shows_two_strings_and_the_call_ends_loudly),
         cmocka_unit_test(a_comparison_that_cannot_be_kept_still_counts),
         cmocka_unit_test(zrtp_is_spoken_only_where_the_policy_names_it),

@@ -582,6 +582,30 @@ static void retained_secrets_are_replaced_whole_and_leave_no_bytes_behind(void *
     cph_store_close(s);
 }
 
+static void whose_device_it_is_is_kept_with_it(void **state)
+{
+    struct cph_store_zrtp in = { .verified = true,
+                                 .peer = { "sip:a@x.example", "sip:b@x.example" } },
+                          out;
+    struct cph_store *s = open_it();
+
+    (void)state;
+    assert_ok(cph_secret_set(&in.rs1, CPH_SPAN_LIT("0123456789abcdef")));
+    assert_ok(cph_store_zrtp_put(s, zid_a, &in));
+    assert_ok(cph_store_zrtp_get(s, zid_a, &out));
+    assert_memory_equal(in.peer, out.peer, sizeof in.peer);
+    for (int i = 0; i < 2; i++) {
+        assert_ok(cph_store_zrtp_other(s, in.peer[i], zid_b));
+        assert_err(cph_store_zrtp_other(s, in.peer[i], zid_a), CPH_E_NOTFOUND);
+    }
+    assert_err(cph_store_zrtp_other(s, "sip:a@x.exampl", zid_b), CPH_E_NOTFOUND);
+    assert_err(cph_store_zrtp_other(s, "ip:b@x.example", zid_b), CPH_E_NOTFOUND);
+    in.verified = false; /* forgotten */
+    assert_ok(cph_store_zrtp_put(s, zid_a, &in));
+    assert_err(cph_store_zrtp_other(s, in.peer[0], zid_b), CPH_E_NOTFOUND);
+    cph_store_close(s);
+}
+
 static void a_store_of_the_first_version_gets_the_new_tables(void **state)
 {
     struct cph_store *s = open_it();
@@ -611,7 +635,7 @@ static void retained_secrets_that_we_did_not_write_are_an_error(void **state)
     (void)state;
     assert_int_equal(sqlite3_exec(s->db,
                                   "INSERT INTO zrtp VALUES (x'656e64706f696e742d612d00',"
-                                  " zeroblob(513), x'', x'', x'', 1, 0);"
+                                  " zeroblob(513), x'', x'', x'', 1, 0, '');"
                                   "INSERT INTO zrtp_own VALUES (1, x'0102')",
                                   NULL, NULL, NULL),
                      SQLITE_OK);
@@ -642,6 +666,7 @@ int main(void)
         STORE_TEST(two_in_one_process_do_not_disturb_each_other),
         STORE_TEST(an_endpoint_draws_its_name_once),
         STORE_TEST(retained_secrets_are_replaced_whole_and_leave_no_bytes_behind),
+        STORE_TEST(whose_device_it_is_is_kept_with_it),
         STORE_TEST(a_store_of_the_first_version_gets_the_new_tables),
         STORE_TEST(retained_secrets_that_we_did_not_write_are_an_error),
         STORE_TEST(running_out_of_memory_is_reported),
