@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ciphony/base_text.h"
+#include "ciphony/keying_ekt.h"
 #include "ciphony/rtp.h"
 #include "ciphony/session.h"
 #include "ciphony/srtp.h"
@@ -16,6 +17,9 @@ struct lab_ear {
     struct cph_srtp *key[KEYS];
     struct cph_span seen[KEYS]; /* the text of the key, to try each once */
     unsigned n;
+    struct cph_ekt_receiver *told[KEYS]; /* under an EKT set: the keys come with the packets */
+    struct cph_span told_seen[KEYS];
+    unsigned told_n;
     struct lab_heard heard;
 };
 
@@ -42,6 +46,8 @@ void lab_ear_free(struct lab_ear *e)
         return;
     for (unsigned i = 0; i < e->n; i++)
         cph_srtp_free(e->key[i]);
+    for (unsigned i = 0; i < e->told_n; i++)
+        cph_ekt_receiver_free(e->told[i]);
     cph_srtp_engine_free(e->engine);
     free(e);
 }
@@ -77,9 +83,38 @@ static bool add_crypto(struct lab_ear *e, struct cph_span suite_name, struct cph
     return added;
 }
 
+/* "EKT=AESKW_256|base64|spi", with the salt of the inline key before it */
+static bool add_set(struct lab_ear *e, struct cph_span suite_name, struct cph_span inlined,
+                    struct cph_span value)
+{
+    struct cph_srtp_policy policy = { .suite = cph_srtp_suite_by_sdes(suite_name), .streams = 64 };
+    CPH_EKT_PARAMS_SCOPED set = { 0 };
+    uint8_t raw[SDES_KEY];
+    size_t n = 0;
+    bool added = false;
+
+    inlined = cph_span_cut(&inlined, '|');
+    if (!policy.suite || e->told_n == KEYS || cph_ekt_sdes_parse(value, &set) != CPH_OK)
+        return false;
+    for (unsigned i = 0; i < e->told_n; i++)
+        if (cph_span_eq(e->told_seen[i], inlined))
+            return false;
+    if (cph_unbase64(inlined, true, raw, sizeof raw, &n) == CPH_OK &&
+        n == (size_t)policy.suite->key_n + policy.suite->salt_n &&
+        cph_secret_set(&set.salt, (struct cph_span){ raw + policy.suite->key_n,
+                                                     policy.suite->salt_n }) == CPH_OK &&
+        cph_ekt_receiver_new(e->engine, &policy, &e->told[e->told_n]) == CPH_OK) {
+        set.ttl_s = CPH_EKT_TTL_MAX;
+        e->told_seen[e->told_n] = inlined;
+        added = cph_ekt_receiver_params(e->told[e->told_n++], &set, 0) == CPH_OK;
+    }
+    cph_wipe(raw, sizeof raw);
+    return added;
+}
+
 unsigned lab_ear_read_sdp(struct lab_ear *e, struct cph_span sdp)
 {
-    struct cph_span line, suite, key;
+    struct cph_span line, suite, key, more;
     unsigned n = 0;
 
     while (cph_span_line(&sdp, &line)) {
@@ -91,6 +126,9 @@ unsigned lab_ear_read_sdp(struct lab_ear *e, struct cph_span sdp)
         key = cph_span_word(&line);
         if (cph_span_starts(key, "inline:"))
             n += add_crypto(e, suite, cph_span_from(key, 7));
+        while ((more = cph_span_word(&line)).n > 0)
+            if (cph_span_starts(more, "EKT="))
+                n += add_set(e, suite, cph_span_from(key, 7), cph_span_from(more, 4));
     }
     return n;
 }
@@ -133,6 +171,14 @@ static void try_packet(struct lab_ear *e, const struct lab_packet *p)
         memcpy(copy, p->bytes.p, p->bytes.n);
         pkt = (struct cph_srtp_pkt){ copy, p->bytes.n, sizeof copy };
         if (cph_srtp_unprotect(e->key[i], &pkt) == CPH_OK) {
+            (void)hear(e, (struct cph_span){ pkt.p, pkt.n }, p->at);
+            return;
+        }
+    }
+    for (unsigned i = 0; i < e->told_n; i++) {
+        memcpy(copy, p->bytes.p, p->bytes.n);
+        pkt = (struct cph_srtp_pkt){ copy, p->bytes.n, sizeof copy };
+        if (cph_ekt_unprotect(e->told[i], &pkt, p->at) == CPH_OK) {
             (void)hear(e, (struct cph_span){ pkt.p, pkt.n }, p->at);
             return;
         }

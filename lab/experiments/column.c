@@ -73,6 +73,32 @@ static const struct cph_cert *show_rsa(enum lab_person who)
     return lab_rsa_cert(who, true);
 }
 
+/* ---- EKT ------------------------------------------------------------------------------------- */
+
+/* A phone draws a set for each call that it makes. Sessions are those of a conference whose members
+ * were given its set when it was arranged; Mallory is in another. */
+static cph_err ekt_session(struct lab_kit *k, enum lab_person peer, struct cph_keying_cfg *cfg)
+{
+    uint8_t name = k->cfg.who == LAB_MALLORY ? 'm' : 'c';
+
+    (void)peer;
+    k->ekt = (struct cph_ekt_params){
+        .spi = name, .cipher = CPH_EKT_AESKW256, .ttl_s = 86400, .key.n = 32, .salt.n = 14
+    };
+    memset(k->ekt.key.b, name, k->ekt.key.n);
+    memset(k->ekt.salt.b, name, k->ekt.salt.n);
+    cfg->ekt = &k->ekt;
+    cfg->allow_ekt = true;
+    return CPH_OK;
+}
+
+static cph_err ekt_phone(struct lab_kit *k, struct cph_phone_config *cfg)
+{
+    (void)k;
+    cfg->ekt = true;
+    return CPH_OK;
+}
+
 /* ---- the columns ----------------------------------------------------------------------------- */
 
 static const struct lab_column dtls = { .name = "dtls",
@@ -81,6 +107,11 @@ static const struct lab_column dtls = { .name = "dtls",
 static const struct lab_column sdes = { .name = "sdes",
                                         .title = "security descriptions",
                                         .keying = { "sdes" } };
+static const struct lab_column ekt = { .name = "ekt",
+                                       .title = "EKT, its set by security descriptions",
+                                       .keying = { "sdes" },
+                                       .session = ekt_session,
+                                       .phone = ekt_phone };
 static const struct lab_column zrtp = { .name = "zrtp", .title = "ZRTP", .keying = { "zrtp" } };
 static const struct lab_column null_mode = { .name = "mikey-null",
                                              .title = "MIKEY, keys in clear",
@@ -113,7 +144,7 @@ static const struct lab_column dhhmac_mode = {
 };
 
 const struct lab_column *const lab_columns[] = {
-    &dtls,     &sdes,       &zrtp,        &null_mode,   &psk_mode,
+    &dtls,     &sdes,       &ekt,         &zrtp,        &null_mode, &psk_mode,
     &rsa_mode, &rsa_r_mode, &dhsign_mode, &dhhmac_mode, NULL,
 };
 

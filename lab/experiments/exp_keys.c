@@ -180,7 +180,8 @@ static cph_err run_ssrc(const struct lab_case *c, struct lab_outcome *out)
     lab_speech_frame(c->seed, LAB_ALICE, 0, plain);
     lab_duo_protect(d, p[0], SSRC, 1, plain, wire, &n);
     first = lab_duo_take(d, p[1], p[0], wire, n, plain);
-    lab_duo_protect(d, p[0], SSRC + 1, 1, plain, wire, &n);
+    for (uint16_t seq = 1; seq <= 4; seq++) /* the first three may announce it; they are lost */
+        lab_duo_protect(d, p[0], SSRC + 1, seq, plain, wire, &n);
     second = lab_duo_take(d, p[1], p[0], wire, n, plain);
     lab_duo_free(d);
     out->sessions = 1;

@@ -394,8 +394,10 @@ void lab_stage_hangup(struct lab_stage *s, enum lab_person who)
 cph_err lab_stage_rekey(struct lab_stage *s, enum lab_person who)
 {
     struct lab_stage_person *p = &s->person[who];
-    cph_err err = cph_phone_rekey(p->phone, p->call, lab_now(s->net));
+    cph_err err = cph_phone_rekey_media(p->phone, p->call, lab_now(s->net));
 
+    if (err == CPH_E_STATE) /* no keys told in the media */
+        err = cph_phone_rekey(p->phone, p->call, lab_now(s->net));
     lab_terminal_pump(p->terminal);
     return err;
 }

@@ -483,6 +483,7 @@ cph_err cph_session_choose(struct cph_session *s, uint32_t branch)
         /* RFC 4568 7.3: every answerer of a fork was told the key we send with. */
         if (b->line[i].nego && b->line[i].state == LINE_SECURE)
             cph_nego_evidence(b->line[i].nego, &ke);
+        b->line[i].ekt_forked = b->line[i].ekt != NULL;
         if (ke.keyed && !ke.keys_stay_at_ends)
             engine_event(s, CPH_SESSION_REKEY_WANTED, i, b, CPH_OK,
                          "other phones that rang know the key we send with: change it");

@@ -157,6 +157,7 @@ cph_err engine_ekt_follow(struct cph_session *s, struct engine_line *l, cph_time
         err = change_set(old, &set, now);
         if (err == CPH_OK) {
             *changed = true;
+            l->ekt_forked = false;
             l->prev_until = now + CPH_MS(ENGINE_GRACE_MS);
         }
         if (err != CPH_E_EXISTS) /* an SPI met before: that set is not this one */

@@ -59,6 +59,7 @@ struct engine_line {
     struct cph_srtp *alt[2];  /* the same keys with the other idea of the ROC, until one is right */
     struct engine_ekt *ekt;   /* packets bring their keys: then the contexts above are none */
     struct engine_ekt *ekt_prev; /* for receiving, until the grace is over */
+    bool ekt_forked;             /* who only rang knows the set, too, until it is changed */
     cph_time prev_until, keying_since;
     struct cph_sdp_agreed agreed;
     bool has_agreed;

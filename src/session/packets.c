@@ -194,6 +194,15 @@ static bool from_peer(const struct engine_line *l, const struct cph_addr *from)
     return l->has_agreed && cph_addr_ip_eq(&l->agreed.rtp.addr, from);
 }
 
+/* All targets of a fork are told one EKT set, so that each could speak on the branch of another:
+ * until it is clear who answers, and then until the set is another one, media is taken only from
+ * where the answer said. */
+static bool of_another_branch(const struct cph_session *s, const struct engine_line *l,
+                              const struct cph_addr *from)
+{
+    return l->ekt && (!s->chosen || l->ekt_forked) && !from_peer(l, from);
+}
+
 /* Try one packet on every branch, the one in use first. CPH_E_AGAIN: keys are still to come. */
 static cph_err try_branches(struct cph_session *s, unsigned stream, enum cph_keying_component kind,
                             enum cph_keying_component port, const struct cph_addr *from, uint8_t *p,
@@ -217,6 +226,10 @@ static cph_err try_branches(struct cph_session *s, unsigned stream, enum cph_key
             clear = i;
         if (!engine_hears(l))
             continue;
+        if (of_another_branch(s, l, from)) {
+            waiting |= !s->chosen; /* its answer may be on its way */
+            continue;
+        }
         e = unprotect(l, kind, p, n, s->now);
         if (e == CPH_OK) {
             if (l->state == LINE_KEYING)

@@ -539,6 +539,17 @@ static void a_set_whose_time_is_over_is_not_used(void **state)
 
 /* ---- forks ----------------------------------------------------------------------------------- */
 
+/* Whose branch is this packet taken for? 0: nobody's. */
+static uint32_t branch_of(struct party *p, const struct pkt *k)
+{
+    struct cph_session_packet got;
+
+    if (feed_from(&t, &t.a, 0, k, &p->addr[0][k->port]) != CPH_OK ||
+        cph_session_take(t.a.s, &got) != CPH_OK)
+        return 0;
+    return got.branch;
+}
+
 static void each_branch_of_a_fork_has_keys_of_its_own(void **state)
 {
     struct party c;
@@ -556,11 +567,17 @@ static void each_branch_of_a_fork_has_keys_of_its_own(void **state)
     assert_ok(answer(&t, &c, t.a.text));
     assert_ok(cph_session_finish(t.a.s, 1, t.b.text, t.now));
     assert_ok(cph_session_finish(t.a.s, 2, c.text, t.now));
-    send(&t.b, &k);
-    assert_ok(hears(&t.b, &t.a, &k));
-    send(&c, &k);
-    assert_ok(hears(&c, &t.a, &k));
+    for (unsigned i = 0; i < 3; i++) {
+        send(&t.b, &k);
+        assert_int_equal(branch_of(&t.b, &k), 1);
+        send(&c, &k);
+        assert_int_equal(branch_of(&c, &k), 2);
+    }
     assert_ok(cph_session_choose(t.a.s, 1));
+    send(&c, &k); /* the set would let it speak as the one that answered */
+    assert_err(hears(&c, &t.a, &k), CPH_E_POLICY);
+    send(&t.b, &k);
+    assert_int_equal(branch_of(&t.b, &k), 1);
     assert_true(happened(&t.a, CPH_SESSION_REKEY_WANTED, NULL)); /* the other one has the set */
     send(&t.a, &k);
     spi = spi_of(&k);
@@ -573,6 +590,11 @@ static void each_branch_of_a_fork_has_keys_of_its_own(void **state)
     assert_int_not_equal(spi_of(&k), spi);
     assert_ok(hears(&t.a, &t.b, &k));
     assert_err(hears(&t.a, &c, &k), CPH_E_AUTH);
+    pass(CPH_SEC(4)); /* now the other one has nothing left, and B may speak from elsewhere */
+    send(&t.b, &k);
+    assert_ok(hears(&c, &t.a, &k));
+    send(&c, &k);
+    assert_err(hears(&c, &t.a, &k), is_full(&k) ? CPH_E_AUTH : CPH_E_NOKEY);
     party_end(&c);
     pair_close(&t);
 }
