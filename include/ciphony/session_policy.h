@@ -14,9 +14,9 @@ enum cph_security {
 };
 
 enum {
-    CPH_POLICY_KEYING_MAX = 16,     /* mechanisms named in order */
-    CPH_EARLY_PACKETS_DEFAULT = 64, /* per stream: over a second of 20 ms packets */
-    CPH_EARLY_MS_DEFAULT = 3000,    /* media before the answer older than this is of no use */
+    CPH_POLICY_KEYING_MAX = 16,      /* mechanisms named in order */
+    CPH_EARLY_PACKETS_DEFAULT = 250, /* per stream: 5 s of 20 ms packets */
+    CPH_EARLY_MS_DEFAULT = 5000,     /* media before the answer older than this is of no use */
 };
 
 /* Plain values and borrowed names; a zeroed struct is valid and strict. */

@@ -25,6 +25,7 @@ static void note(struct lab_stage_person *p, cph_time now)
     if (!p->terminal || !p->call || cph_phone_status(p->phone, p->call, now, &st) != CPH_OK)
         return;
     p->verdict = st.verdict;
+    p->media = st.media;
     p->has_verdict = true;
     if (!p->answered)
         return;

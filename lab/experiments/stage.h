@@ -37,6 +37,7 @@ struct lab_stage_person {
     enum cph_attacker shown_class;
     struct cph_verdict verdict; /* the latest */
     bool has_verdict;
+    struct cph_media_stats media; /* the latest */
     struct lab_heard said, heard;
     struct lab_kit *kit;
     char sas[CPH_PHONE_SAS_TEXT]; /* the string on the display, "" */

@@ -1,4 +1,5 @@
 /* The receiving half of a flow: RTP packet -> source -> jitter buffer -> decoder -> sink. */
+#include <math.h>
 #include <string.h>
 
 #include "flow_int.h"
@@ -238,18 +239,69 @@ static void change_decoder(struct cph_media_flow *f, struct flow_recv *r)
     media_plc_reset(&f->plc, r->what.codec->pcm_rate);
 }
 
-/* Two frames in the time of one: the first fades into the second. */
-static void fold(struct cph_media_flow *f, size_t from, size_t n)
+/* How well a frame repeats shift samples later, -1..1; every step-th sample is looked at. Loud
+ * samples that meet by chance are no voice: the signs must agree as well. */
+static double repeats(const int16_t *a, size_t n, size_t shift, size_t step)
 {
-    int16_t *a = f->pcm + from, *b = a + n;
+    double xy = 0, xx = 1, yy = 1;
+    size_t same = 0, all = 0;
+
+    for (size_t i = 0; i < n; i += step, all++) {
+        double x = a[i], y = a[i + shift];
+
+        xy += x * y;
+        xx += x * x;
+        yy += y * y;
+        same += (x < 0) == (y < 0);
+    }
+    return 10 * same > 7 * all ? xy / sqrt(xx * yy) : -1;
+}
+
+/* By how much two frames are best shortened: whole periods of a voice, 10 to 20 ms of it; 20 where
+ * nothing repeats. */
+static size_t best_shift(const int16_t *a, size_t n)
+{
+    size_t step = n > 160 ? n / 160 : 1, best = n;
+    double top = 0.5;
+
+    for (size_t shift = n / 2; shift <= n; shift += step) {
+        double v = repeats(a, n, shift, step);
+
+        if (v > top) {
+            top = v;
+            best = shift;
+        }
+    }
+    return best;
+}
+
+static bool is_quiet(const int16_t *a, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += (double)a[i] * a[i];
+    return sum < 10737 * (double)n; /* -50 dBFS */
+}
+
+/* Two frames in less than the time of two: the first fades into the second. gently: only where
+ * nobody speaks. */
+static void fold(struct cph_media_flow *f, size_t from, size_t n, bool gently)
+{
+    int16_t *a = f->pcm + from;
+    size_t shift;
 
     if (f->n_pcm < from + 2 * n)
         return;
+    if (is_quiet(a, n) ? !is_quiet(a + n, n)
+                       : gently) /* a word is not touched, nor its beginning */
+        return;
+    shift = best_shift(a, n);
     for (size_t i = 0; i < n; i++)
-        a[i] =
-            (int16_t)(((int32_t)a[i] * (int32_t)(n - i) + (int32_t)b[i] * (int32_t)i) / (int32_t)n);
-    memmove(b, b + n, (f->n_pcm - from - 2 * n) * sizeof *b);
-    f->n_pcm -= n;
+        a[i] = (int16_t)(((int32_t)a[i] * (int32_t)(n - i) + (int32_t)a[shift + i] * (int32_t)i) /
+                         (int32_t)n);
+    memmove(a + n, a + n + shift, (f->n_pcm - from - n - shift) * sizeof *a);
+    f->n_pcm -= shift;
     f->stats.removed++;
 }
 
@@ -289,7 +341,7 @@ static void play_packet(struct cph_media_flow *f, const struct jitter_out *o, cp
     if (from > f->n_pcm) /* the decoder's rate changed in between */
         from = 0;
     if (decode(f, &second.packet))
-        fold(f, from, frame_of(f));
+        fold(f, from, frame_of(f), o->gently);
 }
 
 static void play_lost(struct cph_media_flow *f, const struct jitter_out *o)

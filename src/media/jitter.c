@@ -4,6 +4,9 @@
  * as long as that one and is played at once has delay 0. The target is what the slowest of the same
  * ten seconds needed and a little more; both follow a sender whose clock runs fast or slow.
  *
+ * What came before there were keys (media before the answer) is all there when playing begins: it
+ * is played from its beginning, and the delay is caught up with.
+ *
  * An empty buffer never loses anything: something is made up, the place stays, and the delay has
  * grown. A packet is given up only when it is overdue and a successor is here.
  */
@@ -22,7 +25,14 @@ enum {
     SHRINK_NOW_MS = 100, /* ... and this is not waited out for a quiet place */
     PATIENCE_MS = 1000,
     GROW_MS = 25, /* that much under the target is too little */
-    CUT_MS = 300, /* over the longest delay allowed: after a stall, packets go */
+    /* What was said before there were keys is played late, as it was said, and caught up with ...
+     */
+    CATCH_UP_QUIET_MS = 40,   /* ... twice as fast where it is quiet */
+    CATCH_UP_LOUD_MS = 100,   /* ... a fifth faster in speech */
+    CATCH_UP_FAR_MS = 60,     /* ... a third, if there is much */
+    CATCH_UP_FAR = 1000,      /* ms: that is much */
+    CATCH_UP_PATIENCE = 2000, /* ms: speech is not hurried before */
+    CUT_MS = 300,             /* over the longest delay allowed: after a stall, packets go */
 };
 
 struct slot {
@@ -358,6 +368,21 @@ static bool must_shrink(struct media_jitter *j, cph_time target, cph_time now, b
     return quiet || patient || over > CPH_MS(SHRINK_NOW_MS);
 }
 
+/* As must_shrink, while what came before the keys is being played. *gently: but spare speech. */
+static bool must_catch_up(struct media_jitter *j, cph_time target, cph_time now, bool quiet,
+                          bool *gently)
+{
+    cph_time over = j->delay - target, pause = CPH_MS(CATCH_UP_LOUD_MS);
+    bool patient = since(&j->over_since, true, now, CPH_MS(CATCH_UP_PATIENCE));
+
+    if (over > CPH_MS(CATCH_UP_FAR))
+        pause = CPH_MS(CATCH_UP_FAR_MS);
+    if (quiet)
+        pause = CPH_MS(CATCH_UP_QUIET_MS);
+    *gently = !patient;
+    return (quiet || patient) && now - j->changed >= pause;
+}
+
 static bool must_grow(struct media_jitter *j, cph_time target, cph_time now, bool quiet)
 {
     cph_time under = target - j->delay;
@@ -400,7 +425,7 @@ static enum jitter_get get_present(struct media_jitter *j, struct slot *s, cph_t
     }
     if (!old_line) {
         j->delay = waited(j, s->ts, now);
-        j->behind &= j->delay > j->delay_max;
+        j->behind &= j->delay - target > CPH_MS(SHRINK_MS);
         if (!j->behind && j->delay > j->delay_max + CPH_MS(CUT_MS)) {
             cut(j, target, now);
             s = slot_of(j, j->next);
@@ -412,7 +437,9 @@ static enum jitter_get get_present(struct media_jitter *j, struct slot *s, cph_t
             j->changed = now;
             return JITTER_GROW;
         }
-        if (must_shrink(j, target, now, quiet) && slot_of(j, j->next + 1)->used) {
+        if ((j->behind ? must_catch_up(j, target, now, quiet, &out->gently)
+                       : must_shrink(j, target, now, quiet)) &&
+            slot_of(j, j->next + 1)->used) {
             j->changed = now;
             out->shrink = true;
         }

@@ -6,7 +6,7 @@
 #include "ciphony/media_io.h"
 
 enum {
-    MEDIA_SLOTS = 128, /* packets in the jitter buffer: early media (1.28 s), and as much again */
+    MEDIA_SLOTS = 256, /* packets in the jitter buffer: what came before keys (5 s), and a little */
     MEDIA_PAYLOAD_MAX = 1280,   /* longest payload kept; Opus at its best has 1275 */
     MEDIA_PCM_MAX = 5760 + 960, /* 120 ms at 48 kHz, the longest Opus packet, and a frame */
     MEDIA_DIGITS = 32,          /* keys waiting to be sent */
@@ -74,6 +74,7 @@ struct jitter_out {
     uint8_t next_pt;
     bool spurt;  /* first after silence */
     bool shrink; /* there is too much delay: play it and its successor in the time of one */
+    bool gently; /* ... if nobody speaks in them */
 };
 
 struct media_jitter;

@@ -271,6 +271,55 @@ static void what_is_lost_is_filled_and_not_cut_out(void **state)
     }
 }
 
+/* The answer is late: what came in the first second is given to the flow at its end, with the times
+ * it came at (RFC 5763 A.4; R5 of draft-wing-media-security-requirements). */
+static void speech_from_before_the_keys_is_heard_whole_and_then_in_time(void **state)
+{
+    enum { LATE = 50, WORD_MS = 900 };
+    static struct {
+        size_t n;
+        uint8_t b[CPH_MEDIA_PACKET_MAX];
+    } early[LATE];
+
+    (void)state;
+    for (size_t k = 0; k < 3; k++) {
+        struct cph_media_params params = params_of(codecs[k]);
+        struct cph_media_likeness l;
+        struct cph_media_pcm word;
+        struct pair p;
+
+        pair_start(&p, 1, &params);
+        play_speech(&p.a);
+        for (size_t i = 0; i < 450; i++, p.now += CPH_MS(20)) {
+            uint8_t b[CPH_MEDIA_PACKET_MAX];
+            size_t n;
+
+            cph_media_flow_tick(p.a.flow, p.now);
+            assert_ok(cph_media_flow_pull(p.a.flow, b, sizeof b, &n));
+            if (i < LATE) {
+                early[i].n = n;
+                memcpy(early[i].b, b, n);
+                continue;
+            }
+            for (size_t e = 0; i == LATE && e < LATE; e++)
+                assert_ok(cph_media_flow_feed(p.b.flow, (struct cph_span){ early[e].b, early[e].n },
+                                              p.now - CPH_MS(20 * (LATE - e))));
+            assert_ok(cph_media_flow_feed(p.b.flow, (struct cph_span){ b, n }, p.now));
+            cph_media_flow_tick(p.b.flow, p.now);
+        }
+        word = speech;
+        word.n = word.rate * WORD_MS / 1000;
+        assert_ok(cph_media_compare(&word, &p.b.heard, &l));
+        assert_true(l.similarity > 0.8);
+        assert_int_equal(l.gaps, 0);
+        assert_true(l.covered > 0.98);
+        assert_int_equal(stats_of(&p, &p.b).lost + stats_of(&p, &p.b).early, 0);
+        assert_true(stats_of(&p, &p.b).removed >= 40);
+        assert_true(stats_of(&p, &p.b).delay_ms < 100);
+        pair_stop(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +331,7 @@ int main(void)
         cmocka_unit_test(hold_and_resume_lose_nothing_but_the_time_between),
         cmocka_unit_test(a_call_may_change_its_codec),
         cmocka_unit_test(a_good_bye_is_heard),
+        cmocka_unit_test(speech_from_before_the_keys_is_heard_whole_and_then_in_time),
         cmocka_unit_test(what_is_lost_is_filled_and_not_cut_out),
     };
 

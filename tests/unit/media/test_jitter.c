@@ -401,6 +401,43 @@ static void what_was_here_before_playing_began_is_caught_up_with(void **state)
     media_jitter_free(j);
 }
 
+/* Speech from before the keys: as it was said for two seconds, then a fifth faster; twice as fast,
+ * and at once, where nobody speaks; none of it is dropped. */
+static void speech_is_not_hurried_at_once_and_silence_is(void **state)
+{
+    (void)state;
+    for (int quiet = 0; quiet < 2; quiet++) {
+        struct media_jitter *j = fresh();
+        cph_time now = CPH_SEC(1), began, first = 0, caught = 0;
+        struct jitter_out o;
+        unsigned n = 0;
+
+        for (; n < 50; n++, now += CPH_MS(20))
+            assert_int_equal(put(j, (uint16_t)n, 160 * n, now), JITTER_KEPT);
+        began = now;
+        for (uint16_t want = 0; want < 600; want++, n++, now += CPH_MS(20)) {
+            assert_int_equal(put(j, (uint16_t)n, 160 * n, now), JITTER_KEPT);
+            assert_int_equal(media_jitter_get(j, now, quiet, &o), JITTER_PACKET);
+            assert_int_equal(o.packet.seq, want);
+            if (o.shrink) {
+                assert_int_equal(o.gently, now - began < CPH_SEC(2));
+                first = first ? first : now;
+                assert_int_equal(media_jitter_get(j, now, false, &o), JITTER_PACKET);
+                assert_int_equal(o.packet.seq, ++want);
+            }
+            if (!caught && media_jitter_delay(j) < CPH_MS(100))
+                caught = now;
+        }
+        assert_int_equal(media_jitter_removed(j), 0);
+        assert_true(caught != 0);
+        if (quiet)
+            assert_true(first - began <= CPH_MS(40) && caught - began <= CPH_SEC(3));
+        else
+            assert_true(first - began >= CPH_SEC(2) && caught - began <= CPH_SEC(8));
+        media_jitter_free(j);
+    }
+}
+
 static void after_a_stall_old_packets_go(void **state)
 {
     struct media_jitter *j = fresh();
@@ -482,6 +519,7 @@ int main(void)
         cmocka_unit_test(silence_not_sent_is_no_loss),
         cmocka_unit_test(a_time_line_that_jumps_is_followed),
         cmocka_unit_test(what_was_here_before_playing_began_is_caught_up_with),
+        cmocka_unit_test(speech_is_not_hurried_at_once_and_silence_is),
         cmocka_unit_test(after_a_stall_old_packets_go),
         cmocka_unit_test(place_holders_are_not_played_and_not_lost),
         cmocka_unit_test(construction_survives_want_of_memory),
