@@ -44,8 +44,9 @@ static bool add_ext(X509 *x, int nid, void *value, int critical)
     return X509_add1_ext_i2d(x, nid, value, critical, X509V3_ADD_DEFAULT) == 1;
 }
 
-/* RFC 5280 4.2.1.3: digitalSignature of a device, keyCertSign of an authority. */
-static bool add_usage(X509 *x, bool authority)
+/* RFC 5280 4.2.1.3: keyCertSign of an authority; of a device digitalSignature, and what lets one
+ * encrypt to it (crypto_cms.h): keyEncipherment (RSA) or keyAgreement. */
+static bool add_usage(X509 *x, enum cph_key_kind kind, bool authority)
 {
     BASIC_CONSTRAINTS *bc = BASIC_CONSTRAINTS_new(); /* new is "no CA" */
     ASN1_BIT_STRING *ku = ASN1_BIT_STRING_new();
@@ -53,6 +54,8 @@ static bool add_usage(X509 *x, bool authority)
 
     if (ok && authority)
         bc->ca = 0xff;
+    else if (ok && kind != CPH_KEY_ED25519)
+        ok = ASN1_BIT_STRING_set_bit(ku, kind == CPH_KEY_RSA ? 2 : 4, 1);
     ok = ok && add_ext(x, NID_basic_constraints, bc, 1) && add_ext(x, NID_key_usage, ku, 1);
     BASIC_CONSTRAINTS_free(bc);
     ASN1_BIT_STRING_free(ku);
@@ -158,7 +161,7 @@ static cph_err make(const struct cph_env *env, const struct cph_key *key, bool a
     x = X509_new();
     if (!x || !X509_set_version(x, X509_VERSION_3) || !set_serial(env, x) ||
         !set_names(x, cn, issuer) || !set_dates(x, spec) || !X509_set_pubkey(x, key->pkey) ||
-        !add_usage(x, authority) || !add_san(x, spec) ||
+        !add_usage(x, key->kind, authority) || !add_san(x, spec) ||
         X509_sign(x, signer->pkey, digest_of(signer)) <= 0) {
         X509_free(x);
         cph_crypto_drain(env);
