@@ -126,8 +126,9 @@ struct cph_cert_spec {
     int64_t not_before, not_after; /* wall seconds since 1970 */
 };
 
-/** A self-signed certificate (v3, no CA, digitalSignature and keyAgreement or keyEncipherment) for key; serial from env->random. Signed
- * with SHA-256 (P-384: SHA-384). CPH_E_ARGUMENT, CPH_E_CRYPTO, CPH_E_NOMEM. */
+/** A self-signed certificate (v3, no CA, digitalSignature and keyAgreement or keyEncipherment) for
+ * key; serial from env->random. Signed with SHA-256 (P-384: SHA-384). CPH_E_ARGUMENT, CPH_E_CRYPTO,
+ * CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_cert_self_signed(const struct cph_env *env,
                                                     const struct cph_key *key,
                                                     const struct cph_cert_spec *spec,

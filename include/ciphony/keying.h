@@ -224,9 +224,8 @@ struct cph_keying_method {
     enum cph_keying_where where;
     unsigned needs;             /* enum cph_keying_needs */
     enum cph_sdp_proto profile; /* the profile of an offer that has this method alone */
-    bool named_only; /* expired, or not for everybody: neither offered nor answered unless the
-                        configuration names it */
-    bool expired;    /* has no final text: in no policy; the lab and tests name it by hand */
+    bool expired; /* has no final text: in no policy, neither offered nor answered unless its own
+                     name is given */
 
     /** Does this section carry the mechanism's attributes, well-formed or not? */
     bool (*present)(const struct cph_keying_remote *remote);

@@ -261,6 +261,9 @@ CPH_API void cph_session_path(struct cph_session *s, const struct cph_hop_facts 
  * message is given to the session: keys that are there are not touched, new ones are judged by it.
  */
 CPH_API void cph_session_proof(struct cph_session *s, enum cph_peer_proof proof);
+/** Whether the message was sealed, and to whose certificate. Of each message with an offer or
+ * answer, ours too, and likewise before. */
+CPH_API void cph_session_seal(struct cph_session *s, enum cph_seal seal, struct cph_span sealer);
 /** All that was seen so far, and what it is worth now. */
 CPH_API void cph_session_evidence(const struct cph_session *s, struct cph_evidence *out);
 CPH_API void cph_session_verdict(const struct cph_session *s, struct cph_verdict *out);

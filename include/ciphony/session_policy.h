@@ -32,8 +32,10 @@ struct cph_policy {
     enum cph_security media_named;
     /* A call with keys is ended if its verdict is below need, and not only told so. */
     bool enforce_need;
-    bool challenge;         /* answer an INVITE that carries no valid proof with 401 */
-    bool cover_body;        /* ... and ask for a proof that covers the body (qop=auth-int) */
+    bool challenge;  /* answer an INVITE that carries no valid proof with 401 */
+    bool smime;      /* offers and answers go sealed to the peer's certificate, and must come so
+                        (identity_smime.h) */
+    bool cover_body; /* ... and ask for a proof that covers the body (qop=auth-int) */
     unsigned early_packets; /* kept per stream until keys exist; 0: the default */
     unsigned early_ms;      /* for this long; 0: the default */
 };
@@ -45,7 +47,7 @@ CPH_API struct cph_policy cph_policy_choose(const struct cph_policy *account,
  * Set the mechanisms by the name of a policy (cph_keying_presets: best, compatible, legacy) or a
  * list of methods with commas between, best first. A name also says whether RTP will do, as long as
  * nobody sets media; a list leaves that at REQUIRED. CPH_E_MALFORMED, and *p is as it was: an
- * unknown name, one twice, or a mechanism that expired.
+ * unknown name, or one twice. Mechanisms that expired are in no policy, but may stand in a list.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_policy_keying(struct cph_policy *p, struct cph_span text);
 /** What media says, or the policy's name where it is UNSET; else REQUIRED. */

@@ -160,6 +160,15 @@ enum cph_peer_proof {
     CPH_PROOF_COVERED,   /* proven with the body (qop=auth-int), SHA-256 or better */
 };
 
+/* Whether offers and answers came and went encrypted to the peer's certificate and signed by it, so
+ * that no server could read or change them. */
+enum cph_seal {
+    CPH_SEAL_UNKNOWN,
+    CPH_SEAL_NONE,      /* one of them went as it was */
+    CPH_SEAL_AUTHORITY, /* all sealed; an authority says that the certificate is the peer's */
+    CPH_SEAL_PINNED,    /* all sealed; the certificate is the one the user pinned */
+};
+
 struct cph_evidence {
     char peer[CPH_FACT_TEXT]; /* address of the peer as claimed */
     struct cph_hop_facts hop[CPH_EVIDENCE_HOPS];
@@ -168,7 +177,9 @@ struct cph_evidence {
     unsigned streams_n, streams_told; /* likewise */
     enum cph_downgrade downgrade;
     enum cph_peer_proof proof;
-    bool fallback_used; /* policy let a stream fall back to RTP; shown */
+    enum cph_seal seal;
+    char sealer[CPH_FACT_TEXT]; /* name of the peer's certificate, or of who vouches for it */
+    bool fallback_used;         /* policy let a stream fall back to RTP; shown */
 };
 
 /** Text into one of the fact fields; cut at its end, control characters become '?'. */
@@ -191,6 +202,7 @@ CPH_API void cph_evidence_streams_told(struct cph_evidence *ev, unsigned n);
 /** The worse stays, except that the first word replaces "nobody said". */
 CPH_API void cph_evidence_downgrade(struct cph_evidence *ev, enum cph_downgrade d);
 CPH_API void cph_evidence_proof(struct cph_evidence *ev, enum cph_peer_proof p);
+CPH_API void cph_evidence_seal(struct cph_evidence *ev, enum cph_seal seal, struct cph_span sealer);
 
 /* ---- verdict --------------------------------------------------------------------------------- */
 
@@ -236,6 +248,8 @@ enum cph_ends {
     X(KEYS_AT_PEER_ONLY,"the keys went straight to the peer's device, encrypted")                   \
     X(KEYS_GROUP,       "the keys are a group's (EKT): each of its members could speak for the peer") \
     X(MEMBERS_UNKNOWN,  "whether others have the keys is not known")                                \
+    X(SEALED,           "offer and answer were encrypted to the peer's certificate and signed")      \
+    X(NOT_FORWARD,      "who gets the key of a device later can read the keys of this call")         \
     X(MISMATCH,         "the certificate is not the one the signalling promised")                   \
     X(BINDING_UNKNOWN,  "nobody checked the certificate against the signalling")                    \
     X(BINDING_SHARED,   "the other end is in the middle, or says that others may have its keys")    \

@@ -61,6 +61,9 @@ struct cph_phone_host {
      * cph_mikey serves is one peer. NULL: no MIKEY in this call. It outlives the call. NULL
      * function: cfg.mikey serves every call. */
     struct cph_mikey *(*mikey)(void *ctx, const char *account, struct cph_span peer_uri);
+    /* The certificate of a peer that the user has given us, to seal bodies to; it outlives the
+     * call. NULL function, or NULL: none is known. */
+    const struct cph_cert *(*peer_cert)(void *ctx, struct cph_span peer_uri);
 };
 
 /* ---- configuration --------------------------------------------------------------------------- */
@@ -92,6 +95,13 @@ struct cph_phone_zrtp {
     bool disclose; /* the keys of our calls may be known to others: confess it (11) */
 };
 
+/* Sealed bodies (S/MIME, identity_smime.h): calls whose policy says smime send and take no others;
+ * any call may come with them. */
+struct cph_phone_smime {
+    const struct cph_trust *trust; /* authorities that may vouch for a caller; NULL: none */
+    bool cbc;                      /* AES-CBC for peers that have no AES-GCM */
+};
+
 struct cph_phone_config {
     const struct cph_env *env;
     const struct cph_phone_host *host;
@@ -107,9 +117,10 @@ struct cph_phone_config {
     bool ekt;           /* RFC 8870: offer to tell keys in the media, and take such an offer */
     bool cryptex;       /* RFC 9335: encrypt RTP headers with peers that can, too */
     unsigned max_calls; /* 0: CPH_PHONE_CALLS */
-    const struct cph_phone_zrtp *zrtp; /* NULL: no call has it */
-    struct cph_mikey *mikey;           /* for calls with anybody, or NULL; outlives the phone */
-    bool portable_crypto;              /* SRTP through OpenSSL even where libipsec-mb could */
+    const struct cph_phone_zrtp *zrtp;   /* NULL: no call has it */
+    struct cph_mikey *mikey;             /* for calls with anybody, or NULL; outlives the phone */
+    const struct cph_phone_smime *smime; /* NULL: a sealed call is refused (415) */
+    bool portable_crypto;                /* SRTP through OpenSSL even where libipsec-mb could */
 };
 
 CPH_API CPH_MUST_CHECK cph_err cph_phone_new(const struct cph_phone_config *cfg, cph_time now,

@@ -116,6 +116,14 @@ static enum cph_phone_pin pin(void *ctx, struct cph_span peer_uri, struct cph_sp
     return ops && ops->pin ? ops->pin(t->cfg.ctx, t, peer_uri, sha256) : CPH_PHONE_PIN_UNKNOWN;
 }
 
+static const struct cph_cert *peer_cert(void *ctx, struct cph_span peer_uri)
+{
+    struct lab_terminal *t = ctx;
+    const struct lab_terminal_ops *ops = t->cfg.ops;
+
+    return ops && ops->peer_cert ? ops->peer_cert(t->cfg.ctx, t, peer_uri) : NULL;
+}
+
 static struct cph_mikey *mikey(void *ctx, const char *account, struct cph_span peer_uri)
 {
     struct lab_terminal *t = ctx;
@@ -326,7 +334,8 @@ cph_err lab_terminal_new(struct lab_net *net, const struct lab_terminal_config *
     t->cfg = *cfg;
     t->sip = *cfg->phone.sip;
     t->next_port = PORTS_FROM;
-    t->host = (struct cph_phone_host){ t, media_open, media_send, media_close, sound, pin, mikey };
+    t->host = (struct cph_phone_host){ t,     media_open, media_send, media_close,
+                                       sound, pin,        mikey,      peer_cert };
     t->cfg.phone.sip = &t->sip;
     t->cfg.phone.host = &t->host;
     err = cph_addr_parse_ip(cph_span_of(cfg->ip), &t->ip);

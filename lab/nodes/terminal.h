@@ -17,6 +17,8 @@ struct lab_terminal_ops {
     cph_err (*sound)(void *ctx, struct lab_terminal *t, uint32_t call,
                      struct cph_media_source **source, struct cph_media_sink **sink);
     struct cph_mikey *(*mikey)(void *ctx, struct lab_terminal *t, struct cph_span peer_uri);
+    const struct cph_cert *(*peer_cert)(void *ctx, struct lab_terminal *t,
+                                        struct cph_span peer_uri);
 };
 
 struct lab_terminal_config {

@@ -475,7 +475,7 @@ cph_err cli_driver_new(const struct cli_driver_config *cfg, char why[CPH_PHONE_W
     if (!d)
         return CPH_E_NOMEM;
     d->cfg = *cfg;
-    d->host = (struct cph_phone_host){ d, media_open, media_send, media_close, sound, pin, NULL };
+    d->host = (struct cph_phone_host){ d, media_open, media_send, media_close, sound, pin, NULL, NULL };
     d->cfg.phone->host = &d->host;
     for (unsigned i = 0; i < cfg->sip->n_listeners && err == CPH_OK; i++)
         err = listen_on(d, i, why);

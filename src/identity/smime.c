@@ -338,7 +338,8 @@ static cph_err accept_entity(struct cph_smime *s, const struct cph_smime_from *f
         return CPH_E_MALFORMED;
     CPH_TRY(meant(s, from, head));
     CPH_TRY(in_time(s, who));
-    if (!from->again || strcmp(from->again, out->id) != 0)
+    /* an answer can come again (183, then 200), and answers one offer only */
+    if (!from->answers && (!from->again || strcmp(from->again, out->id) != 0))
         CPH_TRY(remember(s, who, out->id));
     out->type = head[HEAD_TYPE];
     return CPH_OK;

@@ -40,7 +40,7 @@ cph_err cph_nego_new(const struct cph_nego_cfg *cfg, struct cph_nego **out)
     n->cfg = *cfg;
     n->chosen = n->probing = -1;
     for (size_t i = 0; rows[i] && n->n < CPH_KEYING_MAX_METHODS; i++)
-        if (needs_met(rows[i], &cfg->keying) && (cfg->methods || !rows[i]->named_only))
+        if (needs_met(rows[i], &cfg->keying) && (cfg->methods || !rows[i]->expired))
             n->slot[n->n++].method = rows[i];
     if (n->n == 0 && cfg->policy == CPH_KEYING_REQUIRED) {
         free(n);

@@ -125,3 +125,10 @@ void cph_evidence_proof(struct cph_evidence *ev, enum cph_peer_proof p)
     if (ev->proof == CPH_PROOF_UNKNOWN || (p != CPH_PROOF_UNKNOWN && p < ev->proof))
         ev->proof = p;
 }
+
+void cph_evidence_seal(struct cph_evidence *ev, enum cph_seal seal, struct cph_span sealer)
+{
+    cph_fact_text(ev->sealer, sealer);
+    if (ev->seal == CPH_SEAL_UNKNOWN || (seal != CPH_SEAL_UNKNOWN && seal < ev->seal))
+        ev->seal = seal;
+}

@@ -185,6 +185,11 @@ void cph_session_path(struct cph_session *s, const struct cph_hop_facts *hops, u
     cph_evidence_path(&s->ev, hops, n, told);
 }
 
+void cph_session_seal(struct cph_session *s, enum cph_seal seal, struct cph_span sealer)
+{
+    cph_evidence_seal(&s->ev, seal, sealer);
+}
+
 void cph_session_proof(struct cph_session *s, enum cph_peer_proof proof)
 {
     bool keyed = false;

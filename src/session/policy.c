@@ -30,6 +30,7 @@ struct cph_policy cph_policy_choose(const struct cph_policy *account, const stru
     p.enforce_need |= call->enforce_need;
     p.challenge |= call->challenge;
     p.cover_body |= call->cover_body;
+    p.smime |= call->smime;
     return p;
 }
 
@@ -59,7 +60,7 @@ static cph_err add(struct cph_policy *p, struct cph_span name)
 {
     const struct cph_keying_method *m = cph_keying_method_by_name(name);
 
-    if (!m || m->expired || p->keying_n == CPH_POLICY_KEYING_MAX)
+    if (!m || p->keying_n == CPH_POLICY_KEYING_MAX)
         return CPH_E_MALFORMED;
     for (unsigned i = 0; i < p->keying_n; i++)
         if (cph_span_is(name, p->keying[i]))

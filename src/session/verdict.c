@@ -45,6 +45,7 @@ struct judge {
     struct cph_verdict_reason note[CPH_VERDICT_REASONS]; /* reasons that lower nothing */
     unsigned notes_n;
     enum path path;
+    bool sealed; /* the path is that good because nobody on it could read or write */
 };
 
 static void because(struct judge *j, enum cph_reason code, enum cph_reason_about about,
@@ -110,6 +111,30 @@ static void judge_path(struct judge *j)
     j->path = complete ? worst : PATH_OPEN;
 }
 
+/* RFC 3261 23.3: bodies sealed from end to end have gone straight to the peer, whatever carried
+ * them. */
+static void judge_seal(struct judge *j)
+{
+    static const enum path by_seal[] = {
+        [CPH_SEAL_UNKNOWN] = PATH_OPEN,
+        [CPH_SEAL_NONE] = PATH_OPEN,
+        [CPH_SEAL_AUTHORITY] = PATH_PEER_BY_AUTHORITY,
+        [CPH_SEAL_PINNED] = PATH_PEER_BY_PIN,
+    };
+
+    j->sealed = by_seal[j->ev->seal] > j->path;
+    if (j->sealed)
+        j->path = by_seal[j->ev->seal];
+    if (j->ev->seal >= CPH_SEAL_AUTHORITY)
+        note(j, CPH_REASON_SEALED, CPH_ABOUT_CALL, 0);
+}
+
+/* Keys in the messages that only the peer could read. */
+static void note_delivery(struct judge *j, unsigned i)
+{
+    note(j, j->sealed ? CPH_REASON_NOT_FORWARD : CPH_REASON_KEYS_AT_PEER_ONLY, CPH_ABOUT_STREAM, i);
+}
+
 /* ---- keys ------------------------------------------------------------------------------------ */
 
 struct vouching {
@@ -162,12 +187,12 @@ static struct grade keys_signalled(struct judge *j, unsigned i, struct vouching 
         return open_i;
     }
     if (j->path == PATH_PEER_BY_PIN) {
-        note(j, CPH_REASON_KEYS_AT_PEER_ONLY, CPH_ABOUT_STREAM, i);
+        note_delivery(j, i);
         *who = (struct vouching){ CPH_VOUCHER_PIN, verified_iv, CPH_REASON_PIN_VOUCHES, true };
         return verified_iv;
     }
     if (j->path == PATH_PEER_BY_AUTHORITY && !j->policy->no_authorities) {
-        note(j, CPH_REASON_KEYS_AT_PEER_ONLY, CPH_ABOUT_STREAM, i);
+        note_delivery(j, i);
         *who = (struct vouching){ CPH_VOUCHER_AUTHORITY, identified_iv,
                                   CPH_REASON_AUTHORITY_VOUCHES, true };
         return identified_iv;
@@ -348,7 +373,7 @@ static void voucher_name(const struct judge *j, unsigned i, const struct vouchin
     const char *name = j->ev->stream[i].voucher;
 
     if (who->by_hop)
-        name = j->ev->hop[0].name;
+        name = j->sealed ? j->ev->sealer : j->ev->hop[0].name;
     else if (who->who == CPH_VOUCHER_SECRET && !*name)
         name = j->ev->peer;
     memcpy(out, name, CPH_FACT_TEXT);
@@ -422,6 +447,7 @@ void cph_verdict_of(const struct cph_evidence *ev, const struct cph_policy *poli
     memcpy(out->hop, ev->hop, sizeof out->hop);
     out->hops_n = ev->hops_n;
     judge_path(&j);
+    judge_seal(&j);
     g = judge_streams(&j);
     if (ev->streams_n == 0 || ev->streams_told != ev->streams_n) {
         because(&j, ev->streams_n ? CPH_REASON_STREAM_MISSING : CPH_REASON_NO_STREAM,

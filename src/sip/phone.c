@@ -197,6 +197,7 @@ void phone_call_free(struct phone_call *c)
     cph_free_secret(c->answer, c->answer_n);
     cph_media_flow_free(c->flow);
     cph_session_free(c->session);
+    cph_cert_free(c->seal_cert);
     cph_zrtp_call_free(c->zrtp);
     free(c);
 }
@@ -305,6 +306,10 @@ static cph_err fill_phone(struct cph_phone *p, const struct cph_phone_config *cf
                                 &p->srtp));
     phone_trust_init(p);
     CPH_TRY(make_manager(p));
+    if (cfg->smime) {
+        CPH_TRY(phone_smime_init(p, cfg->smime));
+        sip.accept = "application/sdp, application/pkcs7-mime";
+    }
     sip.hook = &p->attach.hook;
     sip.max_calls = p->max_calls;
     return cph_sip_ua_new(&sip, now, &p->ua);
@@ -337,6 +342,7 @@ void cph_phone_free(struct cph_phone *p)
     cph_manager_free(p->manager);
     cph_sma_digest_free(&p->digest);
     cph_srtp_engine_free(p->srtp);
+    cph_smime_free(p->smime);
     cph_free_secret(p, sizeof *p);
 }
 

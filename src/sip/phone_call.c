@@ -13,7 +13,8 @@ void phone_sdp_wipe(struct phone_sdp *t)
 
 struct cph_wr *phone_sdp_open(struct phone_sdp *t)
 {
-    t->wr = cph_wr_open(t->b, sizeof t->b);
+    t->wr = cph_wr_open(t->b, CPH_SESSION_SDP); /* what is sealed is longer */
+    t->type[0] = '\0';
     return &t->wr;
 }
 
@@ -55,7 +56,7 @@ void phone_fail(struct phone_call *c, cph_err err, const char *why, cph_time now
     c->failed = err;
     (void)snprintf(c->why, sizeof c->why, "%s", why && why[0] ? why : cph_err_text(err));
     if (c->sip && !c->outgoing && !c->answered)
-        sent = cph_sip_call_reject(p->ua, c->sip, 488, NULL, NULL, now);
+        sent = cph_sip_call_reject(p->ua, c->sip, c->refuse ? c->refuse : 488, NULL, NULL, now);
     if (sent != CPH_OK && c->sip) /* an offer of ours in a 200 cannot be refused any more */
         sent = cph_sip_call_hangup(p->ua, c->sip, c->why, now);
     if (sent != CPH_OK)
@@ -142,12 +143,17 @@ void phone_session_events(struct phone_call *c, cph_time now)
 }
 
 /* An answer came on a branch. Bad ones end the call when it is the one that counts. */
-bool phone_take_answer(struct phone_call *c, uint32_t branch, struct cph_span body, cph_time now)
+bool phone_take_answer(struct phone_call *c, uint32_t branch, const struct cph_sip_event *ev,
+                       cph_time now)
 {
+    PHONE_OPENED_SCOPED opened = { .cert = NULL };
+    struct cph_span body;
     cph_err err;
 
     phone_path(c);
-    err = cph_session_finish(c->session, branch, body, now);
+    err = phone_unseal(c, true, ev, &opened, &body);
+    if (err == CPH_OK)
+        err = cph_session_finish(c->session, branch, body, now);
     phone_session_events(c, now);
     if (err == CPH_OK || c->ended || c->failed != CPH_OK || (!c->answered && c->branch != branch))
         return err == CPH_OK;
@@ -218,7 +224,9 @@ static cph_err place(struct phone_call *c, const char *to, cph_time now)
     CPH_TRY(phone_session_new(c, &near, now));
     CPH_TRY(cph_session_offer(c->session, now, phone_sdp_open(&sdp)));
     CPH_TRY(cph_wr_end(&sdp.wr));
+    CPH_TRY(phone_seal(c, false, &sdp));
     how.body = cph_wr_done(&sdp.wr);
+    how.type = phone_type(sdp.type);
     return cph_sip_call_place(p->ua, &how, now, &c->sip);
 }
 
@@ -249,7 +257,7 @@ static void on_progress(struct phone_call *c, const struct cph_sip_event *ev, cp
     bool media = false;
 
     if (ev->body.n > 0 && !ev->wants_answer)
-        media = phone_take_answer(c, ev->branch, ev->body, now);
+        media = phone_take_answer(c, ev->branch, ev, now);
     if (c->ended || c->answered)
         return;
     if (media && c->state != CPH_PHONE_ST_EARLY) {
@@ -268,7 +276,7 @@ static void on_answered(struct phone_call *c, const struct cph_sip_event *ev, cp
     cph_err err;
 
     c->branch = ev->branch;
-    if (ev->body.n > 0 && !phone_take_answer(c, ev->branch, ev->body, now))
+    if (ev->body.n > 0 && !phone_take_answer(c, ev->branch, ev, now))
         return;
     if (c->ended || c->failed != CPH_OK)
         return;
@@ -292,17 +300,12 @@ static void on_answered(struct phone_call *c, const struct cph_sip_event *ev, cp
 
 /* Our answer (or, to an INVITE without one, our offer) is made at once, so that an offer we must
  * refuse never rings. */
-static cph_err prepare(struct phone_call *c, struct cph_span offer, cph_time now)
+static cph_err prepare(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
 {
     PHONE_SDP_SCOPED sdp;
-    cph_err err;
+    cph_err err = phone_answer(c, ev, &sdp, now);
 
-    phone_path(c);
-    c->late_offer = offer.n == 0;
-    err = c->late_offer ? cph_session_offer(c->session, now, phone_sdp_open(&sdp))
-                        : cph_session_answer(c->session, offer, now, phone_sdp_open(&sdp));
-    if (err == CPH_OK)
-        err = cph_wr_end(&sdp.wr);
+    c->refuse = phone_refusal(err);
     if (err != CPH_OK)
         return err;
     c->answer = malloc(sdp.wr.n);
@@ -310,6 +313,7 @@ static cph_err prepare(struct phone_call *c, struct cph_span offer, cph_time now
         return CPH_E_NOMEM;
     memcpy(c->answer, sdp.b, sdp.wr.n);
     c->answer_n = sdp.wr.n;
+    memcpy(c->answer_type, sdp.type, sizeof c->answer_type);
     return CPH_OK;
 }
 
@@ -336,7 +340,7 @@ static void on_incoming(struct cph_phone *p, const struct cph_sip_event *ev, cph
         near = info.hop[0].peer;
     err = phone_session_new(c, &near, now);
     if (err == CPH_OK)
-        err = prepare(c, ev->body, now);
+        err = prepare(c, ev, now);
     if (err != CPH_OK) {
         phone_tell(p, CPH_PHONE_INCOMING, c->id, NULL);
         if (c->session)
@@ -375,7 +379,7 @@ cph_err cph_phone_accept(struct cph_phone *p, uint32_t call, cph_time now)
     if (c->outgoing || c->answered || !c->answer)
         return CPH_E_STATE;
     body = (struct cph_span){ (uint8_t *)c->answer, c->answer_n };
-    CPH_TRY(cph_sip_call_accept(p->ua, c->sip, NULL, body, now));
+    CPH_TRY(cph_sip_call_accept(p->ua, c->sip, phone_type(c->answer_type), body, now));
     c->ring_until = CPH_TIME_NEVER;
     if (!c->late_offer)
         answered(c, now);
@@ -398,7 +402,7 @@ static void on_confirmed(struct phone_call *c, const struct cph_sip_event *ev, c
     c->branch = PHONE_OUR_BRANCH;
     if (ev->body.n == 0)
         phone_fail(c, CPH_E_POLICY, "the peer never answered our offer", now);
-    else if (phone_take_answer(c, PHONE_OUR_BRANCH, ev->body, now) &&
+    else if (phone_take_answer(c, PHONE_OUR_BRANCH, ev, now) &&
              cph_session_choose(c->session, PHONE_OUR_BRANCH) == CPH_OK)
         answered(c, now);
     c->late_offer = false;

@@ -3,27 +3,54 @@
 
 #include "ciphony/base_text.h"
 
-void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
+cph_err phone_answer(struct phone_call *c, const struct cph_sip_event *ev, struct phone_sdp *sdp,
+                     cph_time now)
 {
-    struct cph_phone *p = c->phone;
-    PHONE_SDP_SCOPED sdp;
-    unsigned status = 200;
-    cph_err err;
+    PHONE_OPENED_SCOPED opened = { .cert = NULL };
+    struct cph_span offer = { 0 };
 
     phone_path(c);
     c->late_offer = ev->body.n == 0;
-    if (!c->answered) /* of a phone that rings, which may not be the one that answers */
-        err = CPH_E_STATE;
-    else
-        err = c->late_offer ? cph_session_offer(c->session, now, phone_sdp_open(&sdp))
-                            : cph_session_answer(c->session, ev->body, now, phone_sdp_open(&sdp));
-    if (err == CPH_OK)
-        err = cph_wr_end(&sdp.wr);
+    if (!c->late_offer)
+        CPH_TRY(phone_unseal(c, false, ev, &opened, &offer));
+    CPH_TRY(c->late_offer ? cph_session_offer(c->session, now, phone_sdp_open(sdp))
+                          : cph_session_answer(c->session, offer, now, phone_sdp_open(sdp)));
+    CPH_TRY(cph_wr_end(&sdp->wr));
+    return phone_seal(c, !c->late_offer, sdp);
+}
+
+/* RFC 3261 21.4.29: 493 for a body that cannot be opened, whatever was wrong with it. */
+unsigned phone_refusal(cph_err err)
+{
+    switch (err) {
+    case CPH_E_STATE:
+        return 491;
+    case CPH_E_NOMEM:
+        return 500;
+    case CPH_E_AUTH:
+    case CPH_E_CERT:
+    case CPH_E_REPLAY:
+    case CPH_E_EXPIRED:
+        return 493;
+    default:
+        return 488;
+    }
+}
+
+void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
+{
+    struct cph_phone *p = c->phone;
+    PHONE_SDP_SCOPED sdp = { .type = "" };
+    unsigned status = 200;
+    cph_err err;
+
+    /* not of a phone that rings, which may not be the one that answers */
+    err = c->answered ? phone_answer(c, ev, &sdp, now) : CPH_E_STATE;
     if (err != CPH_OK)
-        status = err == CPH_E_STATE ? 491 : err == CPH_E_NOMEM ? 500 : 488;
+        status = phone_refusal(err);
     if (status != 200)
         c->late_offer = false;
-    err = cph_sip_call_answer(p->ua, c->sip, status, NULL,
+    err = cph_sip_call_answer(p->ua, c->sip, status, phone_type(sdp.type),
                               status == 200 ? cph_wr_done(&sdp.wr) : (struct cph_span){ 0 }, now);
     phone_session_events(c, now);
     if (err != CPH_OK || status != 200 || c->ended)
@@ -43,8 +70,10 @@ cph_err phone_reoffer(struct phone_call *c, cph_time now)
     CPH_TRY(cph_session_offer(c->session, now, phone_sdp_open(&sdp)));
     err = cph_wr_end(&sdp.wr);
     if (err == CPH_OK)
-        err = cph_sip_call_offer(c->phone->ua, c->sip, c->branch, false, NULL, cph_wr_done(&sdp.wr),
-                                 now);
+        err = phone_seal(c, false, &sdp);
+    if (err == CPH_OK)
+        err = cph_sip_call_offer(c->phone->ua, c->sip, c->branch, false, phone_type(sdp.type),
+                                 cph_wr_done(&sdp.wr), now);
     if (err != CPH_OK)
         cph_session_rollback(c->session);
     return err;
@@ -93,7 +122,7 @@ void phone_on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, c
     if (ev->status >= 200 && ev->status < 300 && ev->body.n > 0) {
         uint32_t branch = c->branch ? c->branch : PHONE_OUR_BRANCH;
 
-        if (!phone_take_answer(c, branch, ev->body, now) || c->ended)
+        if (!phone_take_answer(c, branch, ev, now) || c->ended)
             return;
         c->held_agreed = c->held_by_us;
         c->tries = 0;
@@ -119,7 +148,7 @@ void phone_on_refreshed(struct phone_call *c, const struct cph_sip_event *ev, cp
     if (ev->by_peer || ev->body.n == 0 ||
         cph_session_offer(c->session, now, phone_sdp_open(&again)) != CPH_OK)
         return;
-    if (phone_take_answer(c, c->branch ? c->branch : PHONE_OUR_BRANCH, ev->body, now))
+    if (phone_take_answer(c, c->branch ? c->branch : PHONE_OUR_BRANCH, ev, now))
         phone_media_update(c, now);
     else
         cph_session_rollback(c->session);

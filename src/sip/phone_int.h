@@ -7,6 +7,7 @@
 #include "attach.h"
 
 #include "ciphony/identity_device.h"
+#include "ciphony/identity_smime.h"
 #include "ciphony/session.h"
 #include "ciphony/session_manager.h"
 #include "ciphony/session_sma.h"
@@ -66,7 +67,13 @@ struct phone_call {
     cph_time retry_at;   /* of an offer that met a 491, or CPH_TIME_NEVER */
     char *answer;        /* our answer, made when the INVITE came; holds keys */
     size_t answer_n;
-    cph_err failed; /* why we end it, CPH_OK if we do not */
+    char answer_type[CPH_SMIME_TYPE]; /* "": application/sdp */
+    bool sealed;                      /* by S/MIME, and must stay so */
+    struct cph_cert *seal_cert;       /* the peer's, as it came; NULL before */
+    char seal_out[CPH_SMIME_ID];      /* our last offer, which an answer must answer */
+    char seal_in[CPH_SMIME_ID];       /* the peer's last offer */
+    unsigned refuse;                  /* status to refuse with, 0: 488 */
+    cph_err failed;                   /* why we end it, CPH_OK if we do not */
     char why[CPH_PHONE_WHY];
     struct phone_call *next;
 };
@@ -85,6 +92,7 @@ struct cph_phone {
     struct cph_phone_zrtp zrtp;
     bool has_zrtp;
     struct cph_mikey *mikey;
+    struct cph_smime *smime; /* NULL: no sealed bodies */
     struct phone_account account[CPH_PHONE_ACCOUNTS];
     unsigned n_accounts;
     struct phone_caller caller[PHONE_CALLERS];
@@ -116,8 +124,9 @@ struct phone_account *phone_account_of(struct cph_phone *p, const char *name);
 
 /* SDP we write holds keys: it is wiped on every way out. */
 struct phone_sdp {
-    uint8_t b[CPH_SESSION_SDP];
+    uint8_t b[CPH_SESSION_SDP + 3 * CPH_SMIME_GROWS];
     struct cph_wr wr;
+    char type[CPH_SMIME_TYPE]; /* "": application/sdp */
 };
 #define PHONE_SDP_SCOPED __attribute__((cleanup(phone_sdp_wipe))) struct phone_sdp
 
@@ -125,7 +134,8 @@ struct phone_sdp {
 void phone_sdp_wipe(struct phone_sdp *t);
 struct cph_wr *phone_sdp_open(struct phone_sdp *t);
 /** An answer came on a branch. False: a bad one; it ended the call if it is the one that counts. */
-bool phone_take_answer(struct phone_call *c, uint32_t branch, struct cph_span body, cph_time now);
+bool phone_take_answer(struct phone_call *c, uint32_t branch, const struct cph_sip_event *ev,
+                       cph_time now);
 void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_time now);
 void phone_session_events(struct phone_call *c, cph_time now);
 void phone_call_unanswered(struct phone_call *c, cph_time now); /* it rang long enough */
@@ -134,6 +144,11 @@ void phone_fail(struct phone_call *c, cph_err err, const char *why, cph_time now
 void phone_call_free(struct phone_call *c);
 
 /* phone_change.c */
+/** Our answer to the offer in a message, or our offer if it has none; sealed where the call is. */
+CPH_MUST_CHECK cph_err phone_answer(struct phone_call *c, const struct cph_sip_event *ev,
+                                    struct phone_sdp *sdp, cph_time now);
+/** The status that says so. */
+unsigned phone_refusal(cph_err err);
 void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
 void phone_on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
 void phone_on_refreshed(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
@@ -152,6 +167,20 @@ void phone_media_turn(struct phone_call *c, cph_time now);
 void phone_media_stop(struct phone_call *c, cph_time now);
 cph_time phone_media_deadline(const struct phone_call *c);
 unsigned phone_codecs(const char *const *names, struct cph_sdp_codec out[PHONE_CODECS]);
+
+/* phone_smime.c */
+#define PHONE_OPENED_SCOPED __attribute__((cleanup(cph_smime_opened_wipe))) struct cph_smime_opened
+CPH_MUST_CHECK cph_err phone_smime_init(struct cph_phone *p, const struct cph_phone_smime *cfg);
+/** Where the call is sealed: what stands in t becomes that, sealed to the peer. CPH_E_NOTFOUND:
+ * nobody knows the peer's certificate. */
+CPH_MUST_CHECK cph_err phone_seal(struct phone_call *c, bool answer, struct phone_sdp *t);
+/** The description in a message: its body, or what was sealed in it (a view of opened).
+ * CPH_E_POLICY: it came open, and may not. */
+CPH_MUST_CHECK cph_err phone_unseal(struct phone_call *c, bool answer,
+                                    const struct cph_sip_event *ev, struct cph_smime_opened *opened,
+                                    struct cph_span *body);
+/** Content-Type for the SIP engine. */
+const char *phone_type(const char type[CPH_SMIME_TYPE]);
 
 /* phone_trust.c */
 void phone_trust_init(struct cph_phone *p);

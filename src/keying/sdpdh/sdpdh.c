@@ -484,7 +484,6 @@ const struct cph_keying_method cph_keying_sdpdh = {
     .where = CPH_KEYING_IN_SIGNALLING,
     .needs = CPH_KEYING_NEEDS_NOTHING,
     .profile = CPH_SDP_RTP_SAVP,
-    .named_only = true,
     .expired = true,
     .present = sdpdh_present,
     .make = sdpdh_make,

@@ -25,7 +25,7 @@ static const struct axis axis[] = {
     HOP(transport, 6), HOP(auth, 4),       HOP(whose, 4),       HOP(seen, 3),
     STREAM(keys, 5),   STREAM(binding, 8), STREAM(validity, 3), STREAM(vouched_by, 8),
     STREAM(in, 6),     STREAM(out, 6),     STREAM(rtcp, 4),     EV(downgrade, 3),
-    EV(proof, 4),      STREAM(members, 3),
+    EV(proof, 4),      STREAM(members, 3), EV(seal, 4),
 };
 enum { AXES = sizeof axis / sizeof *axis, KEYS = 4 };
 
@@ -125,8 +125,9 @@ static void walk_all(const unsigned *axes, unsigned n, const struct cph_policy *
 
 static void every_step_of_the_signalling_facts_is_monotone(void **state)
 {
-    /* transport, auth, whose, seen, keys, vouched_by, proof: 73,728 points, seven times */
-    static const unsigned axes[] = { 0, 1, 2, 3, 4, 7, 12 };
+    /* transport, auth, whose, seen, keys, vouched_by, proof: 73,728 points, seven times; seal and
+     * binding among them as well */
+    static const unsigned axes[] = { 0, 1, 2, 3, 4, 7, 12 }, sealed[] = { 0, 1, 2, 4, 5, 14 };
     static const struct cph_policy policy[] = { { 0 },
                                                 { .no_authorities = true },
                                                 { .need = CPH_LEVEL_IDENTIFIED } };
@@ -134,6 +135,8 @@ static void every_step_of_the_signalling_facts_is_monotone(void **state)
     (void)state;
     for (unsigned i = 0; i < 3; i++)
         walk_all(axes, i ? 6 : 7, &policy[i]);
+    for (unsigned i = 0; i < 3; i++)
+        walk_all(sealed, 6, &policy[i]);
 }
 
 static void every_step_of_the_media_facts_is_monotone(void **state)
@@ -186,6 +189,7 @@ static void random_evidence(struct test_env *t, struct cph_evidence *ev)
         };
     ev->downgrade = graded(t, 3);
     ev->proof = pick(t, 4);
+    ev->seal = pick(t, 4);
 }
 
 static void lower_one(struct test_env *t, unsigned *field)
@@ -207,7 +211,7 @@ static void worsen(struct test_env *t, struct cph_evidence *ev)
     unsigned h = ev->hops_n ? pick(t, ev->hops_n) : 0;
     unsigned s = ev->streams_n ? pick(t, ev->streams_n) : 0;
 
-    switch (pick(t, 23)) {
+    switch (pick(t, 24)) {
     case 0:
         LOWER(hop[h].transport);
         break;
@@ -286,6 +290,9 @@ static void worsen(struct test_env *t, struct cph_evidence *ev)
         break;
     case 22:
         LOWER(stream[s].members);
+        break;
+    case 23:
+        LOWER(seal);
         break;
     }
 }

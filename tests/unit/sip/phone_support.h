@@ -22,6 +22,7 @@ struct ear {
     struct cph_verdict verdict; /* at its end */
     bool hold_back;             /* do not take a call that comes */
     enum cph_phone_pin pin;
+    const struct cph_cert *peer_cert; /* whoever the peer is */
 };
 
 /* A peer made by hand: what it got last, by method or status. */
@@ -76,7 +77,17 @@ static enum cph_phone_pin on_phone_pin(void *ctx, struct lab_terminal *t, struct
     return l->ear[t == l->t[1]].pin;
 }
 
-static const struct lab_terminal_ops phone_ops = { .event = on_phone_event, .pin = on_phone_pin };
+static const struct cph_cert *on_phone_cert(void *ctx, struct lab_terminal *t, struct cph_span uri)
+{
+    struct line *l = ctx;
+
+    (void)uri;
+    return l->ear[t == l->t[1]].peer_cert;
+}
+
+static const struct lab_terminal_ops phone_ops = { .event = on_phone_event,
+                                                   .pin = on_phone_pin,
+                                                   .peer_cert = on_phone_cert };
 
 /* What a test may set of a phone beside its account. */
 struct phone_extra {
@@ -86,6 +97,7 @@ struct phone_extra {
     unsigned n_callers;
     const struct cph_phone_zrtp *zrtp;
     struct cph_mikey *mikey;
+    const struct cph_phone_smime *smime;
 };
 
 static void phone_add(struct line *l, unsigned i, const struct phone_extra *x)
@@ -108,6 +120,7 @@ static void phone_add(struct line *l, unsigned i, const struct phone_extra *x)
                                            .n_callers = x->n_callers,
                                            .zrtp = x->zrtp,
                                            .mikey = x->mikey,
+                                           .smime = x->smime,
                                            .codecs = codec,
                                            .rtcp_mux = true };
     assert_ok(lab_terminal_new(l->net, &cfg, &l->t[i]));
