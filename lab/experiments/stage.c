@@ -166,7 +166,7 @@ static struct cph_mikey *on_mikey(void *ctx, struct lab_terminal *t, struct cph_
     return p && p->kit ? lab_kit_mikey(p->kit, lab_person_of(peer)) : NULL;
 }
 
-static const struct lab_terminal_ops ops = { on_event, on_pin, on_sound, on_mikey };
+static const struct lab_terminal_ops ops = { on_event, on_pin, on_sound, on_mikey, NULL };
 
 static bool on_tap(void *ctx, const struct cph_addr *from, const struct cph_addr *to,
                    struct cph_span bytes, bool stream, cph_time now)
