@@ -9,14 +9,16 @@
 #include "ciphony/session.h"
 #include "ciphony/srtp.h"
 
-enum { KEYS = 64, SDES_KEY = 64 };
+enum { KEYS = 256, SDES_KEY = 64, MESSAGE = 8192, MIKEY_CS = 2 };
 
 struct lab_ear {
     uint64_t seed;
     struct cph_srtp_engine *engine;
     struct cph_srtp *key[KEYS];
-    struct cph_span seen[KEYS]; /* the text of the key, to try each once */
-    unsigned n;
+    struct cph_span seen[KEYS]; /* the text of the key or message, to try each once */
+    unsigned n, seen_n;
+    struct lab_mikey_reader mikey;
+    struct lab_loot loot;
     struct cph_ekt_receiver *told[KEYS]; /* under an EKT set: the keys come with the packets */
     struct cph_span told_seen[KEYS];
     unsigned told_n;
@@ -54,31 +56,46 @@ void lab_ear_free(struct lab_ear *e)
 
 /* ---- keys in the signalling ------------------------------------------------------------------ */
 
+static bool is_new(struct lab_ear *e, struct cph_span text)
+{
+    for (unsigned i = 0; i < e->seen_n; i++)
+        if (cph_span_eq(e->seen[i], text))
+            return false;
+    if (e->seen_n == KEYS)
+        return false;
+    e->seen[e->seen_n++] = text;
+    return true;
+}
+
+static bool add_key(struct lab_ear *e, const struct cph_srtp_policy *policy)
+{
+    bool added = e->n < KEYS &&
+                 cph_srtp_new(e->engine, policy, CPH_SRTP_RECV, &e->key[e->n]) == CPH_OK;
+
+    e->n += added;
+    return added;
+}
+
 /* "AES_CM_128_HMAC_SHA1_80 inline:base64[|lifetime][|mki]" */
 static bool add_crypto(struct lab_ear *e, struct cph_span suite_name, struct cph_span inlined)
 {
     CPH_SRTP_POLICY_SCOPED policy = { 0 };
     uint8_t raw[SDES_KEY];
     size_t n = 0;
-    bool added = false;
+    bool added;
 
     inlined = cph_span_cut(&inlined, '|');
     policy.suite = cph_srtp_suite_by_sdes(suite_name);
-    if (!policy.suite || e->n == KEYS)
+    if (!policy.suite || !is_new(e, inlined))
         return false;
-    for (unsigned i = 0; i < e->n; i++)
-        if (cph_span_eq(e->seen[i], inlined))
-            return false;
-    if (cph_unbase64(inlined, true, raw, sizeof raw, &n) == CPH_OK &&
-        n == (size_t)policy.suite->key_n + policy.suite->salt_n &&
-        cph_secret_set(&policy.master.key, (struct cph_span){ raw, policy.suite->key_n }) ==
-            CPH_OK &&
-        cph_secret_set(&policy.master.salt, (struct cph_span){ raw + policy.suite->key_n,
-                                                               policy.suite->salt_n }) == CPH_OK &&
-        cph_srtp_new(e->engine, &policy, CPH_SRTP_RECV, &e->key[e->n]) == CPH_OK) {
-        e->seen[e->n++] = inlined;
-        added = true;
-    }
+    added = cph_unbase64(inlined, true, raw, sizeof raw, &n) == CPH_OK &&
+            n == (size_t)policy.suite->key_n + policy.suite->salt_n &&
+            cph_secret_set(&policy.master.key, (struct cph_span){ raw, policy.suite->key_n }) ==
+                CPH_OK &&
+            cph_secret_set(&policy.master.salt,
+                           (struct cph_span){ raw + policy.suite->key_n, policy.suite->salt_n }) ==
+                CPH_OK &&
+            add_key(e, &policy);
     cph_wipe(raw, sizeof raw);
     return added;
 }
@@ -112,12 +129,55 @@ static bool add_set(struct lab_ear *e, struct cph_span suite_name, struct cph_sp
     return added;
 }
 
+/* Which suite it is for does not matter: all that encrypt are tried, in both crypto sessions. */
+static void add_mikey(void *ctx, const struct lab_mikey_key *k)
+{
+    struct lab_ear *e = ctx;
+
+    for (uint8_t cs = 1; cs <= MIKEY_CS; cs++)
+        for (unsigned i = 0; cph_srtp_suites[i]; i++) {
+            CPH_SRTP_POLICY_SCOPED policy = { .suite = cph_srtp_suites[i] };
+
+            if (policy.suite->encrypts &&
+                lab_mikey_master(k, cs, policy.suite->key_n, policy.suite->salt_n,
+                                 &policy.master.key, &policy.master.salt) == CPH_OK)
+                (void)add_key(e, &policy);
+        }
+}
+
+static unsigned read_mikey(struct lab_ear *e, struct cph_span line)
+{
+    uint8_t raw[MESSAGE];
+    unsigned found = 0;
+    size_t n;
+
+    if (lab_mikey_line(line, raw, sizeof raw, &n) && is_new(e, line))
+        found = lab_mikey_read(&e->mikey, (struct cph_span){ raw, n }, &e->loot, add_mikey, e);
+    cph_wipe(raw, sizeof raw);
+    return found;
+}
+
+void lab_ear_steal(struct lab_ear *e, enum lab_person from)
+{
+    struct lab_loot *l = &e->loot;
+
+    for (unsigned i = 0; i < LAB_PEOPLE && l->n_secrets < LAB_LOOT; i++)
+        l->secret[l->n_secrets++] = lab_secret(from, (enum lab_person)i);
+    if (l->n_keys + 2 > LAB_LOOT)
+        return;
+    l->key[l->n_keys++] = lab_key(from);
+    if (lab_rsa_key(from))
+        l->key[l->n_keys++] = lab_rsa_key(from);
+    e->seen_n = 0; /* with these, what was read before is worth another look */
+}
+
 unsigned lab_ear_read_sdp(struct lab_ear *e, struct cph_span sdp)
 {
     struct cph_span line, suite, key, more;
     unsigned n = 0;
 
     while (cph_span_line(&sdp, &line)) {
+        n += read_mikey(e, line);
         if (!cph_span_starts(line, "a=crypto:"))
             continue;
         line = cph_span_from(line, 9);
@@ -170,10 +230,9 @@ static void try_packet(struct lab_ear *e, const struct lab_packet *p)
     for (unsigned i = 0; i < e->n; i++) {
         memcpy(copy, p->bytes.p, p->bytes.n);
         pkt = (struct cph_srtp_pkt){ copy, p->bytes.n, sizeof copy };
-        if (cph_srtp_unprotect(e->key[i], &pkt) == CPH_OK) {
-            (void)hear(e, (struct cph_span){ pkt.p, pkt.n }, p->at);
+        if (cph_srtp_unprotect(e->key[i], &pkt) == CPH_OK &&
+            hear(e, (struct cph_span){ pkt.p, pkt.n }, p->at))
             return;
-        }
     }
     for (unsigned i = 0; i < e->told_n; i++) {
         memcpy(copy, p->bytes.p, p->bytes.n);
@@ -237,6 +296,17 @@ static void feed_all(const struct lab_pretence *p, struct cph_session *s, struct
     }
 }
 
+/* His clock says what it said when the call began: he is not one to refuse it as old. */
+static int64_t then(void *ctx)
+{
+    return ((const struct lab_stage *)ctx)->began;
+}
+
+static cph_err chance(void *ctx, void *buf, size_t n)
+{
+    return cph_random(&((const struct lab_stage *)ctx)->env, buf, n);
+}
+
 cph_err lab_pretend(const struct lab_pretence *p, struct lab_heard *heard)
 {
     static const struct cph_sdp_codec codec = { .name = "PCMU", .rate = 8000, .channels = 1 };
@@ -245,7 +315,9 @@ cph_err lab_pretend(const struct lab_pretence *p, struct lab_heard *heard)
                                        .n_codecs = 1,
                                        .direction = CPH_SDP_SENDRECV,
                                        .rtcp_mux = true };
-    struct cph_session_config cfg = { .env = &p->stage->env, .peer = "" };
+    /* NOLINTNEXTLINE(performance-no-int-to-ptr): only takes the const away */
+    struct cph_env env = { (void *)(uintptr_t)p->stage, chance, then, NULL };
+    struct cph_session_config cfg = { .env = &env, .peer = "" };
     struct lab_kit_config kit = {
         .column = lab_column_find(p->keying), .who = p->who, .claims = p->who, .env = cfg.env
     };

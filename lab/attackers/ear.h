@@ -5,6 +5,7 @@
 #ifndef CPH_LAB_EAR_H
 #define CPH_LAB_EAR_H
 
+#include "mikey_read.h"
 #include "speech.h"
 #include "stage.h"
 #include "trace.h"
@@ -13,8 +14,10 @@ struct lab_ear;
 
 CPH_MUST_CHECK cph_err lab_ear_new(uint64_t seed, struct lab_ear **out);
 void lab_ear_free(struct lab_ear *e);
-/** Read a description as a proxy can: every key in an a=crypto line is tried from now on. Returns
- * how many were found. */
+/** Long-term keys of this person fall into his hands; before he reads. */
+void lab_ear_steal(struct lab_ear *e, enum lab_person from);
+/** Read a description as a proxy can: every key in an a=crypto line is tried from now on, and every
+ * key of MIKEY that stands there in clear or that stolen ones open. Returns how many were found. */
 unsigned lab_ear_read_sdp(struct lab_ear *e, struct cph_span sdp);
 /** Every description in the SIP messages of the record. */
 unsigned lab_ear_read_signalling(struct lab_ear *e, const struct lab_trace *t);

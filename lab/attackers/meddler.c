@@ -125,10 +125,11 @@ static cph_err open_victim(struct lab_meddler *m, unsigned i)
                                        .direction = CPH_SDP_SENDRECV,
                                        .rtcp_mux = true };
     struct cph_session_config cfg = { .env = &m->stage->env, .srtp = m->srtp, .peer = "" };
-    /* His own keys, and in the name of the other one. */
+    enum lab_person other = i ? LAB_ALICE : LAB_BOB;
+    /* His own keys, unless he was given theirs; and in the name of the other one. */
     struct lab_kit_config kit = { .column = lab_column_find(m->keying),
-                                  .who = LAB_MALLORY,
-                                  .claims = i ? LAB_ALICE : LAB_BOB,
+                                  .who = m->how == LAB_MEDDLE_INVITED ? other : LAB_MALLORY,
+                                  .claims = other,
                                   .env = &m->stage->env };
 
     if (v->session)
@@ -143,7 +144,14 @@ static cph_err open_victim(struct lab_meddler *m, unsigned i)
     return cph_session_new(&cfg, &media, 1, lab_now(m->stage->net), &v->session);
 }
 
-/* An offer passes: answer it as the callee would, and make one of our own for the callee. */
+static bool in_both(const struct lab_meddler *m)
+{
+    return m->how == LAB_MEDDLE_BOTH || m->how == LAB_MEDDLE_INVITED;
+}
+
+/* An offer passes: answer it as the callee would, if he can, and make one of his own for the
+ * callee.
+ */
 static cph_err take_offer(struct lab_meddler *m, struct cph_span offer, struct cph_wr *out)
 {
     struct victim *a = &m->victim[0];
@@ -152,8 +160,8 @@ static cph_err take_offer(struct lab_meddler *m, struct cph_span offer, struct c
 
     CPH_TRY(open_victim(m, 0));
     CPH_TRY(open_victim(m, 1));
-    CPH_TRY(cph_session_answer(a->session, offer, now, &answer));
-    a->answer_n = answer.n;
+    if (cph_session_answer(a->session, offer, now, &answer) == CPH_OK)
+        a->answer_n = answer.n;
     return cph_session_offer(m->victim[1].session, now, out);
 }
 
@@ -182,7 +190,7 @@ static enum lab_proxy_body on_sdp(void *ctx, const struct cph_sip_msg *msg,
     (void)from;
     if (!m->stage)
         return LAB_BODY_KEEP;
-    if (m->how == LAB_MEDDLE_BOTH || m->how == LAB_MEDDLE_MEDIA) {
+    if (in_both(m) || m->how == LAB_MEDDLE_MEDIA) {
         err = msg->is_request ? take_offer(m, sdp, out) : take_answer(m, msg, out);
         turn(m);
         if (m->how == LAB_MEDDLE_MEDIA)
@@ -203,7 +211,7 @@ static void send_to(struct lab_meddler *m, unsigned i, enum cph_keying_component
 {
     struct victim *v = &m->victim[i];
 
-    if (m->how == LAB_MEDDLE_BOTH)
+    if (in_both(m))
         (void)!lab_send(m->node, &v->local[port], to, bytes);
     else if (v->known)
         (void)!lab_inject(m->stage->net, &v->us, &v->him, bytes);

@@ -14,6 +14,7 @@ enum lab_meddling {
     LAB_MEDDLE_WEAKEN,     /* server: leaves only the last of several suites on offer */
     LAB_MEDDLE_BOTH,       /* server and media: in the middle of both, with his own keys */
     LAB_MEDDLE_MEDIA,      /* media path: the same, but the signalling passes as it is */
+    LAB_MEDDLE_INVITED,    /* in the middle of both, with the keys of each towards the other */
 };
 
 struct lab_meddler;

@@ -254,23 +254,67 @@ static bool names(const struct lab_column *c, const char *row)
     return false;
 }
 
+/* ZRTP has names of its own for what the suites are made of. */
+enum { ZRTP_TYPES = 4 };
+
+static void add_type(const char *list[ZRTP_TYPES], const char *type)
+{
+    unsigned i = 0;
+
+    while (list[i] && strcmp(list[i], type) != 0)
+        i++;
+    if (i < ZRTP_TYPES - 1)
+        list[i] = type;
+}
+
+static void zrtp_types(const char *const *suites, const char *ciphers[ZRTP_TYPES],
+                       const char *tags[ZRTP_TYPES])
+{
+    static const struct {
+        const char *suite, *cipher, *tag;
+    } row[] = {
+        { "AES_CM_128_HMAC_SHA1_80", "AES1", "HS80" },
+        { "AES_CM_128_HMAC_SHA1_32", "AES1", "HS32" },
+        { "AES_256_CM_HMAC_SHA1_80", "AES3", "HS80" },
+        { "AES_256_CM_HMAC_SHA1_32", "AES3", "HS32" },
+    };
+
+    for (; *suites; suites++)
+        for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+            if (strcmp(row[i].suite, *suites) == 0) {
+                add_type(ciphers, row[i].cipher);
+                add_type(tags, row[i].tag);
+            }
+}
+
+static cph_err zrtp_call(struct lab_kit *k)
+{
+    const char *ciphers[ZRTP_TYPES] = { NULL }, *tags[ZRTP_TYPES] = { NULL };
+    struct cph_zrtp_cfg cfg = { .env = k->cfg.env, .store = &k->store, .preshared = k->cfg.resume };
+
+    if (k->cfg.suites)
+        zrtp_types(k->cfg.suites, ciphers, tags);
+    cfg.ciphers = ciphers[0] ? ciphers : NULL; /* it may have none of them: then its own */
+    cfg.tags = tags[0] ? tags : NULL;
+    memcpy(cfg.zid, k->zrtp.zid, sizeof cfg.zid);
+    cph_zrtp_call_free(k->call);
+    k->call = NULL;
+    return cph_zrtp_call_new(&cfg, &k->call);
+}
+
 cph_err lab_kit_session(struct lab_kit *k, enum lab_person peer, struct cph_keying_cfg *cfg)
 {
-    struct cph_zrtp_cfg zrtp_cfg = { .env = k->cfg.env, .store = &k->store };
-
     cfg->env = k->cfg.env;
     cfg->key = lab_key(k->cfg.who);
     cfg->cert = lab_cert(k->cfg.who);
     cfg->rtcp_mux = true;
+    cfg->suites = k->cfg.suites;
     if (peer < LAB_PEOPLE) {
         cfg->psk = lab_secret(k->cfg.who, peer);
         cfg->mikey = lab_kit_mikey(k, peer);
     }
     if (names(k->cfg.column, "zrtp")) {
-        memcpy(zrtp_cfg.zid, k->zrtp.zid, sizeof zrtp_cfg.zid);
-        cph_zrtp_call_free(k->call);
-        k->call = NULL;
-        CPH_TRY(cph_zrtp_call_new(&zrtp_cfg, &k->call));
+        CPH_TRY(zrtp_call(k));
         cfg->zrtp = k->call;
     }
     return k->cfg.column->session ? k->cfg.column->session(k, peer, cfg) : CPH_OK;

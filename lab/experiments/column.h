@@ -45,6 +45,8 @@ struct lab_kit_config {
     enum lab_person claims; /* whom messages say that it is; an attacker's is somebody else */
     const struct cph_env *env;
     bool strangers; /* nobody signed its certificate, and nobody gave it that of its peer */
+    const char *const *suites; /* of sessions without a phone, as in keying.h; NULL: all */
+    bool resume; /* a session without a phone may be keyed by what the last one left behind */
 };
 
 enum { LAB_KEPT = 8 };

@@ -3,6 +3,7 @@
 #include "lab.h"
 
 #include "ciphony/crypto_agree.h"
+#include "ciphony/crypto_envelope.h"
 #include "ciphony/stream.h"
 
 static _Thread_local struct lab_count count;
@@ -15,7 +16,8 @@ struct lab_count lab_count_now(void)
 unsigned lab_count_between(const struct lab_count *a, const struct lab_count *b)
 {
     return b->signs - a->signs + b->verifies - a->verifies + b->generates - a->generates +
-           b->agreements - a->agreements + b->handshakes - a->handshakes;
+           b->agreements - a->agreements + b->envelopes - a->envelopes + b->handshakes -
+           a->handshakes;
 }
 
 #define WRAP(field, ret, name, params, args)                                                       \
@@ -45,6 +47,14 @@ WRAP(agreements, cph_err, cph_agree_derive,
      (enum cph_agree_group group, const struct cph_secret *private_value, struct cph_span peer,
       struct cph_secret *out),
      (group, private_value, peer, out))
+WRAP(envelopes, cph_err, cph_rsa_encrypt,
+     (const struct cph_env *env, const struct cph_key *key, enum cph_rsa_padding padding,
+      const struct cph_secret *in, uint8_t *out, size_t cap, size_t *n),
+     (env, key, padding, in, out, cap, n))
+WRAP(envelopes, cph_err, cph_rsa_decrypt,
+     (const struct cph_env *env, const struct cph_key *key, enum cph_rsa_padding padding,
+      struct cph_span in, size_t min, struct cph_secret *out),
+     (env, key, padding, in, min, out))
 WRAP(handshakes, cph_err, cph_stream_new,
      (const struct cph_stream_config *cfg, const struct cph_env *env, struct cph_stream **out),
      (cfg, env, out))

@@ -13,6 +13,9 @@ struct party {
     struct cph_session *session;
     struct lab_kit *kit;
     struct cph_addr local[2];
+    struct lab_party_config cfg;
+    uint8_t said[CPH_SESSION_SDP];
+    size_t said_n;
     bool keyed;
 };
 
@@ -74,40 +77,60 @@ void lab_duo_free(struct lab_duo *d)
     free(d);
 }
 
-cph_err lab_duo_add(struct lab_duo *d, const struct lab_party_config *c, unsigned *party)
+/* A session of its own, with whatever its kit has by now. */
+static cph_err begin(struct lab_duo *d, unsigned i)
 {
     static const struct cph_sdp_codec codec = { .name = "PCMU", .rate = 8000, .channels = 1 };
-    struct party *p = &d->party[d->n];
+    struct party *p = &d->party[i];
     struct cph_session_media media = { .kind = "audio",
                                        .codecs = &codec,
                                        .n_codecs = 1,
                                        .direction = CPH_SDP_SENDRECV,
                                        .rtcp_mux = true };
-    struct cph_session_config cfg = { .srtp = d->srtp, .peer = "" };
-    struct lab_kit_config kit = {
-        .column = lab_column_find(c->keying), .who = c->who, .claims = c->who, .env = &p->env
-    };
+    struct cph_session_config cfg = { .env = &p->env, .srtp = d->srtp, .peer = "" };
+
+    CPH_TRY(lab_kit_session(p->kit, p->cfg.peer, &cfg.keying));
+    cfg.keying.ssrc = p->cfg.ssrc;
+    cfg.policy.media = p->cfg.security;
+    lab_kit_policy(p->kit, &cfg.policy);
+    memcpy(media.local, p->local, sizeof media.local);
+    p->keyed = false;
+    return cph_session_new(&cfg, &media, 1, d->now, &p->session);
+}
+
+cph_err lab_duo_add(struct lab_duo *d, const struct lab_party_config *c, unsigned *party)
+{
+    struct party *p = &d->party[d->n];
+    struct lab_kit_config kit = { .column = lab_column_find(c->keying),
+                                  .who = c->who,
+                                  .claims = c->who,
+                                  .env = &p->env,
+                                  .suites = c->suites,
+                                  .resume = c->resume };
 
     if (d->n == LAB_PARTIES)
         return CPH_E_LIMIT;
     if (!kit.column)
         return CPH_E_NOTFOUND;
-    *p = (struct party){ .duo = d, .draws = c->draws };
+    *p = (struct party){ .duo = d, .draws = c->draws, .cfg = *c };
     p->env = (struct cph_env){ .ctx = p, .random = draw, .wall = wall };
     CPH_TRY(lab_kit_new(&kit, &p->kit));
-    cfg.env = &p->env;
-    CPH_TRY(lab_kit_session(p->kit, c->peer, &cfg.keying));
-    cfg.keying.suites = c->suites;
-    cfg.keying.ssrc = c->ssrc;
-    cfg.policy.media = c->security;
-    lab_kit_policy(p->kit, &cfg.policy);
     for (unsigned i = 0; i < 2; i++) {
         CPH_TRY(cph_addr_parse_ip(CPH_SPAN_LIT("10.0.0.9"), &p->local[i]));
         p->local[i].port = (uint16_t)(20000 + 2 * d->n + i);
-        media.local[i] = p->local[i];
     }
-    CPH_TRY(cph_session_new(&cfg, &media, 1, d->now, &p->session));
+    CPH_TRY(begin(d, d->n));
     *party = d->n++;
+    return CPH_OK;
+}
+
+cph_err lab_duo_again(struct lab_duo *d)
+{
+    for (unsigned i = 0; i < d->n; i++) {
+        cph_session_free(d->party[i].session);
+        d->party[i].session = NULL;
+        CPH_TRY(begin(d, i));
+    }
     return CPH_OK;
 }
 
@@ -177,18 +200,31 @@ static void pump(struct lab_duo *d)
     }
 }
 
+static cph_err offer(struct lab_duo *d, unsigned a)
+{
+    struct party *p = &d->party[a];
+    struct cph_wr wr = cph_wr_open(p->said, sizeof p->said);
+
+    CPH_TRY(cph_session_offer(p->session, d->now, &wr));
+    p->said_n = wr.n;
+    return CPH_OK;
+}
+
+static cph_err answer(struct lab_duo *d, unsigned a, unsigned b, uint32_t branch)
+{
+    struct party *p = &d->party[b];
+    struct cph_wr wr = cph_wr_open(p->said, sizeof p->said);
+
+    CPH_TRY(cph_session_answer(p->session, lab_duo_said(d, a), d->now, &wr));
+    p->said_n = wr.n;
+    return cph_session_finish(d->party[a].session, branch, lab_duo_said(d, b), d->now);
+}
+
 cph_err lab_duo_connect(struct lab_duo *d, unsigned a, const unsigned *b, unsigned n, bool choose)
 {
-    uint8_t offer[CPH_SESSION_SDP], answer[CPH_SESSION_SDP];
-    struct cph_wr o = cph_wr_open(offer, sizeof offer);
-
-    CPH_TRY(cph_session_offer(d->party[a].session, d->now, &o));
-    for (unsigned i = 0; i < n; i++) {
-        struct cph_wr w = cph_wr_open(answer, sizeof answer);
-
-        CPH_TRY(cph_session_answer(d->party[b[i]].session, cph_wr_done(&o), d->now, &w));
-        CPH_TRY(cph_session_finish(d->party[a].session, i + 1, cph_wr_done(&w), d->now));
-    }
+    CPH_TRY(offer(d, a));
+    for (unsigned i = 0; i < n; i++)
+        CPH_TRY(answer(d, a, b[i], i + 1));
     if (n > 1)
         pump(d);
     if (choose)
@@ -196,6 +232,19 @@ cph_err lab_duo_connect(struct lab_duo *d, unsigned a, const unsigned *b, unsign
     pump(d);
     (void)pump_once(d);
     return CPH_OK;
+}
+
+cph_err lab_duo_reoffer(struct lab_duo *d, unsigned a, unsigned b)
+{
+    CPH_TRY(offer(d, a));
+    CPH_TRY(answer(d, a, b, 1));
+    pump(d);
+    return CPH_OK;
+}
+
+struct cph_span lab_duo_said(const struct lab_duo *d, unsigned party)
+{
+    return (struct cph_span){ d->party[party].said, d->party[party].said_n };
 }
 
 bool lab_duo_keyed(struct lab_duo *d, unsigned party)

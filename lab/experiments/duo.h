@@ -17,6 +17,7 @@ struct lab_party_config {
     enum lab_person who;  /* whose keys */
     enum lab_person peer; /* whom it talks to */
     uint32_t ssrc;        /* of what it will send; 0: it does not know yet */
+    bool resume;          /* it may be keyed by what the last call left behind */
     uint64_t draws;       /* seed of its randomness: the same draws, the same keys of its own */
 };
 
@@ -28,6 +29,12 @@ struct cph_session *lab_duo_session(struct lab_duo *d, unsigned party);
 /** a offers, each of b[n] answers (branches 1..n); the first is chosen. Keying runs to its end. */
 CPH_MUST_CHECK cph_err lab_duo_connect(struct lab_duo *d, unsigned a, const unsigned *b, unsigned n,
                                        bool choose);
+/** Another call of the same parties: new sessions, and all that they kept from the last one. */
+CPH_MUST_CHECK cph_err lab_duo_again(struct lab_duo *d);
+/** a offers once more, b answers, in the call that stands. */
+CPH_MUST_CHECK cph_err lab_duo_reoffer(struct lab_duo *d, unsigned a, unsigned b);
+/** What this party said last, an offer or an answer. */
+struct cph_span lab_duo_said(const struct lab_duo *d, unsigned party);
 bool lab_duo_keyed(struct lab_duo *d, unsigned party);
 /** Protect one packet; *n is 0 if the session refused. */
 void lab_duo_protect(struct lab_duo *d, unsigned party, uint32_t ssrc, uint16_t seq,

@@ -15,6 +15,7 @@ struct attack {
     enum lab_meddling how;
     bool pinned;
     enum cph_security security;
+    bool strangers;
 };
 
 /* A server that writes down what it forwards. */
@@ -52,15 +53,19 @@ struct feat {
     char why[CPH_PHONE_WHY];
 };
 
-static const char *const meddling[] = { "nobody meddles",        "offers stripped",
-                                        "fingerprints changed",  "suites removed",
-                                        "in the middle of both", "in the middle of the media" };
+static const char *const meddling[] = {
+    "nobody meddles", "offers stripped",       "fingerprints changed",
+    "suites removed", "in the middle of both", "in the middle of the media",
+    "invited"
+};
 
 /* The claim on trial: what was shown is never better than what happened. */
 static void try_verdict(const struct lab_case *c, const struct attack *a, const struct feat *f)
 {
     char what[96];
 
+    if (a->how == LAB_MEDDLE_INVITED)
+        return; /* no attacker: the users gave him their keys */
     (void)snprintf(what, sizeof what, "%s%s", meddling[a->how], a->pinned ? ", pinned" : "");
     lab_trial_add(c, what,
                   &(struct lab_verdict_case){
@@ -110,6 +115,7 @@ static cph_err attacked(const struct lab_case *c, const struct attack *a, struct
     *f = (struct feat){ 0 };
     cfg.pinned = a->pinned;
     cfg.security = a->security;
+    cfg.strangers = a->strangers;
     CPH_TRY(lab_meddler_new(a->how, c->keying, c->seed, &m));
     lab_meddler_place(m, &cfg);
     err = lab_ear_new(c->seed, &ear);
@@ -119,6 +125,10 @@ static cph_err attacked(const struct lab_case *c, const struct attack *a, struct
         err = lab_meddler_start(m, s);
     if (err == CPH_OK)
         err = lab_stage_talk(s, CPH_SEC(3));
+    if (err == CPH_E_CONFIG) { /* the phone would not even dial: something is missing */
+        (void)snprintf(f->why, sizeof f->why, "the caller cannot make an offer");
+        err = CPH_OK;
+    }
     if (err == CPH_OK) {
         struct lab_meddler_feat feat = lab_meddler_feat(m);
 
@@ -145,7 +155,7 @@ static cph_err classify(const struct lab_case *c, bool pinned, struct lab_outcom
 {
     static const enum lab_meddling server[] = { LAB_MEDDLE_STRIP, LAB_MEDDLE_SUBSTITUTE,
                                                 LAB_MEDDLE_WEAKEN };
-    struct attack a = { LAB_MEDDLE_NOT, pinned, CPH_SECURITY_REQUIRED };
+    struct attack a = { LAB_MEDDLE_NOT, pinned, CPH_SECURITY_REQUIRED, false };
     struct feat listen, serve, media, both;
     uint64_t by_server = 0;
 
@@ -184,9 +194,11 @@ static cph_err classify(const struct lab_case *c, bool pinned, struct lab_outcom
                 "only the attacker in both places heard anything (%llu frames), and "
                 "nobody noticed",
                 (unsigned long long)both.active);
+    else if (both.noticed)
+        lab_say(out, "IV", "in both places he heard %llu frames and was noticed: %.120s",
+                (unsigned long long)both.active, both.why);
     else
-        lab_say(out, "IV", "no attacker heard a frame; in both places he was noticed: %.120s",
-                both.why);
+        lab_say(out, "IV", "no attacker heard a frame, and in both places he found no way in");
     return CPH_OK;
 }
 
@@ -210,7 +222,7 @@ const struct lab_experiment lab_exp_class_pinned = {
 static cph_err run_over_tls(const struct lab_case *c, struct lab_outcome *out)
 {
     struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    struct attack a = { LAB_MEDDLE_NOT, true, CPH_SECURITY_REQUIRED };
+    struct attack a = { LAB_MEDDLE_NOT, true, CPH_SECURITY_REQUIRED, false };
     struct lab_ear *ear = NULL;
     struct feat f = { 0 };
     struct lab_stage *s;
@@ -252,7 +264,7 @@ static cph_err through_server(const struct lab_case *c, enum lab_meddling how, s
 {
     static const struct lab_proxy_ops ops = { read_along };
     struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    struct attack a = { how, false, CPH_SECURITY_REQUIRED };
+    struct attack a = { how, false, CPH_SECURITY_REQUIRED, false };
     struct diary *d = calloc(1, sizeof *d);
     struct lab_stage *s = NULL;
     cph_err err;
@@ -334,7 +346,7 @@ const struct lab_experiment lab_exp_hop = {
 
 static cph_err run_media_only(const struct lab_case *c, struct lab_outcome *out)
 {
-    struct attack a = { LAB_MEDDLE_MEDIA, false, CPH_SECURITY_REQUIRED };
+    struct attack a = { LAB_MEDDLE_MEDIA, false, CPH_SECURITY_REQUIRED, false };
     struct feat f;
 
     CPH_TRY(attacked(c, &a, &f, "In the middle of the media path alone"));
@@ -358,7 +370,7 @@ const struct lab_experiment lab_exp_media_only = {
 
 static cph_err run_downgrade(const struct lab_case *c, struct lab_outcome *out)
 {
-    struct attack a = { LAB_MEDDLE_NOT, false, CPH_SECURITY_REQUIRED };
+    struct attack a = { LAB_MEDDLE_NOT, false, CPH_SECURITY_REQUIRED, false };
     struct feat honest, weakened;
     bool same;
 
@@ -388,22 +400,29 @@ const struct lab_experiment lab_exp_downgrade = { "downgrade", "4 R20",
 
 static cph_err run_intercept(const struct lab_case *c, struct lab_outcome *out)
 {
-    struct attack a = { LAB_MEDDLE_BOTH, false, CPH_SECURITY_REQUIRED };
-    struct feat loose, strict;
+    struct attack a = { LAB_MEDDLE_BOTH, false, CPH_SECURITY_REQUIRED, false };
+    struct feat loose, strict, invited;
 
     CPH_TRY(attacked(c, &a, &loose, "An intermediary that terminates and records the media"));
     a.pinned = true;
     CPH_TRY(attacked(c, &a, &strict, NULL));
-    out->sessions = 2;
+    a.how = LAB_MEDDLE_INVITED;
+    CPH_TRY(attacked(c, &a, &invited, NULL));
+    out->sessions = 3;
     lab_measure(out, "recorded", "frames", (double)loose.active);
-    lab_measure(out, "recorded, pinned", "frames", (double)strict.active);
-    if (!loose.stands)
-        lab_say(out, "call fails", "the call does not work through an intermediary: %.150s",
-                loose.why);
+    lab_measure(out, "recorded, users check", "frames", (double)strict.active);
+    lab_measure(out, "recorded, with users' keys", "frames", (double)invited.active);
+    if (loose.active == 0)
+        lab_say(
+            out, "kept out",
+            "who was not invited records nothing%s%.100s; with keys that the users gave him %llu "
+            "frames",
+            loose.noticed ? " and is noticed: " : "", loose.noticed ? loose.why : "",
+            (unsigned long long)invited.active);
     else
         lab_say(out, strict.noticed ? "unless pinned" : "hidden",
-                "an intermediary in both paths works and records %llu frames, shown as %s; with "
-                "pinned certificates %s",
+                "an intermediary in both paths works and records %llu frames, shown as %s; if the "
+                "users check each other %s",
                 (unsigned long long)loose.active, cph_level_name(loose.shown),
                 strict.noticed ? "it is noticed and the call ends" : "it is not noticed either");
     return CPH_OK;
@@ -418,15 +437,15 @@ const struct lab_experiment lab_exp_intercept = {
 
 static cph_err run_pki(const struct lab_case *c, struct lab_outcome *out)
 {
-    struct attack a = { LAB_MEDDLE_NOT, false, CPH_SECURITY_REQUIRED };
+    struct attack a = { LAB_MEDDLE_NOT, false, CPH_SECURITY_REQUIRED, true };
     struct feat f;
 
     CPH_TRY(attacked(c, &a, &f, NULL));
     out->sessions = 1;
     lab_say(out, f.stands ? "not needed" : "needed",
             f.stands ? "two strangers whose certificates nobody signed are keyed (shown as %s)"
-                     : "strangers without signed certificates get no keys (%s)",
-            cph_level_name(f.shown));
+                     : "strangers without signed certificates get no keys: %.150s",
+            f.stands ? cph_level_name(f.shown) : f.why);
     return CPH_OK;
 }
 

@@ -1,48 +1,65 @@
 /* Forking and retargeting: draft-wing-media-security-requirements-05 3.2, B.1. */
 #include "lab.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "ear.h"
 
 enum { A = 1 << LAB_ALICE, B = 1 << LAB_BOB, B2 = 1 << LAB_BOB2, C = 1 << LAB_CAROL };
 
-/* What somebody who held the offer but was not answered can make of the media. */
+/* What somebody who held the offer but was not answered can make of the media: with the offer
+ * alone, and with the long-term keys that he has besides. */
+struct overheard {
+    uint64_t offer, keys;
+};
+
 static cph_err overheard(const struct lab_stage *s, const struct lab_case *c, enum lab_person who,
-                         uint64_t *frames)
+                         struct overheard *out)
 {
     struct cph_span offer = lab_stage_sdp(s, lab_person_ip(LAB_ALICE), false, 0);
     struct lab_pretence p = { s, c->keying, who, offer, lab_person_ip(LAB_ALICE) };
     struct lab_heard heard = { 0 };
-    struct lab_ear *ear;
 
+    *out = (struct overheard){ 0 };
     CPH_TRY(lab_pretend(&p, &heard));
-    CPH_TRY(lab_ear_new(c->seed, &ear));
-    (void)lab_ear_read_sdp(ear, offer);
-    lab_ear_listen(ear, s->trace, 0);
-    *frames = lab_heard_total(&heard) > lab_heard_total(lab_ear_heard(ear))
-                  ? lab_heard_total(&heard)
-                  : lab_heard_total(lab_ear_heard(ear));
-    lab_ear_free(ear);
+    for (unsigned own = 0; own < 2; own++) {
+        struct lab_ear *ear;
+
+        CPH_TRY(lab_ear_new(c->seed, &ear));
+        if (own)
+            lab_ear_steal(ear, who); /* nothing was stolen: they are his */
+        (void)lab_ear_read_sdp(ear, offer);
+        lab_ear_listen(ear, s->trace, 0);
+        *(own ? &out->keys : &out->offer) = lab_heard_total(lab_ear_heard(ear));
+        lab_ear_free(ear);
+    }
+    if (lab_heard_total(&heard) > out->keys)
+        out->keys = lab_heard_total(&heard);
     return CPH_OK;
 }
 
 static void judge(const struct lab_stage *s, const struct lab_case *c, struct lab_outcome *out,
-                  enum lab_person answered, uint64_t frames, const char *who)
+                  enum lab_person answered, const struct overheard *o, const char *who)
 {
     const struct lab_stage_person *a = &s->person[LAB_ALICE];
 
     out->sessions = 1;
-    lab_measure(out, "overheard", "frames", (double)frames);
+    lab_measure(out, "overheard with the offer alone", "frames", (double)o->offer);
+    lab_measure(out, "overheard with his keys", "frames", (double)o->keys);
     if (!lab_stage_heard(s, LAB_ALICE, answered)) {
         lab_say(out, "call fails", "alice and %s did not hear each other: %s",
                 lab_person_name(answered), a->why);
         return;
     }
     lab_trial_add(c, who,
-                  &(struct lab_verdict_case){
-                      .passive = frames, .shown = a->shown, .shown_class = a->shown_class });
-    if (frames)
-        lab_say(out, "no", "%s decrypted %llu frames of the call with what the offer told it", who,
-                (unsigned long long)frames);
+                  &(struct lab_verdict_case){ .passive = o->offer,
+                                              .peer = o->keys && !o->offer,
+                                              .shown = a->shown,
+                                              .shown_class = a->shown_class });
+    if (o->keys)
+        lab_say(out, "no", "%s decrypted %llu frames of the call with the offer%s", who,
+                (unsigned long long)o->keys, o->offer ? " alone" : " and its own long-term keys");
     else
         lab_say(out, "yes", "%s held the offer and decrypted nothing", who);
 }
@@ -53,7 +70,7 @@ static cph_err run_forking(const struct lab_case *c, struct lab_outcome *out)
 {
     struct lab_stage_config cfg = lab_stage_usual(c, A | B | B2);
     struct lab_stage *s;
-    uint64_t frames = 0;
+    struct overheard o;
     cph_err err;
 
     CPH_TRY(lab_stage_open(&cfg, &s));
@@ -62,9 +79,9 @@ static cph_err run_forking(const struct lab_case *c, struct lab_outcome *out)
     s->person[LAB_BOB2].callee = LAB_RINGS;
     err = lab_stage_talk(s, CPH_SEC(3));
     if (err == CPH_OK)
-        err = overheard(s, c, LAB_BOB2, &frames);
+        err = overheard(s, c, LAB_BOB2, &o);
     if (err == CPH_OK) {
-        judge(s, c, out, LAB_BOB, frames, "the phone that only rang");
+        judge(s, c, out, LAB_BOB, &o, "the phone that only rang");
         lab_case_show(c, s, "Forking: two phones ring, one is answered");
     }
     lab_stage_close(s);
@@ -77,31 +94,58 @@ const struct lab_experiment lab_exp_forking = { "forking", "B.1",
 
 /* ---- retargeting ----------------------------------------------------------------------------- */
 
-static cph_err run_retargeting(const struct lab_case *c, struct lab_outcome *out)
+static cph_err sent_on(const struct lab_case *c, enum lab_person to, struct lab_outcome *out,
+                       char why[CPH_PHONE_WHY])
 {
-    struct lab_stage_config cfg = lab_stage_usual(c, A | C);
+    struct lab_stage_config cfg = lab_stage_usual(c, A | 1U << to);
+    char contact[64];
     struct lab_redirect *r = NULL;
     struct lab_stage *s;
-    uint64_t frames = 0;
+    struct overheard o;
     cph_err err;
 
     cfg.proxy.recurse = true;
+    cfg.unlisted = B2;
     CPH_TRY(lab_stage_open(&cfg, &s));
+    (void)snprintf(contact, sizeof contact, "sip:%s@%s:5060", lab_person_user(to),
+                   lab_person_ip(to));
     lab_trace_name(s->trace, lab_person_ip(LAB_BOB), "bob");
-    err = lab_redirect_new(s->net, lab_person_ip(LAB_BOB), "sip:carol@10.0.0.4:5060", &r);
+    err = lab_redirect_new(s->net, lab_person_ip(LAB_BOB), contact, &r);
     if (err == CPH_OK)
         err = lab_proxy_add(s->proxy, "bob", "sip:bob@10.0.0.2:5060");
     if (err == CPH_OK)
         err = lab_stage_talk(s, CPH_SEC(3));
     if (err == CPH_OK)
-        err = overheard(s, c, LAB_BOB, &frames);
+        err = overheard(s, c, LAB_BOB, &o);
     if (err == CPH_OK) {
-        judge(s, c, out, LAB_CAROL, frames, "the first target, which sent the call on,");
-        lab_case_show(c, s, "Retargeting: bob sends the call on to carol (302)");
+        judge(s, c, out, to, &o, "the first target, which sent the call on,");
+        lab_case_show(c, s, "Retargeting: bob sends the call on (302)");
+        (void)snprintf(why, CPH_PHONE_WHY, "%s", s->person[to].why);
     }
     lab_redirect_free(r);
     lab_stage_close(s);
     return err;
+}
+
+/* Sent on to somebody else, and if those two cannot be keyed, to another phone of who was called.
+ */
+static cph_err run_retargeting(const struct lab_case *c, struct lab_outcome *out)
+{
+    char why[CPH_PHONE_WHY] = "";
+    bool stands;
+
+    CPH_TRY(sent_on(c, LAB_CAROL, out, why));
+    stands = strcmp(out->answer, "call fails") != 0;
+    if (!stands) {
+        char ignored[CPH_PHONE_WHY];
+
+        out->n_values = 0;
+        CPH_TRY(sent_on(c, LAB_BOB2, out, ignored));
+        out->sessions = 2;
+        lab_add(out, "; sent on to carol the call fails, her phone says: %.80s", why);
+    }
+    lab_measure(out, "works for another user", "1: yes", stands);
+    return CPH_OK;
 }
 
 const struct lab_experiment lab_exp_retargeting = {

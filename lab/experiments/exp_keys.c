@@ -4,9 +4,13 @@
 #include "duo.h"
 #include "lab.h"
 
+#include <stdio.h>
 #include <string.h>
 
-enum { SSRC = 0x11111111 };
+#include "ciphony/base_text.h"
+#include "mikey_read.h"
+
+enum { SSRC = 0x11111111, CALLER_SSRC = 0x22222222 };
 
 static struct lab_party_config party(const struct lab_case *c, enum lab_person who)
 {
@@ -14,7 +18,7 @@ static struct lab_party_config party(const struct lab_case *c, enum lab_person w
                                       .security = CPH_SECURITY_REQUIRED,
                                       .who = who,
                                       .peer = who == LAB_ALICE ? LAB_BOB : LAB_ALICE,
-                                      .ssrc = SSRC,
+                                      .ssrc = who == LAB_ALICE ? CALLER_SSRC : SSRC,
                                       .draws = c->seed * 1000 + who };
 }
 
@@ -37,18 +41,23 @@ static bool same_pad(const struct sample *a, const struct sample *b)
     return true;
 }
 
-static cph_err run_pad(const struct lab_case *c, struct lab_outcome *out)
+/* A caller and two answerers of its offer; how many pairs of packets share a keystream, and how
+ * many could not send. */
+static cph_err three(const struct lab_case *c, uint32_t callers, unsigned *pads, unsigned *refused)
 {
     static const enum lab_person who[] = { LAB_ALICE, LAB_BOB, LAB_BOB2 };
+    const uint32_t ssrc[] = { callers, SSRC, SSRC };
     struct sample sample[3];
-    unsigned p[3], pads = 0, refused = 0;
     struct lab_duo *d;
+    unsigned p[3];
     cph_err err;
 
+    *pads = *refused = 0;
     CPH_TRY(lab_duo_new(&d));
     for (unsigned i = 0; i < 3; i++) {
         struct lab_party_config cfg = party(c, who[i]);
 
+        cfg.ssrc = ssrc[i];
         err = lab_duo_add(d, &cfg, &p[i]);
         if (err != CPH_OK)
             goto out;
@@ -60,23 +69,39 @@ static cph_err run_pad(const struct lab_case *c, struct lab_outcome *out)
         goto out;
     for (unsigned i = 0; i < 3; i++) {
         lab_speech_frame(c->seed, who[i], 0, sample[i].plain);
-        lab_duo_protect(d, p[i], SSRC, 1, sample[i].plain, sample[i].wire, &sample[i].n);
-        refused += sample[i].n == 0;
+        lab_duo_protect(d, p[i], ssrc[i], 1, sample[i].plain, sample[i].wire, &sample[i].n);
+        *refused += sample[i].n == 0;
     }
     for (unsigned i = 0; i < 3; i++)
         for (unsigned k = i + 1; k < 3; k++)
-            pads += same_pad(&sample[i], &sample[k]);
-    out->sessions = 2;
+            *pads += same_pad(&sample[i], &sample[k]);
+out:
+    lab_duo_free(d);
+    return err;
+}
+
+static cph_err run_pad(const struct lab_case *c, struct lab_outcome *out)
+{
+    unsigned pads, refused;
+    bool all = true;
+
+    CPH_TRY(three(c, SSRC, &pads, &refused));
+    if (refused == 3) { /* a mechanism may notice that the caller has it too */
+        all = false;
+        CPH_TRY(three(c, CALLER_SSRC, &pads, &refused));
+    }
+    out->sessions = all ? 2 : 4;
     lab_measure(out, "pairs under one keystream", "pairs", pads);
     if (refused == 3)
         lab_say(out, "call fails", "nobody had keys");
     else
         lab_say(out, pads ? "yes" : "no",
-                "three senders with the same SSRC: %u pairs of packets share a keystream%s", pads,
-                refused ? ", one sender refused to send" : "");
-out:
-    lab_duo_free(d);
-    return err;
+                "%s with the same SSRC: %u pairs of packets share a "
+                "keystream%s%s",
+                all ? "three senders" : "two answerers", pads,
+                refused ? ", one sender refused to send" : "",
+                all ? "" : "; with the caller's own SSRC the exchange refuses");
+    return CPH_OK;
 }
 
 const struct lab_experiment lab_exp_pad = {
@@ -102,6 +127,7 @@ static cph_err central(const struct lab_case *c, bool mixer_offers, struct lab_o
 
         mixer.peer = user.who;
         user.peer = LAB_CAROL;
+        user.ssrc = CALLER_SSRC;
         CPH_TRY(lab_duo_new(&d));
         err = lab_duo_add(d, &mixer, &m);
         if (err == CPH_OK)
@@ -168,28 +194,53 @@ static cph_err pair(const struct lab_case *c, struct lab_duo **d, unsigned p[2])
     return err;
 }
 
+/* Is this SSRC named in a description, openly or in a MIKEY message? */
+static bool named(struct cph_span sdp, uint32_t ssrc)
+{
+    struct lab_mikey_names names;
+    struct cph_span line;
+    uint8_t raw[8192];
+    char start[32];
+    size_t n;
+
+    (void)snprintf(start, sizeof start, "a=ssrc:%lu", (unsigned long)ssrc);
+    while (cph_span_line(&sdp, &line)) {
+        if (cph_span_starts(line, start))
+            return true;
+        if (!lab_mikey_line(line, raw, sizeof raw, &n) ||
+            !lab_mikey_names((struct cph_span){ raw, n }, &names))
+            continue;
+        for (unsigned i = 0; i < names.n; i++)
+            if (names.ssrc[i] == ssrc)
+                return true;
+    }
+    return false;
+}
+
 static cph_err run_ssrc(const struct lab_case *c, struct lab_outcome *out)
 {
     uint8_t plain[LAB_FRAME], wire[LAB_WIRE];
-    bool first, second;
+    bool first, second, told;
     struct lab_duo *d;
     unsigned p[2];
     size_t n;
 
     CPH_TRY(pair(c, &d, p));
     lab_speech_frame(c->seed, LAB_ALICE, 0, plain);
-    lab_duo_protect(d, p[0], SSRC, 1, plain, wire, &n);
+    lab_duo_protect(d, p[0], CALLER_SSRC, 1, plain, wire, &n);
     first = lab_duo_take(d, p[1], p[0], wire, n, plain);
     for (uint16_t seq = 1; seq <= 4; seq++) /* the first three may announce it; they are lost */
-        lab_duo_protect(d, p[0], SSRC + 1, seq, plain, wire, &n);
+        lab_duo_protect(d, p[0], CALLER_SSRC + 1, seq, plain, wire, &n);
     second = lab_duo_take(d, p[1], p[0], wire, n, plain);
+    told = named(lab_duo_said(d, p[0]), CALLER_SSRC);
     lab_duo_free(d);
     out->sessions = 1;
     if (!first)
         lab_say(out, "call fails", "not even the first SSRC was understood");
     else
-        lab_say(out, second ? "late binding" : "signalled",
-                second ? "an SSRC nobody announced is decrypted: it is bound by its first packet"
+        lab_say(out, told || !second ? "signalled" : "late binding", "the description %s; %s",
+                told ? "names the SSRC" : "does not name the SSRC",
+                second ? "an SSRC nobody announced is bound by its first packet"
                        : "an SSRC nobody announced is refused");
     return CPH_OK;
 }
@@ -197,30 +248,41 @@ static cph_err run_ssrc(const struct lab_case *c, struct lab_outcome *out)
 const struct lab_experiment lab_exp_ssrc = { "ssrc", "B.4", "How does the receiver learn the SSRC?",
                                              run_ssrc };
 
+/* Two packets around the roll-over are lost. Then comes another; and, if that was of no use,
+ * another offer and answer, which may say the counter, and one more packet. */
 static cph_err run_roc(const struct lab_case *c, struct lab_outcome *out)
 {
     uint8_t plain[LAB_FRAME], wire[LAB_WIRE];
+    bool sent, late, after = false;
     struct lab_duo *d;
     unsigned p[2];
     size_t n;
-    bool late;
+    cph_err err = CPH_OK;
 
     CPH_TRY(pair(c, &d, p));
     lab_speech_frame(c->seed, LAB_ALICE, 0, plain);
-    lab_duo_protect(d, p[0], SSRC, 65535, plain, wire, &n); /* these two are never delivered */
-    lab_duo_protect(d, p[0], SSRC, 0, plain, wire, &n);
-    lab_duo_protect(d, p[0], SSRC, 1, plain, wire, &n);
+    lab_duo_protect(d, p[0], CALLER_SSRC, 65535, plain, wire, &n); /* never delivered */
+    lab_duo_protect(d, p[0], CALLER_SSRC, 0, plain, wire, &n);
+    lab_duo_protect(d, p[0], CALLER_SSRC, 1, plain, wire, &n);
+    sent = n > 0;
     late = lab_duo_take(d, p[1], p[0], wire, n, plain);
+    if (sent && !late) {
+        err = lab_duo_reoffer(d, p[0], p[1]);
+        lab_duo_protect(d, p[0], CALLER_SSRC, 2, plain, wire, &n);
+        after = lab_duo_take(d, p[1], p[0], wire, n, plain);
+    }
     lab_duo_free(d);
     out->sessions = 1;
-    if (n == 0)
+    if (!sent)
         lab_say(out, "call fails", "nobody had keys");
     else
-        lab_say(out, late ? "signalled" : "not signalled",
-                late ? "a receiver that missed the roll-over still decrypts"
-                     : "a receiver that missed the roll-over cannot decrypt: it takes the counter "
-                       "for 0");
-    return CPH_OK;
+        lab_say(out, late || after ? "signalled" : "not signalled",
+                late    ? "a receiver that missed the roll-over still decrypts"
+                : after ? "a receiver that missed the roll-over decrypts after the next offer and "
+                          "answer, which say the counter"
+                        : "a receiver that missed the roll-over cannot decrypt: it takes the "
+                          "counter for 0, and another offer and answer do not help");
+    return err;
 }
 
 const struct lab_experiment lab_exp_roc = {
@@ -283,23 +345,42 @@ const struct lab_experiment lab_exp_offer_cost = {
     "offer-cost", "C.4", "Public-key operations for an offer, as suites are added", run_offer_cost
 };
 
+/* Two calls, one after the other, of users who checked each other in the first. */
 static cph_err run_resume(const struct lab_case *c, struct lab_outcome *out)
 {
-    unsigned ops[2], p[2];
+    struct lab_party_config a = party(c, LAB_ALICE), b = party(c, LAB_BOB);
+    unsigned ops[2], p[2], keyed = 0;
+    struct lab_duo *d;
+    cph_err err;
 
-    for (unsigned i = 0; i < 2; i++) {
+    a.resume = b.resume = true;
+    CPH_TRY(lab_duo_new(&d));
+    err = lab_duo_add(d, &a, &p[0]);
+    if (err == CPH_OK)
+        err = lab_duo_add(d, &b, &p[1]);
+    for (unsigned i = 0; i < 2 && err == CPH_OK; i++) {
         struct lab_count before = lab_count_now(), after;
-        struct lab_duo *d;
 
-        CPH_TRY(pair(c, &d, p));
+        if (i > 0)
+            err = lab_duo_again(d);
+        if (err == CPH_OK)
+            err = lab_duo_connect(d, p[0], &p[1], 1, true);
         after = lab_count_now();
         ops[i] = lab_count_between(&before, &after);
-        lab_duo_free(d);
+        for (unsigned k = 0; k < 2 && err == CPH_OK; k++) {
+            keyed += lab_duo_keyed(d, p[k]);
+            (void)!cph_session_sas_compared(lab_duo_session(d, p[k]),
+                                            true); /* where there is one */
+        }
     }
+    lab_duo_free(d);
+    CPH_TRY(err);
     out->sessions = 2;
     lab_measure(out, "first call", "operations and handshakes", ops[0]);
     lab_measure(out, "second call", "operations and handshakes", ops[1]);
-    if (ops[0] == 0)
+    if (keyed < 4)
+        lab_say(out, "call fails", "nobody had keys");
+    else if (ops[0] == 0)
         lab_say(out, "not needed", "a call costs no public-key operation");
     else
         lab_say(out, ops[1] < ops[0] ? "yes" : "no",

@@ -7,43 +7,25 @@
 
 /* A new experiment is a row here. */
 const struct lab_experiment *const lab_experiments[] = {
-    &lab_exp_forking,
-    &lab_exp_retargeting,
-    &lab_exp_association,
-    &lab_exp_pad,
-    &lab_exp_clipping,
-    &lab_exp_central_mixer,
-    &lab_exp_central_user,
-    &lab_exp_rekeying,
-    &lab_exp_ssrc,
-    &lab_exp_roc,
-    &lab_exp_pki,
-    &lab_exp_pfs,
-    &lab_exp_best_effort,
-    &lab_exp_offer_cost,
-    &lab_exp_messages,
-    &lab_exp_loss,
-    &lab_exp_class,
-    &lab_exp_class_pinned,
-    &lab_exp_over_tls,
-    &lab_exp_hop,
-    &lab_exp_media_only,
-    &lab_exp_downgrade,
-    &lab_exp_mixed_fork,
-    &lab_exp_resume,
-    &lab_exp_validity,
-    &lab_exp_gate,
-    &lab_exp_inspection,
-    &lab_exp_b2bua,
-    &lab_exp_early_dialog,
-    &lab_exp_upgrade,
-    &lab_exp_dos,
-    &lab_exp_agility,
-    &lab_exp_no_sip,
-    &lab_exp_intercept,
-    &lab_exp_nat,
-    &lab_exp_gateway,
-    NULL,
+    &lab_exp_forking,      &lab_exp_retargeting,
+    &lab_exp_association,  &lab_exp_pad,
+    &lab_exp_clipping,     &lab_exp_central_mixer,
+    &lab_exp_central_user, &lab_exp_rekeying,
+    &lab_exp_ssrc,         &lab_exp_roc,
+    &lab_exp_pki,          &lab_exp_pfs,
+    &lab_exp_best_effort,  &lab_exp_offer_cost,
+    &lab_exp_messages,     &lab_exp_loss,
+    &lab_exp_class,        &lab_exp_class_pinned,
+    &lab_exp_over_tls,     &lab_exp_hop,
+    &lab_exp_media_only,   &lab_exp_downgrade,
+    &lab_exp_mixed_fork,   &lab_exp_resume,
+    &lab_exp_validity,     &lab_exp_gate,
+    &lab_exp_inspection,   &lab_exp_b2bua,
+    &lab_exp_early_dialog, &lab_exp_upgrade,
+    &lab_exp_dos,          &lab_exp_agility,
+    &lab_exp_no_sip,       &lab_exp_intercept,
+    &lab_exp_nat,          &lab_exp_gateway,
+    &lab_exp_chain,        NULL,
 };
 
 const struct lab_experiment *lab_experiment_find(const char *name)
@@ -73,6 +55,16 @@ void lab_say(struct lab_outcome *out, const char *answer, const char *fmt, ...)
     (void)snprintf(out->answer, sizeof out->answer, "%s", answer);
     va_start(ap, fmt);
     (void)vsnprintf(out->detail, sizeof out->detail, fmt, ap);
+    va_end(ap);
+}
+
+void lab_add(struct lab_outcome *out, const char *fmt, ...)
+{
+    size_t n = strlen(out->detail);
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(out->detail + n, sizeof out->detail - n, fmt, ap);
     va_end(ap);
 }
 
@@ -144,6 +136,7 @@ void lab_trial_add(const struct lab_case *c, const char *what, const struct lab_
     t->sessions++;
     t->heard += v->passive || v->active;
     t->noticed += v->noticed;
+    t->peers += v->peer;
     if (lab_shown_too_much(v) && t->failures++ == 0)
         (void)snprintf(t->first, sizeof t->first,
                        "%s, seed %llu, %s: %llu frames were heard, the phones showed %s and class "

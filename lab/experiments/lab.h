@@ -38,6 +38,7 @@ struct lab_ladder {
 /* Every attacked session: what the user was shown, what the attacker got. */
 struct lab_trial {
     unsigned sessions, heard, noticed;
+    unsigned peers;    /* heard by nobody but a device that holds the called user's own keys */
     unsigned failures; /* shown better than it was */
     char first[LAB_DETAIL];
 };
@@ -65,6 +66,8 @@ CPH_MUST_CHECK cph_err lab_run_one(const struct lab_experiment *e, const struct 
 /* ---- for experiments ------------------------------------------------------------------------- */
 
 void lab_say(struct lab_outcome *out, const char *answer, const char *fmt, ...) CPH_PRINTF(3, 4);
+/** More words behind what was said. */
+void lab_add(struct lab_outcome *out, const char *fmt, ...) CPH_PRINTF(2, 3);
 void lab_measure(struct lab_outcome *out, const char *name, const char *unit, double v);
 double lab_value_of(const struct lab_outcome *out, const char *name); /* -1: not measured */
 /** Keep the ladder of this stage if somebody wants it. */
@@ -73,7 +76,7 @@ void lab_case_show(const struct lab_case *c, const struct lab_stage *s, const ch
 struct lab_stage_config lab_stage_usual(const struct lab_case *c, unsigned people);
 /** Public-key operations and handshakes begun so far in this process. */
 struct lab_count {
-    unsigned signs, verifies, generates, agreements, handshakes;
+    unsigned signs, verifies, generates, agreements, envelopes, handshakes;
 };
 struct lab_count lab_count_now(void);
 unsigned lab_count_between(const struct lab_count *a, const struct lab_count *b);
@@ -84,6 +87,7 @@ struct lab_verdict_case {
     uint64_t active;    /* frames decrypted in the middle of the media */
     bool server, media; /* he changed things there */
     bool noticed;
+    bool peer; /* a device with the called user's own keys heard it, and could not without them */
     enum cph_level shown;
     enum cph_attacker shown_class;
 };
@@ -105,6 +109,7 @@ extern const struct lab_experiment lab_exp_pad, lab_exp_central_mixer, lab_exp_c
     lab_exp_no_sip; /* session based */
 extern const struct lab_experiment lab_exp_class, lab_exp_class_pinned, lab_exp_downgrade,
     lab_exp_dos, lab_exp_intercept, lab_exp_media_only, lab_exp_over_tls, lab_exp_hop,
-    lab_exp_upgrade; /* attacks */
+    lab_exp_upgrade;                              /* attacks */
+extern const struct lab_experiment lab_exp_chain; /* other nodes */
 
 #endif

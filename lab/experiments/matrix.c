@@ -178,13 +178,24 @@ static void absent(const struct lab_results *r, struct cph_buf *out)
         put(out, ".\n");
 }
 
+static unsigned columns(void)
+{
+    unsigned n = 0;
+
+    while (lab_columns[n])
+        n++;
+    return n;
+}
+
 void lab_results_markdown(const struct lab_results *r, struct cph_buf *out)
 {
     unsigned unexplained, differences = lab_results_differences(r, &unexplained);
 
-    put(out, "# What each mechanism is worth\n\nPrinted by `ciphony lab matrix --keying ");
-    for (unsigned k = 0; k < r->keyings; k++)
-        put(out, "%s%s", k ? "," : "", r->keying[k]);
+    bool all = r->keyings == columns();
+
+    put(out, "# What each mechanism is worth\n\nPrinted by `ciphony lab matrix");
+    for (unsigned k = 0; k < r->keyings && !all; k++)
+        put(out, "%s%s", k ? "," : " --keying ", r->keying[k]);
     put(out,
         " --seed %llu`. Every answer is the outcome of calls that were made, and attacked, in "
         "the lab's network.\n`=`: the draft (draft-wing-media-security-requirements-05) says "
@@ -214,7 +225,9 @@ void lab_results_markdown(const struct lab_results *r, struct cph_buf *out)
     put(out,
         "\n## The verdict on trial\n\nIn %u attacked calls the attacker heard something in %u, "
         "and a phone noticed him in %u. The level and class the phones showed\nwere better "
-        "than what the attacker achieved in %u%s%s.\n",
+        "than what the attacker achieved in %u%s%s.\n\nIn %u more a phone that holds the called "
+        "user's own keys could listen, and nobody without them: to whoever calls, that is the\n"
+        "user who was called, and it is no counterexample.\n",
         r->trial.sessions, r->trial.heard, r->trial.noticed, r->trial.failures,
-        r->trial.failures ? ": " : "", r->trial.first);
+        r->trial.failures ? ": " : "", r->trial.first, r->trial.peers);
 }

@@ -25,7 +25,8 @@ static double value(const struct lab_results *r, unsigned k, const char *experim
 
 static enum lab_holds r1(const struct lab_results *r, unsigned k)
 {
-    return holds(!is(r, k, "forking", "call fails") && !is(r, k, "retargeting", "call fails") &&
+    return holds(!is(r, k, "forking", "call fails") &&
+                 value(r, k, "retargeting", "works for another user") > 0 &&
                  is(r, k, "early-dialog", "works"));
 }
 static enum lab_holds r2(const struct lab_results *r, unsigned k)
@@ -111,19 +112,20 @@ static enum lab_holds r22(const struct lab_results *r, unsigned k)
 }
 static enum lab_holds r23(const struct lab_results *r, unsigned k)
 {
-    return holds(value(r, k, "intermediary", "recorded") > 0);
+    return holds(value(r, k, "intermediary", "recorded, with users' keys") > 0);
 }
 /* What the phones notice, the interceptor cannot hide: against R17 and R20, and we side with them.
  */
 static enum lab_holds r24(const struct lab_results *r, unsigned k)
 {
-    if (is(r, k, "intermediary", "unless pinned"))
+    if (is(r, k, "intermediary", "unless pinned") || is(r, k, "intermediary", "kept out"))
         return LAB_CONFLICT;
     return holds(is(r, k, "intermediary", "hidden"));
 }
 static enum lab_holds r25(const struct lab_results *r, unsigned k)
 {
-    return holds(value(r, k, "intermediary", "recorded") > 0 && is(r, k, "b2bua", "works"));
+    return holds(value(r, k, "intermediary", "recorded, with users' keys") > 0 &&
+                 is(r, k, "b2bua", "works"));
 }
 static enum lab_holds r26(const struct lab_results *r, unsigned k)
 {

@@ -205,7 +205,7 @@ static struct cph_sip_tls *tls_of(struct lab_stage *s, unsigned i)
     enum lab_person other = i == LAB_ALICE ? LAB_BOB : LAB_ALICE;
 
     s->pin[i] = s->cfg.direct ? pin_of(lab_person_ip(other), other)
-                              : pin_of(lab_proxy_ip(), LAB_SERVER);
+                              : pin_of(lab_server_of(s, (enum lab_person)i), LAB_SERVER);
     s->tls[i] = (struct cph_sip_tls){ .cert = lab_cert((enum lab_person)i),
                                       .key = lab_key((enum lab_person)i),
                                       .pin = &s->pin[i],
@@ -245,19 +245,22 @@ static cph_err start(struct lab_stage *s, unsigned i)
     struct lab_terminal_config cfg = { .ip = lab_person_ip((enum lab_person)i),
                                        .ops = &ops,
                                        .ctx = s };
+    bool tls = lab_person_tls(s, (enum lab_person)i);
     char aor[64], route[64];
 
     if (!s->cfg.direct) {
-        (void)snprintf(aor, sizeof aor, "sip:%s@%s", user, lab_proxy_ip());
-        (void)snprintf(route, sizeof route, "sip:%s%s;lr", lab_proxy_ip(),
-                       s->cfg.tls ? ":5061;transport=tls" : "");
+        const char *server = lab_server_of(s, (enum lab_person)i);
+
+        (void)snprintf(aor, sizeof aor, "sip:%s@%s", user, server);
+        (void)snprintf(route, sizeof route, "sip:%s%s;lr", server,
+                       tls ? ":5061;transport=tls" : "");
         account.aor = aor;
         account.registrar = route;
         account.route = route;
     }
-    sip.listener[0].proto = s->cfg.tls ? CPH_SIP_TLS : CPH_SIP_UDP;
-    sip.listener[0].addr.port = s->cfg.tls ? 5061 : 5060;
-    sip.tls = s->cfg.tls ? tls_of(s, i) : NULL;
+    sip.listener[0].proto = tls ? CPH_SIP_TLS : CPH_SIP_UDP;
+    sip.listener[0].addr.port = tls ? 5061 : 5060;
+    sip.tls = tls ? tls_of(s, i) : NULL;
     cfg.phone = (struct cph_phone_config){ .env = &s->env,
                                            .sip = &sip,
                                            .key = lab_key((enum lab_person)i),
@@ -276,7 +279,7 @@ static cph_err start(struct lab_stage *s, unsigned i)
 static cph_err settle(struct lab_stage *s)
 {
     for (unsigned i = 0; i < LAB_PEOPLE; i++)
-        if (s->person[i].terminal) {
+        if (s->person[i].terminal && !(s->cfg.unlisted & 1U << i)) {
             CPH_TRY(cph_phone_register(s->person[i].phone, "", lab_now(s->net)));
             lab_terminal_pump(s->person[i].terminal);
         }
@@ -295,8 +298,6 @@ static cph_err behind_nat(struct lab_stage *s)
 
 static cph_err furnish(struct lab_stage *s)
 {
-    struct lab_proxy_config proxy = s->cfg.proxy;
-
     CPH_TRY(lab_keys_open());
     s->column = lab_column_find(s->cfg.keying);
     if (s->cfg.keying && !s->column)
@@ -304,13 +305,11 @@ static cph_err furnish(struct lab_stage *s)
     CPH_TRY(lab_net_new(s->cfg.seed, s->cfg.link, &s->net));
     CPH_TRY(lab_trace_new(&s->trace));
     lab_env(s->net, &s->env);
+    s->began = cph_wall(&s->env);
     if (s->cfg.nat)
         CPH_TRY(behind_nat(s));
-    proxy.ip = lab_proxy_ip();
-    proxy.key = s->cfg.tls ? lab_key(LAB_SERVER) : NULL;
-    proxy.cert = s->cfg.tls ? lab_cert(LAB_SERVER) : NULL;
     if (!s->cfg.direct)
-        CPH_TRY(lab_proxy_new(s->net, &proxy, &s->proxy));
+        CPH_TRY(lab_servers_open(s));
     for (unsigned i = 0; i < LAB_PEOPLE; i++) {
         struct lab_stage_person *p = &s->person[i];
 
@@ -325,7 +324,7 @@ static cph_err furnish(struct lab_stage *s)
             lab_trace_name(s->trace, lab_person_ip((enum lab_person)i),
                            lab_person_name((enum lab_person)i));
         if (i == LAB_ALICE && !s->cfg.direct)
-            lab_trace_name(s->trace, lab_proxy_ip(), "proxy");
+            lab_servers_name(s);
         CPH_TRY(start(s, i));
     }
     if (!s->cfg.direct)
@@ -359,7 +358,7 @@ void lab_stage_close(struct lab_stage *s)
         lab_terminal_free(s->person[i].terminal);
         lab_kit_free(s->person[i].kit);
     }
-    lab_proxy_free(s->proxy);
+    lab_servers_close(s);
     lab_net_free(s->net);
     lab_trace_free(s->trace);
     free(s);
@@ -375,7 +374,8 @@ cph_err lab_stage_dial(struct lab_stage *s, enum lab_person from, const char *ca
     struct cph_phone_dial dial = { .to = to };
 
     (void)snprintf(to, sizeof to, "%s:%s@%s", s->cfg.tls && s->cfg.direct ? "sips" : "sip", callee,
-                   s->cfg.direct ? lab_person_ip(direct_to) : lab_proxy_ip());
+                   s->cfg.direct ? lab_person_ip(direct_to)
+                                 : lab_server_of(s, from == LAB_ALICE ? LAB_BOB : LAB_ALICE));
     p->dialled_at = lab_now(s->net);
     CPH_TRY(cph_phone_dial(p->phone, &dial, lab_now(s->net), &p->call));
     lab_terminal_pump(p->terminal);

@@ -46,6 +46,15 @@ struct lab_stage_person {
 /* May a datagram pass? For gates, inspection and attackers on the path. */
 typedef bool lab_filter_fn(void *ctx, const struct lab_packet *p);
 
+/* Servers in a row: Alice's is the first, everybody else's the last. Hop 0 is hers to the first,
+ * hop i that from server i - 1 to server i, the last one that to the others' phones. */
+enum { LAB_SERVERS = 3 };
+struct lab_chain {
+    unsigned servers; /* 0 and 1: only one */
+    unsigned clear;   /* bits 1 << hop: over UDP although tls is wished for */
+    unsigned meddler; /* the hooks of proxy.ops are in this one */
+};
+
 struct lab_stage_config {
     uint64_t seed;
     struct lab_link link;
@@ -53,12 +62,14 @@ struct lab_stage_config {
     enum cph_security security;       /* of everybody */
     enum cph_security of[LAB_PEOPLE]; /* where it is not UNSET: of this one */
     unsigned people;                  /* bits 1 << enum lab_person */
+    unsigned unlisted;                /* of them, who does not register */
     bool direct;                      /* no server between */
     bool tls;       /* signalling over TLS with pinned certificates, to the server or each other */
     bool pinned;    /* people keep each other's certificates, and compare strings */
     bool strangers; /* nobody signed anybody's certificate, nor gave it to the other */
     bool quiet;     /* nobody speaks */
     struct lab_proxy_config proxy; /* ip is filled in */
+    struct lab_chain chain;
     lab_filter_fn *filter;
     void *filter_ctx;
     bool nat;       /* Alice is behind address translation */
@@ -71,15 +82,28 @@ struct lab_stage {
     struct lab_net *net;
     struct cph_env env;
     struct lab_trace *trace;
-    struct lab_proxy *proxy;
+    struct lab_proxy *proxy; /* the first of the servers */
+    struct lab_proxy *server[LAB_SERVERS];
     struct lab_stage_person person[LAB_PEOPLE];
     struct cph_sip_pin pin[LAB_PEOPLE];
     struct cph_sip_tls tls[LAB_PEOPLE];
-    cph_err err; /* the first thing that went wrong in a callback */
+    int64_t began; /* wall seconds */
+    cph_err err;   /* the first thing that went wrong in a callback */
 };
 
 CPH_MUST_CHECK cph_err lab_stage_open(const struct lab_stage_config *cfg, struct lab_stage **out);
 void lab_stage_close(struct lab_stage *s);
+
+/* ---- the servers (servers.c) ----------------------------------------------------------------- */
+
+const char *lab_server_ip(unsigned i);
+const char *lab_server_of(const struct lab_stage *s, enum lab_person who);
+bool lab_person_tls(const struct lab_stage *s, enum lab_person who); /* to its server */
+CPH_MUST_CHECK cph_err lab_servers_open(struct lab_stage *s);
+void lab_servers_name(struct lab_stage *s); /* in the ladder */
+void lab_servers_close(struct lab_stage *s);
+
+/* ---- what people do -------------------------------------------------------------------------- */
 
 /** from calls to: "bob" is the address of record at the server, or the phone itself if direct. */
 CPH_MUST_CHECK cph_err lab_stage_dial(struct lab_stage *s, enum lab_person from, const char *user,

@@ -1,5 +1,6 @@
 #include "proxy_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,6 +181,10 @@ cph_err lab_proxy_new(struct lab_net *net, const struct lab_proxy_config *cfg,
         return CPH_E_NOMEM;
     p->net = net;
     p->cfg = *cfg;
+    if (cfg->next) {
+        (void)snprintf(p->next, sizeof p->next, "%s", cfg->next);
+        p->cfg.next = p->next;
+    }
     p->udp = !cfg->key || cfg->both;
     err = cph_addr_parse_ip(cph_span_of(cfg->ip), &p->addr[0]);
     p->addr[1] = p->addr[0];
