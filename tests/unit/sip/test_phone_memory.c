@@ -6,6 +6,7 @@
 #include "support.h"
 
 #include "../session/engine_int.h"
+#include "memory_zrtp.h"
 #include "phone_int.h"
 
 #include "ciphony/base_text.h"
@@ -20,7 +21,7 @@
 #define SANITIZED 1
 #endif
 
-enum { QUEUE = 64, PACKET = 4096, KEYS = 64, MASK = 0xa5, STEP_MS = 10 };
+enum { QUEUE = 64, PACKET = 4096, KEYS = 128, MASK = 0xa5, STEP_MS = 10 };
 
 /* Datagrams under way: static, and wiped when they have arrived. */
 struct datagram {
@@ -64,6 +65,10 @@ static void remember(const char *what, const uint8_t *p, size_t n)
 }
 
 /* ---- the phones' world ----------------------------------------------------------------------- */
+
+static struct zrtp *zrtp_of(struct cph_phone *p);
+static struct cph_secret private_value[2]; /* of ZRTP, masked */
+static struct masked_store kept[2];
 
 static void put(const struct cph_addr *from, const struct cph_addr *to, struct cph_span bytes)
 {
@@ -160,9 +165,25 @@ static void run(unsigned ms)
     for (unsigned t = 0; t < ms; t += STEP_MS) {
         now += CPH_MS(STEP_MS);
         deliver();
-        for (unsigned k = 0; k < 2; k++)
+        for (unsigned k = 0; k < 2; k++) {
+            const struct zrtp *z;
+
             turn(&node[k]);
+            z = zrtp_of(node[k].phone);
+            if (z)
+                look_at_private(z, &private_value[k]);
+        }
     }
+}
+
+static struct zrtp *zrtp_of(struct cph_phone *p)
+{
+    const struct engine_branch *b = p->calls && p->calls->session ? engine_branch(p->calls->session)
+                                                                  : NULL;
+    struct cph_keying *k = b && b->line[0].nego ? cph_nego_instance(b->line[0].nego) : NULL;
+    struct cph_zrtp_info info;
+
+    return k && cph_zrtp_info(k, &info) == CPH_OK ? (struct zrtp *)k : NULL;
 }
 
 /* The master keys as negotiation gives them to SRTP. */
@@ -183,7 +204,7 @@ static void look_at_keys(struct cph_phone *p)
 /* ---- looking for them ------------------------------------------------------------------------ */
 
 /* Everything that is written to but the stack. The needle lies there only. */
-static unsigned find_all(bool tell)
+static unsigned find(const char *only, bool tell)
 {
     FILE *maps = fopen("/proc/self/maps", "r");
     unsigned found = 0;
@@ -200,6 +221,8 @@ static unsigned find_all(bool tell)
         for (size_t k = 0; k < seen_n; k++) {
             uint8_t needle[64];
 
+            if (only && strcmp(seen[k].what, only) != 0)
+                continue;
             for (size_t i = 0; i < seen[k].n; i++)
                 needle[i] = seen[k].masked[i] ^ MASK;
             if (memmem((const void *)from, to - from, needle, seen[k].n)) { // NOLINT
@@ -212,6 +235,11 @@ static unsigned find_all(bool tell)
     }
     (void)fclose(maps);
     return found;
+}
+
+static unsigned find_all(bool tell)
+{
+    return find(NULL, tell);
 }
 
 static struct test_env te;
@@ -233,8 +261,12 @@ static void node_open(unsigned i, const char *keying)
                                     .n_accounts = 1,
                                     .codecs = codec,
                                     .rtcp_mux = i };
+    struct cph_phone_zrtp zrtp = { .store = &kept[i].store };
     struct node *n = &node[i];
 
+    kept[i].store = (struct cph_zrtp_store){ &kept[i], masked_get, masked_put, NULL };
+    memset(zrtp.zid, 'a' + (int)i, sizeof zrtp.zid);
+    cfg.zrtp = &zrtp;
     memset(n, 0, sizeof *n);
     host[i] = (struct cph_phone_host){ n, media_open, media_send, media_close, NULL, NULL, NULL, NULL };
     assert_ok(cph_addr_parse_ip(cph_span_of(i ? "10.0.0.2" : "10.0.0.1"), &n->sip));
@@ -262,9 +294,19 @@ static void nothing_of_the_keys_outlives(const char *keying)
     assert_ok(cph_phone_dial(node[0].phone, &d, now, &node[0].call));
     run(2000);
     assert_true(node[0].secured && node[1].secured);
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 2; i++) {
         look_at_keys(node[i].phone);
+        if (strcmp(keying, "zrtp") == 0)
+            look_at_zrtp(zrtp_of(node[i].phone), &private_value[i], remember);
+    }
     assert_true(find_all(false) > 0); /* they are there, and we would see them */
+    if (strcmp(keying, "zrtp") ==
+        0) { /* RFC 6189 4.6.1 MUST: s0, and what made it, is gone already */
+        assert_true(find("ZRTPSess", false) > 0 && find("a MAC key", false) > 0);
+        assert_int_equal(find("a private value", true), 0);
+        assert_int_equal(find("the result of Diffie-Hellman", true), 0);
+        assert_int_equal(find("s0", true), 0);
+    }
     assert_ok(cph_phone_rekey(node[0].phone, node[0].call, now));
     run(1000);
     for (unsigned i = 0; i < 2; i++)
@@ -289,6 +331,13 @@ static void no_key_of_dtls_outlives_its_call(void **state)
 {
     (void)state;
     nothing_of_the_keys_outlives("dtls");
+}
+
+static void no_key_of_zrtp_outlives_its_call(void **state)
+{
+    (void)state;
+    nothing_of_the_keys_outlives("zrtp");
+    assert_true(kept[0].used && kept[1].used); /* what is to last did */
 }
 
 static int begin(void **state)
@@ -322,6 +371,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_key_of_sdes_outlives_its_call),
         cmocka_unit_test(no_key_of_dtls_outlives_its_call),
+        cmocka_unit_test(no_key_of_zrtp_outlives_its_call),
     };
 
     return cmocka_run_group_tests(tests, begin, over);
