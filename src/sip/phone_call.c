@@ -42,6 +42,7 @@ static void end(struct phone_call *c, const struct cph_sip_event *ev, cph_time n
     }
     if (c->failed != CPH_OK) {
         out->cause = c->failed;
+        out->ours = true;
         memcpy(out->why, c->why, sizeof out->why);
     }
 }
