@@ -133,6 +133,11 @@ static void a_policy_may_be_named_for_all_or_for_an_account(void **state)
     assert_int_equal(c.account[0].policy.keying_n, 1);
     assert_int_equal(cph_policy_media(&c.account[0].policy), CPH_SECURITY_PREFER);
     assert_err(parse("[defaults]\nkeying = best, dtls"), CPH_E_CONFIG);
+    assert_ok(parse("[defaults]\nbest-effort = group\n[account a]\nuri = sip:a@b\n"
+                    "best-effort = probe"));
+    assert_int_equal(c.policy.form, CPH_KEYING_FORM_GROUP);
+    assert_int_equal(c.account[0].policy.form, CPH_KEYING_FORM_PROBE);
+    assert_err(parse("[defaults]\nbest-effort = much"), CPH_E_CONFIG);
 }
 
 #define A "[account a]\nuri = sip:a@b\n"
