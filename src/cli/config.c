@@ -342,9 +342,11 @@ static cph_err on_key(struct parse *p, struct cph_span line)
     cph_err err;
 
     if (name.n == line.n || cph_span_find(line, '=') == line.n)
-        return wrong(
-            p, "\"%s\" is no line of a configuration; write KEY = VALUE, [SECTION] or # COMMENT",
-            cli_clean(line, word, sizeof word));
+        return wrong(/* its first word only: a password may stand behind */
+                     p,
+                     "\"%s\" is no line of a configuration; write KEY = VALUE, [SECTION] or # "
+                     "COMMENT",
+                     cli_clean(cph_span_word(&line), word, sizeof word));
     if (p->section == NOWHERE)
         return wrong(
             p, "\"%s\" stands before any section; write [defaults] or [account NAME] above it",
