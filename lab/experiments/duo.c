@@ -91,6 +91,12 @@ static cph_err begin(struct lab_duo *d, unsigned i)
 
     CPH_TRY(lab_kit_session(p->kit, p->cfg.peer, &cfg.keying));
     cfg.keying.ssrc = p->cfg.ssrc;
+    if (p->cfg.ekt)
+        cfg.keying.ekt = p->cfg.ekt;
+    if (p->cfg.takes_ekt)
+        cfg.keying.allow_ekt = true;
+    if (p->cfg.ekt || p->cfg.takes_ekt)
+        cfg.ekt = true;
     cfg.policy.media = p->cfg.security;
     lab_kit_policy(p->kit, &cfg.policy);
     memcpy(media.local, p->local, sizeof media.local);

@@ -6,19 +6,21 @@
 
 #include "ciphony/session.h"
 
-struct lab_duo; /* up to four parties and the wire between them */
+struct lab_duo; /* up to six parties and the wire between them */
 
-enum { LAB_PARTIES = 4, LAB_WIRE = 2048 };
+enum { LAB_PARTIES = 6, LAB_WIRE = 2048 };
 
 struct lab_party_config {
     const char *keying;        /* a column */
     const char *const *suites; /* NULL: all */
     enum cph_security security;
-    enum lab_person who;  /* whose keys */
-    enum lab_person peer; /* whom it talks to */
-    uint32_t ssrc;        /* of what it will send; 0: it does not know yet */
-    bool resume;          /* it may be keyed by what the last call left behind */
-    uint64_t draws;       /* seed of its randomness: the same draws, the same keys of its own */
+    enum lab_person who;              /* whose keys */
+    enum lab_person peer;             /* whom it talks to */
+    uint32_t ssrc;                    /* of what it will send; 0: it does not know yet */
+    bool resume;                      /* it may be keyed by what the last call left behind */
+    const struct cph_ekt_params *ekt; /* a set that it gives to whom it calls; NULL: none */
+    bool takes_ekt;                   /* or takes from its caller */
+    uint64_t draws; /* seed of its randomness: the same draws, the same keys of its own */
 };
 
 CPH_MUST_CHECK cph_err lab_duo_new(struct lab_duo **out);

@@ -8,10 +8,7 @@
 
 enum { AB = 1 << LAB_ALICE | 1 << LAB_BOB };
 
-/* Milliseconds of bob since his answer that alice never heard: what he could not send yet, and what
- * she did not play although later frames were. Where her phone played faster, two frames sound in
- * the time of one, and neither is known again: they were heard. */
-static double clipped(const struct lab_stage *s)
+double lab_clipped(const struct lab_stage *s)
 {
     const struct lab_stage_person *a = &s->person[LAB_ALICE], *b = &s->person[LAB_BOB];
     double unknown, hurried;
@@ -40,7 +37,7 @@ static cph_err clip_call(const struct lab_case *c, cph_time one_way, cph_time pr
     cfg.proxy.delay = proxy;
     CPH_TRY(lab_stage_open(&cfg, &s));
     err = lab_stage_talk(s, CPH_SEC(14));
-    clip->lost = clipped(s);
+    clip->lost = lab_clipped(s);
     clip->late = (double)(s->person[LAB_ALICE].heard.first_at[LAB_BOB] -
                           s->person[LAB_BOB].said.first_at[LAB_BOB] - one_way) /
                  1000.0;
@@ -322,190 +319,7 @@ const struct lab_experiment lab_exp_loss = { "set-up-time", "-",
                                              "How long until there are keys, over loss?",
                                              run_loss };
 
-/* ---- boxes on the media path ----------------------------------------------------------------- */
-
-static cph_err boxed(const struct lab_case *c, struct lab_outcome *out,
-                     struct lab_stage_config *cfg, const char *title, struct lab_stage **keep)
-{
-    struct lab_stage *s;
-    cph_err err;
-
-    CPH_TRY(lab_stage_open(cfg, &s));
-    s->person[LAB_BOB].callee = LAB_ANSWERS_LATER;
-    s->person[LAB_BOB].later = CPH_MS(300);
-    if (cfg->filter_ctx == NULL)
-        cfg->filter_ctx = s;
-    s->cfg.filter_ctx = cfg->filter_ctx;
-    err = lab_stage_talk(s, CPH_SEC(8));
-    out->sessions++;
-    lab_measure(out, "clipped", "ms", clipped(s));
-    if (err == CPH_OK && lab_stage_heard(s, LAB_ALICE, LAB_BOB) && s->person[LAB_ALICE].secured)
-        lab_say(out, "works", "the call is keyed and heard, %.0f ms after the answer", clipped(s));
-    else
-        lab_say(out, "fails", "the call did not get keys: %s",
-                s->person[LAB_ALICE].why[0] ? s->person[LAB_ALICE].why : "no media was heard");
-    lab_case_show(c, s, title);
-    if (keep && err == CPH_OK)
-        *keep = s;
-    else
-        lab_stage_close(s);
-    return err;
-}
-
-/* The gate opens when it has seen the 200 of the INVITE pass to the caller. */
-static bool gate(void *ctx, const struct lab_packet *p)
-{
-    struct lab_stage *s = ctx;
-    struct cph_addr alice;
-
-    if (p->kind == LAB_SIP || !s)
-        return true;
-    if (cph_addr_parse_ip(cph_span_of(lab_person_ip(LAB_ALICE)), &alice) != CPH_OK)
-        return false;
-    for (size_t i = 0; i < lab_trace_count(s->trace); i++) {
-        const struct lab_packet *k = lab_trace_at(s->trace, i);
-
-        if (k->kind == LAB_SIP && cph_addr_ip_eq(&k->to, &alice) &&
-            cph_span_starts(k->bytes, "SIP/2.0 200") &&
-            memmem(k->bytes.p, k->bytes.n, " INVITE\r\n", 9))
-            return p->at >= k->at + CPH_MS(20);
-    }
-    return false;
-}
-
-static cph_err run_gate(const struct lab_case *c, struct lab_outcome *out)
-{
-    struct lab_stage_config cfg = lab_stage_usual(c, AB);
-
-    cfg.filter = gate;
-    return boxed(c, out, &cfg, "A media gate that opens at the 200", NULL);
-}
-
-const struct lab_experiment lab_exp_gate = {
-    "gate", "3.5", "Does a gate that lets media pass only after the 200 hurt?", run_gate
-};
-
-/* RFC 3550 A.1: version, payload type, length. What a box without knowledge of keying lets pass. */
-static bool looks_like_rtp(struct cph_span p)
-{
-    size_t head;
-    unsigned pt;
-
-    if (p.n < 12 || (p.p[0] & 0xc0) != 0x80)
-        return false;
-    pt = p.p[1] & 0x7fU;
-    if (pt >= 72 && pt <= 76)
-        return p.p[1] >= 200 && p.p[1] <= 204; /* RTCP */
-    head = 12 + 4U * (p.p[0] & 15U);
-    if (p.p[0] & 0x10) {
-        if (p.n < head + 4)
-            return false;
-        head += 4 + 4U * (unsigned)(p.p[head + 2] << 8 | p.p[head + 3]);
-    }
-    return p.n >= head;
-}
-
-static bool inspect(void *ctx, const struct lab_packet *p)
-{
-    (void)ctx;
-    return p->kind == LAB_SIP || looks_like_rtp(p->bytes);
-}
-
-static cph_err run_inspection(const struct lab_case *c, struct lab_outcome *out)
-{
-    struct lab_stage_config cfg = lab_stage_usual(c, AB);
-
-    cfg.filter = inspect;
-    return boxed(c, out, &cfg, "Inspection that drops what does not look like RTP", NULL);
-}
-
-const struct lab_experiment lab_exp_inspection = {
-    "inspection", "3.5", "Does deep packet inspection that knows only RTP hurt?", run_inspection
-};
-
-static cph_err run_validity(const struct lab_case *c, struct lab_outcome *out)
-{
-    struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    struct lab_stage *s = NULL;
-    unsigned keying = 0, passed = 0;
-
-    CPH_TRY(boxed(c, out, &cfg, "Keying packets on the media path", &s));
-    for (size_t i = 0; i < lab_trace_count(s->trace); i++) {
-        const struct lab_packet *p = lab_trace_at(s->trace, i);
-
-        keying += p->kind == LAB_KEYING;
-        passed += p->kind == LAB_KEYING && looks_like_rtp(p->bytes);
-    }
-    lab_stage_close(s);
-    lab_measure(out, "keying packets", "datagrams", keying);
-    lab_measure(out, "taken for RTP", "datagrams", passed);
-    if (keying == 0)
-        lab_say(out, "none sent", "the mechanism sends nothing on the media path");
-    else
-        lab_say(out, passed ? "some pass" : "none pass",
-                "%u of %u keying packets pass the check of RFC 3550 A.1", passed, keying);
-    return CPH_OK;
-}
-
-const struct lab_experiment lab_exp_validity = { "rtp-validity", "4 R10",
-                                                 "Could a keying packet be taken for RTP?",
-                                                 run_validity };
-
-/* ---- boxes in the signalling ----------------------------------------------------------------- */
-
-static cph_err run_b2bua(const struct lab_case *c, struct lab_outcome *out)
-{
-    struct lab_stage_config cfg = lab_stage_usual(c, AB);
-
-    cfg.proxy.no_prack = true;
-    cfg.proxy.hold_sdp = true;
-    cfg.proxy.delay = CPH_MS(50);
-    return boxed(c, out, &cfg, "A B2BUA without PRACK that holds descriptions back to the 200",
-                 NULL);
-}
-
-const struct lab_experiment lab_exp_b2bua = {
-    "b2bua", "3.4", "Does a B2BUA that takes PRACK out and delays SDP hurt?", run_b2bua
-};
-
-static cph_err run_early(const struct lab_case *c, struct lab_outcome *out)
-{
-    struct lab_stage_config cfg = lab_stage_usual(c, AB);
-
-    cfg.proxy.fake_early = true;
-    return boxed(c, out, &cfg, "A network that answers with an early dialog of its own", NULL);
-}
-
-const struct lab_experiment lab_exp_early_dialog = {
-    "early-dialog", "3.4", "Does an early dialog invented by the network hurt?", run_early
-};
-
-/* A gateway to the telephone network is a phone like others: protection ends there, and the verdict
- * must not claim that it reaches the person behind. */
-static cph_err run_gateway(const struct lab_case *c, struct lab_outcome *out)
-{
-    struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    const struct lab_stage_person *a;
-    struct lab_stage *s;
-    cph_err err;
-
-    CPH_TRY(lab_stage_open(&cfg, &s));
-    err = lab_stage_talk(s, CPH_SEC(2));
-    a = &s->person[LAB_ALICE];
-    out->sessions = 1;
-    if (!lab_stage_heard(s, LAB_ALICE, LAB_BOB))
-        lab_say(out, "call fails", "%s", a->why);
-    else
-        lab_say(out, a->verdict.ends_at == CPH_ENDS_PEER ? "no" : "yes",
-                "the call ends at the gateway; the phone says protection ends at %s",
-                cph_ends_text(a->verdict.ends_at));
-    lab_stage_close(s);
-    return err;
-}
-
-const struct lab_experiment lab_exp_gateway = {
-    "gateway", "4 R26", "Does a call to a gateway say where protection ends?", run_gateway
-};
+/* ---- address translation --------------------------------------------------------------------- */
 
 /* Alice is behind address translation, and nobody helps her with ICE. */
 static cph_err run_nat(const struct lab_case *c, struct lab_outcome *out)

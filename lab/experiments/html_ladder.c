@@ -19,20 +19,15 @@ struct arrow {
     cph_time at;
     unsigned from, to, there, back;
     char text[72];
-    bool lost;
+    bool lost, flows;
 };
-
-static bool is_media(const char *text)
-{
-    return strcmp(text, "media") == 0 || strcmp(text, "RTCP") == 0;
-}
 
 static bool joins(const struct arrow *a, const struct lab_step *s)
 {
     bool same = a->from == s->from && a->to == s->to;
     bool back = a->from == s->to && a->to == s->from;
 
-    return strcmp(a->text, s->text) == 0 && (same || (back && is_media(s->text)));
+    return strcmp(a->text, s->text) == 0 && (same || (back && s->flows));
 }
 
 /* Media both ways is one arrow, however its packets alternate. */
@@ -46,7 +41,7 @@ static size_t arrows(const struct lab_ladder *l, struct arrow out[LAB_LADDER])
 
         if (s->from >= l->hosts || s->to >= l->hosts)
             continue;
-        while (k > 0 && is_media(s->text) && is_media(out[k - 1].text) && !joins(&out[k - 1], s))
+        while (k > 0 && s->flows && out[k - 1].flows && !joins(&out[k - 1], s))
             k--;
         if (k > 0 && joins(&out[k - 1], s)) {
             if (out[k - 1].from == s->from)
@@ -55,7 +50,9 @@ static size_t arrows(const struct lab_ladder *l, struct arrow out[LAB_LADDER])
                 out[k - 1].back += s->n;
             continue;
         }
-        out[n] = (struct arrow){ .at = s->at, .from = s->from, .to = s->to, .there = s->n };
+        out[n] = (struct arrow){
+            .at = s->at, .from = s->from, .to = s->to, .there = s->n, .flows = s->flows
+        };
         memcpy(out[n].text, s->text, sizeof out[n].text);
         out[n].lost = strlen(s->text) > 2 && strcmp(s->text + strlen(s->text) - 2, " x") == 0;
         n++;
@@ -67,7 +64,7 @@ static const char *class_of(const struct arrow *a)
 {
     if (a->lost)
         return "lost";
-    if (is_media(a->text))
+    if (a->flows)
         return "media";
     return strncmp(a->text, "DTLS", 4) == 0 || strncmp(a->text, "ZRTP", 4) == 0 ? "keying" : "sip";
 }

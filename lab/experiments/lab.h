@@ -74,6 +74,10 @@ double lab_value_of(const struct lab_outcome *out, const char *name); /* -1: not
 void lab_case_show(const struct lab_case *c, const struct lab_stage *s, const char *title);
 /** The usual stage: a SIP server, 20 ms each way, policy required. */
 struct lab_stage_config lab_stage_usual(const struct lab_case *c, unsigned people);
+/** Milliseconds of bob since his answer that alice never heard: what he could not send yet, and
+ * what she did not play although later frames were. Where her phone played faster, two frames sound
+ * in the time of one, and neither is known again: they were heard. -1: she heard nothing. */
+double lab_clipped(const struct lab_stage *s);
 /** Public-key operations and handshakes begun so far in this process. */
 struct lab_count {
     unsigned signs, verifies, generates, agreements, envelopes, handshakes;
@@ -109,7 +113,8 @@ extern const struct lab_experiment lab_exp_pad, lab_exp_central_mixer, lab_exp_c
     lab_exp_no_sip; /* session based */
 extern const struct lab_experiment lab_exp_class, lab_exp_class_pinned, lab_exp_downgrade,
     lab_exp_dos, lab_exp_intercept, lab_exp_media_only, lab_exp_over_tls, lab_exp_hop,
-    lab_exp_upgrade;                              /* attacks */
-extern const struct lab_experiment lab_exp_chain; /* other nodes */
+    lab_exp_upgrade; /* attacks */
+extern const struct lab_experiment lab_exp_chain, lab_exp_rtp_only, lab_exp_conference,
+    lab_exp_recording; /* other nodes */
 
 #endif

@@ -152,10 +152,12 @@ static cph_err on_sound(void *ctx, struct lab_terminal *t, uint32_t call,
     struct lab_stage *s = ctx;
     struct lab_stage_person *p = person_of(s, t);
 
-    (void)call;
     if (!p || s->cfg.quiet)
         return CPH_OK;
-    CPH_TRY(lab_speech_source(s->net, s->cfg.seed, p->index, &p->said, source));
+    if (p->sound)
+        return p->sound(p->sound_ctx, call, source, sink);
+    if (!p->mute)
+        CPH_TRY(lab_speech_source(s->net, s->cfg.seed, p->index, &p->said, source));
     return lab_speech_sink(s->net, s->cfg.seed, &p->heard, sink);
 }
 

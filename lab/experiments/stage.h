@@ -39,6 +39,10 @@ struct lab_stage_person {
     bool has_verdict;
     struct cph_media_stats media; /* the latest */
     struct lab_heard said, heard;
+    bool mute;                                 /* hears, and says nothing */
+    cph_err (*sound)(void *ctx, uint32_t call, /* of a node, instead of a person's; NULL: none */
+                     struct cph_media_source **source, struct cph_media_sink **sink);
+    void *sound_ctx;
     struct lab_kit *kit;
     char sas[CPH_PHONE_SAS_TEXT]; /* the string on the display, "" */
 };

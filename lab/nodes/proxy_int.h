@@ -67,7 +67,7 @@ struct lab_proxy {
     struct lab_net *net;
     struct lab_node *node;
     struct lab_proxy_config cfg;
-    char next[URI]; /* of cfg */
+    char next[URI];          /* of cfg */
     struct cph_addr addr[2]; /* without and with TLS */
     bool udp;
     struct lab_tls *tls; /* NULL: UDP alone */

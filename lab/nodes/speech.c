@@ -14,8 +14,7 @@
  */
 enum { DIGITS = 8, HEAD = 1 + DIGITS };
 
-/* G.711 mu-law, the table of its decoder. */
-static int16_t to_pcm(uint8_t u)
+int16_t lab_ulaw_pcm(uint8_t u)
 {
     int v, t;
 
@@ -108,7 +107,7 @@ static cph_err source_read(struct cph_media_source *base, int16_t *pcm, size_t n
                 lab_heard_add(s->said, s->speaker, s->next, lab_now(s->net));
             s->next++;
         }
-        pcm[i] = to_pcm(s->frame[s->at]);
+        pcm[i] = lab_ulaw_pcm(s->frame[s->at]);
         s->at = (s->at + 1) % LAB_FRAME;
     }
     return CPH_OK;
@@ -141,14 +140,13 @@ struct sink {
     struct lab_heard *heard;
 };
 
-/* The mu-law byte whose value this is; 0x7f (which is never said) if there is none. */
-static uint8_t from_pcm(int16_t v)
+uint8_t lab_pcm_ulaw(int16_t v)
 {
     unsigned a = (unsigned)(v < 0 ? -v : v) + 0x84; /* so segments begin at powers of two */
     unsigned seg = 24 - (unsigned)__builtin_clz(a);
     uint8_t u = (uint8_t) ~((v < 0 ? 0x80U : 0U) | seg << 4 | (a >> (seg + 3) & 15U));
 
-    return to_pcm(u) == v ? u : 0x7f;
+    return lab_ulaw_pcm(u) == v ? u : 0x7f;
 }
 
 static cph_err sink_write(struct cph_media_sink *base, const int16_t *pcm, size_t n)
@@ -161,7 +159,7 @@ static cph_err sink_write(struct cph_media_sink *base, const int16_t *pcm, size_
     if (n != LAB_FRAME)
         return CPH_OK;
     for (size_t k = 0; k < n; k++)
-        frame[k] = from_pcm(pcm[k]);
+        frame[k] = lab_pcm_ulaw(pcm[k]);
     if (lab_speech_is(s->seed, (struct cph_span){ frame, n }, &speaker, &i))
         lab_heard_add(s->heard, speaker, i, lab_now(s->net));
     return CPH_OK;

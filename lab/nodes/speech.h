@@ -16,6 +16,11 @@ void lab_speech_frame(uint64_t seed, unsigned speaker, uint32_t i, uint8_t out[L
 /** Is this payload such a frame? */
 bool lab_speech_is(uint64_t seed, struct cph_span payload, unsigned *speaker, uint32_t *i);
 
+/** G.711 mu-law: what a byte stands for, and the byte that stands for exactly this; 0x7f, which is
+ * never said, if there is none. */
+int16_t lab_ulaw_pcm(uint8_t u);
+uint8_t lab_pcm_ulaw(int16_t v);
+
 /* What one speaker said, or one listener heard, of each speaker. */
 struct lab_heard {
     uint64_t frames[LAB_SPEAKERS]; /* different ones */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway.h"
+
 #include "ciphony/base_text.h"
 #include "ciphony/rtp.h"
 
@@ -36,12 +38,28 @@ void lab_trace_free(struct lab_trace *t)
     free(t);
 }
 
+static unsigned host_of(const struct lab_trace *t, const struct cph_addr *a)
+{
+    unsigned i = 0;
+
+    while (i < t->hosts && !cph_addr_ip_eq(&t->host[i].ip, a))
+        i++;
+    return i;
+}
+
 void lab_trace_name(struct lab_trace *t, const char *ip, const char *name)
 {
-    if (t->hosts == HOSTS || cph_addr_parse_ip(cph_span_of(ip), &t->host[t->hosts].ip) != CPH_OK)
+    struct cph_addr addr;
+    unsigned i;
+
+    if (cph_addr_parse_ip(cph_span_of(ip), &addr) != CPH_OK)
         return;
-    (void)snprintf(t->host[t->hosts].name, NAME, "%s", name);
-    t->hosts++;
+    i = host_of(t, &addr);
+    if (i == HOSTS)
+        return;
+    t->host[i].ip = addr;
+    (void)snprintf(t->host[i].name, NAME, "%s", name);
+    t->hosts += i == t->hosts;
 }
 
 static enum lab_kind kind_of(const struct cph_addr *to, const struct cph_addr *from,
@@ -49,7 +67,7 @@ static enum lab_kind kind_of(const struct cph_addr *to, const struct cph_addr *f
 {
     if (stream || to->port == 5060 || to->port == 5061 || from->port == 5060)
         return LAB_SIP;
-    if (b.n < 12)
+    if (b.n < 12 || to->port == LAB_TRUNK_PORT)
         return LAB_OTHER;
     if (b.p[0] >= 20 && b.p[0] <= 63)
         return LAB_KEYING; /* RFC 7983: DTLS */
@@ -119,15 +137,6 @@ unsigned lab_trace_hosts(const struct lab_trace *t)
 const char *lab_trace_host(const struct lab_trace *t, unsigned i)
 {
     return t->host[i].name;
-}
-
-static unsigned host_of(const struct lab_trace *t, const struct cph_addr *a)
-{
-    unsigned i = 0;
-
-    while (i < t->hosts && !cph_addr_ip_eq(&t->host[i].ip, a))
-        i++;
-    return i;
 }
 
 static bool body_has(struct cph_span b, const char *what)
@@ -217,11 +226,19 @@ static void say(const struct lab_packet *p, char out[72])
             (void)snprintf(out, 72, "ZRTP %.8s", (const char *)b.p + 16);
         break;
     case LAB_OTHER:
-        (void)snprintf(out, 72, "%zu bytes", b.n);
+        if (p->to.port == LAB_TRUNK_PORT)
+            (void)snprintf(out, 72, "PCM in clear");
+        else
+            (void)snprintf(out, 72, "%zu bytes", b.n);
         break;
     }
     if (p->swallowed)
         (void)strncat(out, " x", 71 - strlen(out));
+}
+
+static bool alike(const struct lab_step *a, const struct lab_step *b)
+{
+    return a->from == b->from && a->to == b->to && strcmp(a->text, b->text) == 0;
 }
 
 size_t lab_trace_ladder(const struct lab_trace *t, struct lab_step *out, size_t cap)
@@ -238,18 +255,12 @@ size_t lab_trace_ladder(const struct lab_trace *t, struct lab_step *out, size_t 
         if (s.from >= t->hosts || s.to >= t->hosts || s.from == s.to)
             continue;
         say(p, s.text);
-        /* Media of both directions alternates: look back over media for one to join. */
-        if (p->kind == LAB_RTP || p->kind == LAB_RTCP)
-            while (k > 0 && (strncmp(out[k - 1].text, "media", 5) == 0 ||
-                             strncmp(out[k - 1].text, "RTCP", 4) == 0)) {
-                k--;
-                if (out[k].from == s.from && out[k].to == s.to && strcmp(out[k].text, s.text) == 0)
-                    break;
-                if (k == 0)
-                    break;
-            }
-        if (k < n && out[k].from == s.from && out[k].to == s.to && strcmp(out[k].text, s.text) == 0)
-            out[k].n++;
+        s.flows = p->kind == LAB_RTP || p->kind == LAB_RTCP || p->to.port == LAB_TRUNK_PORT;
+        /* Flows alternate: look back over all of them for one to join. */
+        while (s.flows && k > 0 && out[k - 1].flows && !alike(&out[k - 1], &s))
+            k--;
+        if (s.flows && k > 0 && alike(&out[k - 1], &s))
+            out[k - 1].n++;
         else
             out[n++] = s;
     }

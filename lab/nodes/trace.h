@@ -20,7 +20,7 @@ struct lab_trace; /* packets in the order they were sent */
 
 CPH_MUST_CHECK cph_err lab_trace_new(struct lab_trace **out);
 void lab_trace_free(struct lab_trace *t);
-/** Name a host of the ladder; hosts stand in the order they were named. */
+/** Name a host of the ladder; hosts stand in the order they were first named. */
 void lab_trace_name(struct lab_trace *t, const char *ip, const char *name);
 CPH_MUST_CHECK cph_err lab_trace_add(struct lab_trace *t, const struct cph_addr *from,
                                      const struct cph_addr *to, struct cph_span bytes, bool stream,
@@ -29,11 +29,13 @@ size_t lab_trace_count(const struct lab_trace *t);
 const struct lab_packet *lab_trace_at(const struct lab_trace *t, size_t i);
 size_t lab_trace_kind(const struct lab_trace *t, enum lab_kind kind); /* how many */
 
-/* One step of the ladder: packets of the same kind one after the other are one step. */
+/* One step of the ladder: packets of the same kind one after the other are one step, and so are
+ * those of flows that alternate. */
 struct lab_step {
     cph_time at;
     unsigned from, to; /* hosts; to == from never */
     unsigned n;
+    bool flows; /* media, RTCP, PCM: many alike, both ways */
     char text[72];
 };
 unsigned lab_trace_hosts(const struct lab_trace *t);
