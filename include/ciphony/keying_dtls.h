@@ -27,7 +27,7 @@ struct cph_dtls_cfg {
     unsigned resume_s; /* 0: no call is made from another's keys */
 };
 
-/** CPH_E_CONFIG, CPH_E_NOMEM, CPH_E_CRYPTO. Outlives every instance that names it. */
+/** CPH_E_CONFIG, CPH_E_NOMEM. Outlives every instance that names it. */
 CPH_API CPH_MUST_CHECK cph_err cph_dtls_new(const struct cph_dtls_cfg *cfg, struct cph_dtls **out);
 CPH_API void cph_dtls_free(struct cph_dtls *x); /* wipes what is kept; NULL is fine */
 /** Forget what is out of date. */

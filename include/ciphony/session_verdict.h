@@ -139,6 +139,7 @@ struct cph_stream_facts {
     uint64_t packets_in, packets_out; /* all RTP accepted and sent; shown, not judged */
     uint64_t refused_in;         /* packets in clear that were thrown away; shown, not judged */
     unsigned rekeys;             /* keys changed this often; shown */
+    bool resumed;                /* keys from a secret that was kept since an earlier call; shown */
     char keying[CPH_FACT_TEXT];  /* "dtls", "sdes", "none": the latest */
     char suite[CPH_FACT_TEXT];   /* name in the SDES register: the latest */
     char voucher[CPH_FACT_TEXT]; /* name of the authority or the pin */
@@ -284,6 +285,7 @@ enum cph_ends {
     X(FALLBACK,         "policy allowed to fall back to RTP, and it was used")                      \
     X(CLEAR_REFUSED,    "media in clear arrived and was thrown away")                               \
     X(REKEYED,          "the keys changed during the call")                                         \
+    X(RESUMED,          "the keys come from a secret kept since an earlier call")                   \
     X(PROOF_UNCOVERED,  "the peer proved a password, but the proof does not cover the keys")        \
     X(POLICY_BROKEN,    "the call is less secure than the policy demands")
 /* clang-format on */

@@ -116,6 +116,8 @@ struct cph_phone_config {
     bool rtcp_mux;             /* offer it */
     bool ekt;           /* RFC 8870: offer to tell keys in the media, and take such an offer */
     bool cryptex;       /* RFC 9335: encrypt RTP headers with peers that can, too */
+    unsigned resume_s;  /* DTLS: a call may be made from the keys of an earlier one with the same
+                           peer for so many seconds; keying_dtls.h has the price. 0: never */
     unsigned max_calls; /* 0: CPH_PHONE_CALLS */
     const struct cph_phone_zrtp *zrtp;   /* NULL: no call has it */
     struct cph_mikey *mikey;             /* for calls with anybody, or NULL; outlives the phone */
@@ -167,7 +169,6 @@ struct cph_phone_event {
     unsigned status; /* SIP status, 0 if there was none */
     cph_err cause;   /* ENDED: CPH_OK for a plain end; CPH_E_POLICY: security policy not met */
     bool by_peer;
-    bool ours; /* ENDED: we gave the call up, for the reason in why */
     char digit;
     unsigned expires; /* REGISTERED: seconds */
     char why[CPH_PHONE_WHY];

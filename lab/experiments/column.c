@@ -213,6 +213,7 @@ void lab_kit_free(struct lab_kit *k)
     for (unsigned i = 0; i <= LAB_PEOPLE; i++)
         cph_mikey_free(k->mikey[i]);
     cph_zrtp_call_free(k->call);
+    cph_dtls_free(k->dtls);
     cph_free_secret(k, sizeof *k);
 }
 
@@ -302,6 +303,19 @@ static cph_err zrtp_call(struct lab_kit *k)
     return cph_zrtp_call_new(&cfg, &k->call);
 }
 
+/* What the DTLS calls of a device share that was told to take up sessions (--resume). */
+static cph_err share_dtls(struct lab_kit *k, struct cph_keying_cfg *keying)
+{
+    struct cph_dtls_cfg cfg = {
+        .env = k->cfg.env, .key = keying->key, .cert = keying->cert, .resume_s = CPH_DTLS_RESUME_S
+    };
+
+    if (!k->dtls)
+        CPH_TRY(cph_dtls_new(&cfg, &k->dtls));
+    keying->dtls = k->dtls;
+    return CPH_OK;
+}
+
 cph_err lab_kit_session(struct lab_kit *k, enum lab_person peer, struct cph_keying_cfg *cfg)
 {
     cfg->env = k->cfg.env;
@@ -317,5 +331,7 @@ cph_err lab_kit_session(struct lab_kit *k, enum lab_person peer, struct cph_keyi
         CPH_TRY(zrtp_call(k));
         cfg->zrtp = k->call;
     }
+    if (k->cfg.resume && names(k->cfg.column, "dtls"))
+        CPH_TRY(share_dtls(k, cfg));
     return k->cfg.column->session ? k->cfg.column->session(k, peer, cfg) : CPH_OK;
 }

@@ -9,6 +9,7 @@
 
 #include "people.h"
 
+#include "ciphony/keying_dtls.h"
 #include "ciphony/keying_ekt.h"
 #include "ciphony/keying_mikey.h"
 #include "ciphony/keying_zrtp.h"
@@ -57,6 +58,7 @@ struct lab_kit {
     struct cph_phone_zrtp zrtp;
     struct cph_zrtp_store store;
     struct cph_zrtp_call *call; /* of a session without a phone */
+    struct cph_dtls *dtls;      /* likewise, where it may resume */
     struct cph_ekt_params ekt;  /* likewise: of the conference it is in */
     struct {
         bool used;

@@ -21,6 +21,8 @@ enum lab_person {
 
 /* What is the same for all runs of a process: keys, dear to make. Thread-safe it is not. */
 CPH_MUST_CHECK cph_err lab_keys_open(void);
+/** Real randomness, and the lab's day: for what lives longer than one network. */
+const struct cph_env *lab_keys_env(void);
 void lab_keys_close(void);
 
 const char *lab_person_name(enum lab_person who);

@@ -69,7 +69,7 @@ struct cli_config {
     size_t n_listen;
     char play[CLI_PATH_MAX], record[CLI_PATH_MAX];
     char default_account[CLI_NAME_MAX];
-    bool ekt, no_cryptex;
+    bool ekt, no_cryptex, resume;
     struct cli_account account[CLI_ACCOUNTS_MAX];
     size_t n_accounts;
     struct cli_account caller[CLI_CALLERS_MAX];
@@ -123,7 +123,7 @@ enum cli_opt {
     CLI_OPT_HTML,
     CLI_OPT_EKT,
     CLI_OPT_NO_CRYPTEX,
-    CLI_OPT_EFFORT,
+    CLI_OPT_RESUME,
     CLI_OPT_COUNT_,
 };
 

@@ -8,6 +8,7 @@
 #include "ciphony/crypto_key.h"
 #include "ciphony/identity_device.h"
 #include "ciphony/keying.h"
+#include "ciphony/keying_dtls.h"
 #include "ciphony/keying_zrtp.h"
 #include "ciphony/media_io.h"
 #include "ciphony/sip_msg.h"
@@ -547,6 +548,7 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
                                               .zrtp = t->zrtp.store ? &t->zrtp : NULL,
                                               .rtcp_mux = true,
                                               .ekt = o->ekt,
+                                              .resume_s = o->resume ? CPH_DTLS_RESUME_S : 0,
                                               .cryptex = o->cryptex };
     cfg.net = t->net;
     CPH_TRY(cph_net_wake_new(t->net, on_panel, t, &t->panel));

@@ -19,10 +19,10 @@ struct cli_terminal_options {
     const char *play, *record; /* WAV files, NULL: the sound device if there is one */
     bool loop;                 /* play again and again */
     const char *device;        /* ALSA name, NULL "default", "none": no device */
-    const char *ca;    /* PEM file or directory of authorities for TLS; NULL: the system's */
-    bool ekt, cryptex; /* of the phone */
-    bool insecure_tls; /* accept any server; the verdict says so */
-    cph_time limit;    /* 0: none */
+    const char *ca; /* PEM file or directory of authorities for TLS; NULL: the system's */
+    bool ekt, cryptex, resume; /* of the phone */
+    bool insecure_tls;         /* accept any server; the verdict says so */
+    cph_time limit;            /* 0: none */
     const struct cph_phone_account *account;
     const struct cph_phone_caller *caller;
     unsigned n_callers;

@@ -89,6 +89,7 @@ static cph_err fill(struct cli *cli, enum cli_terminal_mode mode, struct outfit 
     t->device = cli_value(args, CLI_OPT_DEVICE, 0);
     t->ca = cli_value(args, CLI_OPT_CA, 0);
     t->insecure_tls = cli_given(args, CLI_OPT_INSECURE_TLS);
+    t->resume = f->config.resume || cli_given(args, CLI_OPT_RESUME);
     t->ekt = f->config.ekt || cli_given(args, CLI_OPT_EKT);
     t->cryptex = !f->config.no_cryptex && !cli_given(args, CLI_OPT_NO_CRYPTEX);
     t->limit = f->opts.for_us;
@@ -128,7 +129,7 @@ static const enum cli_opt call_opts[] = {
     CLI_OPT_CONFIG, CLI_OPT_ACCOUNT,      CLI_OPT_LISTEN, CLI_OPT_PLAY,   CLI_OPT_LOOP,
     CLI_OPT_RECORD, CLI_OPT_DEVICE,       CLI_OPT_KEYING, CLI_OPT_POLICY, CLI_OPT_FOR,
     CLI_OPT_CA,     CLI_OPT_INSECURE_TLS, CLI_OPT_JSON,   CLI_OPT_EKT,    CLI_OPT_NO_CRYPTEX,
-    CLI_OPT_EFFORT, CLI_OPT_END,
+    CLI_OPT_RESUME, CLI_OPT_END,
 };
 
 static const enum cli_opt register_opts[] = {
@@ -155,13 +156,6 @@ const struct cli_verb cli_verb_call = {
             "one keying alone (sdes) for old phones, and in clear if need be. --policy says\n"
             "otherwise what is done about a peer without keys.\n"
             "\n"
-            "--best-effort says how an offer under --policy prefer asks for keys. osrtp: keys\n"
-            "under RTP/AVP (RFC 8643). attribute: the same with a=encryption:optional. capneg:\n"
-            "plain RTP and potential configurations (RFC 5939). group: two media lines, one of\n"
-            "which is to be taken. bodies: two descriptions in a multipart/alternative, and one\n"
-            "if the peer takes no two. probe: plain RTP, and ZRTP asks on the media path.\n"
-            "Calls in any of these forms are understood, whatever is set.\n"
-            "\n"
             "With --keying zrtp the two ends agree on keys without anybody's help, and the\n"
             "panel shows a short string. Read it to each other: y if both have the same one,\n"
             "n if not, which ends the call, for somebody is in between. What was compared\n"
@@ -176,6 +170,11 @@ const struct cli_verb cli_verb_call = {
             "it. That key is one of a group: who has it could speak for anybody in it, so\n"
             "such a call is hop at best. RTP header extensions are encrypted where the peer\n"
             "can do that, too (RFC 9335), but with --no-cryptex.\n"
+            "\n"
+            "With --resume a further DTLS call with the same peer, within ten minutes and while\n"
+            "this program runs, needs no public-key operation and one round trip less. The\n"
+            "price: for so long somebody who gets into either device can read what was said,\n"
+            "and an onlooker can tell that the same two talk again.\n"
             "\n"
             "With --for the call is ended so long after it was answered.\n"
             "\n"

@@ -14,8 +14,6 @@ static void print_policy(const struct cph_policy *p)
                      p->cover_body ? "a password over the keys" : "a password");
     for (unsigned i = 0; i < p->keying_n; i++)
         (void)printf("%s%s", i ? "," : ", keying ", p->keying[i]);
-    if (p->form != CPH_KEYING_FORM_DEFAULT)
-        (void)printf(", best effort by %s", cph_keying_form_name(p->form));
 }
 
 static const char *password_of(const struct cli_account *a)
@@ -32,8 +30,9 @@ static void print(const struct cli_config *c)
 
     (void)printf("defaults");
     print_policy(&c->policy);
-    (void)printf("%s%s", c->ekt ? ", keys told in the media (EKT)" : "",
-                 c->no_cryptex ? ", RTP headers in clear" : "");
+    (void)printf("%s%s%s", c->ekt ? ", keys told in the media (EKT)" : "",
+                 c->no_cryptex ? ", RTP headers in clear" : "",
+                 c->resume ? ", keys used again" : "");
     for (size_t i = 0; i < c->n_listen; i++)
         (void)printf(", listens on %s:%s", cli_proto_name(c->listen[i].proto),
                      cph_addr_text(&c->listen[i].addr, addr));

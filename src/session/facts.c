@@ -87,6 +87,7 @@ static void facts_secure(const struct cph_session *s, const struct engine_line *
     f->members = l->ekt ? CPH_MEMBERS_GROUP : CPH_MEMBERS_TWO;
     f->vouched_by = ke.keys_stay_at_ends ? voucher_of(l, &ke) : CPH_VOUCHER_NOBODY;
     f->in = f->out = guard_of(&ke);
+    f->resumed = ke.notes & CPH_KEYING_NOTE_RESUMED;
     f->rtcp = ke.rtcp_encrypted ? CPH_RTCP_FULL : CPH_RTCP_UNENCRYPTED;
     (void)snprintf(name, sizeof name, "%s%s", ke.method ? ke.method : "", l->ekt ? "+ekt" : "");
     cph_fact_text(f->keying, cph_span_of(name));

@@ -338,6 +338,8 @@ static struct grade judge_stream(struct judge *j, unsigned i, struct vouching *w
         g = keys_agreed(j, i, who);
         break;
     }
+    if (s->resumed)
+        note(j, CPH_REASON_RESUMED, CPH_ABOUT_STREAM, i);
     if (s->rekeys > 0)
         note(j, CPH_REASON_REKEYED, CPH_ABOUT_STREAM, i);
     g = lower(g, members(j, i));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ciphony/base_text.h"
+#include "ciphony/keying_dtls.h"
 #include "ciphony/keying_zrtp.h"
 #include "ciphony/srtp.h"
 
@@ -275,6 +276,15 @@ static cph_err make_manager(struct cph_phone *p)
     return CPH_OK;
 }
 
+static cph_err make_dtls(struct cph_phone *p, unsigned resume_s)
+{
+    struct cph_dtls_cfg cfg = {
+        .env = p->env, .key = p->key, .cert = p->cert, .resume_s = resume_s
+    };
+
+    return p->key && p->cert ? cph_dtls_new(&cfg, &p->dtls) : CPH_OK;
+}
+
 static cph_err fill_phone(struct cph_phone *p, const struct cph_phone_config *cfg, cph_time now)
 {
     struct cph_sip_ua_cfg sip = *cfg->sip;
@@ -287,6 +297,7 @@ static cph_err fill_phone(struct cph_phone *p, const struct cph_phone_config *cf
     if (cfg->zrtp)
         p->zrtp = *cfg->zrtp;
     p->mikey = cfg->mikey;
+    CPH_TRY(make_dtls(p, cfg->resume_s));
     p->rtcp_mux = cfg->rtcp_mux;
     p->ekt = cfg->ekt;
     p->cryptex = cfg->cryptex;
@@ -343,6 +354,7 @@ void cph_phone_free(struct cph_phone *p)
     cph_sma_digest_free(&p->digest);
     cph_srtp_engine_free(p->srtp);
     cph_smime_free(p->smime);
+    cph_dtls_free(p->dtls);
     cph_free_secret(p, sizeof *p);
 }
 
@@ -382,6 +394,8 @@ void cph_phone_turn(struct cph_phone *p, cph_time now)
         cph_manager_tick(p->manager, now);
     if (cph_sip_ua_deadline(p->ua) <= now)
         cph_sip_ua_tick(p->ua, now);
+    if (p->dtls)
+        cph_dtls_tick(p->dtls, now);
     while (cph_sip_ua_event(p->ua, &ev) == CPH_OK)
         phone_sip_event(p, &ev, now);
     for (struct phone_call *c = p->calls; c; c = c->next) {
@@ -406,6 +420,9 @@ static cph_time earlier(cph_time a, cph_time b)
 cph_time cph_phone_deadline(const struct cph_phone *p)
 {
     cph_time at = earlier(cph_sip_ua_deadline(p->ua), cph_manager_deadline(p->manager));
+
+    if (p->dtls)
+        at = earlier(at, cph_dtls_deadline(p->dtls));
 
     for (const struct phone_call *c = p->calls; c; c = c->next)
         if (c->session && !c->ended)

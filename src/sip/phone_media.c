@@ -114,7 +114,11 @@ cph_err phone_session_new(struct phone_call *c, const struct cph_addr *near, cph
     struct cph_session_config cfg = {
         .env = p->env,
         .srtp = p->srtp,
-        .keying = { .env = p->env, .key = p->key, .cert = p->cert, .rtcp_mux = p->rtcp_mux },
+        .keying = { .env = p->env,
+                    .key = p->key,
+                    .cert = p->cert,
+                    .dtls = p->dtls,
+                    .rtcp_mux = p->rtcp_mux },
         .ekt = p->ekt,
         .cryptex = p->cryptex,
         .policy = c->policy,

@@ -162,6 +162,15 @@ static cph_err set_session(struct cph_stream *s, const struct cph_stream_config 
     return CPH_OK;
 }
 
+static cph_err propose(struct cph_stream *s, const struct cph_stream_session *k)
+{
+    SSL_SESSION *copy = SSL_SESSION_dup(k->ssl);
+    bool ok = copy && SSL_set_session(s->ssl, copy) == 1;
+
+    SSL_SESSION_free(copy); /* it has a reference of its own */
+    return ok ? CPH_OK : CPH_E_NOMEM;
+}
+
 static cph_err set_resumption(struct cph_stream *s, const struct cph_stream_config *cfg)
 {
     bool dtls_server = s->kind == CPH_STREAM_DTLS && s->role == CPH_STREAM_SERVER;
@@ -173,7 +182,7 @@ static cph_err set_resumption(struct cph_stream *s, const struct cph_stream_conf
     s->after_cookie = cfg->after_cookie;
     s->find = cfg->find;
     s->find_ctx = cfg->find_ctx;
-    return !cfg->resume || SSL_set_session(s->ssl, cfg->resume->ssl) == 1 ? CPH_OK : CPH_E_CRYPTO;
+    return cfg->resume ? propose(s, cfg->resume) : CPH_OK;
 }
 
 cph_err stream_configure(struct cph_stream *s, const struct cph_stream_config *cfg)

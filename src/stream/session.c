@@ -8,10 +8,10 @@ SSL_SESSION *stream_find_session(SSL *ssl, const unsigned char *id, int n, int *
     const struct cph_stream *s = stream_of(ssl);
     const struct cph_stream_session *k = NULL;
 
-    *copy = 1; /* the library takes a reference of its own */
+    *copy = 0; /* the library owns what it gets */
     if (s->find && n > 0)
         k = s->find(s->find_ctx, (struct cph_span){ id, (size_t)n }, s->now);
-    return k && k->role == s->role ? k->ssl : NULL;
+    return k && k->role == s->role ? SSL_SESSION_dup(k->ssl) : NULL;
 }
 
 cph_err cph_stream_session_keep(const struct cph_stream *s, struct cph_stream_session **out)
@@ -28,8 +28,10 @@ cph_err cph_stream_session_keep(const struct cph_stream *s, struct cph_stream_se
     ssl = SSL_get0_session(s->ssl);
     if (!ssl || cph_stream_session_id(&(struct cph_stream_session){ .ssl = ssl }).n == 0)
         return CPH_E_UNSUPPORTED;
+    /* A copy: what goes wrong with one stream would spoil the session for the next. */
     k = calloc(1, sizeof *k);
-    if (!k || SSL_SESSION_up_ref(ssl) != 1) {
+    ssl = k ? SSL_SESSION_dup(ssl) : NULL;
+    if (!ssl) {
         free(k);
         return CPH_E_NOMEM;
     }

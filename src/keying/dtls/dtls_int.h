@@ -87,15 +87,17 @@ cph_err dtls_cookie_ask(const struct dtls_cookie_key *key, const struct cph_addr
 
 struct cph_dtls {
     const struct cph_env *env;
+    struct cph_key *key;
     struct cph_cert *cert;
-    struct cph_stream_home *home;
-    cph_time life; /* of a session; 0: none is kept */
+    struct cph_stream_home *home; /* NULL until the first handshake */
+    cph_time life;                /* of a session; 0: none is kept */
     struct {
         struct cph_stream_session *k; /* NULL: free */
         cph_time until;
     } kept[DTLS_KEPT];
 };
 
+cph_err dtls_home(struct cph_dtls *shared, struct cph_stream_home **out);
 /* For the server (cph_stream_find_fn; ctx is the struct cph_dtls). */
 const struct cph_stream_session *dtls_find(void *ctx, struct cph_span id, cph_time now);
 /* For the client: one with a peer of these fingerprints, or NULL. */

@@ -106,10 +106,8 @@ struct beginning {
 /* The library's context: that of the device, or one for this offer, made when it is needed. */
 static cph_err home_of(struct dtls_pool *pool, struct cph_stream_home **out)
 {
-    if (pool->shared) {
-        *out = pool->shared->home;
-        return CPH_OK;
-    }
+    if (pool->shared)
+        return dtls_home(pool->shared, out);
     if (!pool->home)
         CPH_TRY(cph_stream_home_new(CPH_STREAM_DTLS, pool->cert, pool->key, false, pool->env,
                                     &pool->home));

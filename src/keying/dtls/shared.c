@@ -9,7 +9,6 @@
 cph_err cph_dtls_new(const struct cph_dtls_cfg *cfg, struct cph_dtls **out)
 {
     struct cph_dtls *x;
-    cph_err err;
 
     if (!cfg->key || !cfg->cert || cfg->resume_s > CPH_DTLS_RESUME_MAX_S)
         return CPH_E_CONFIG;
@@ -18,14 +17,18 @@ cph_err cph_dtls_new(const struct cph_dtls_cfg *cfg, struct cph_dtls **out)
         return CPH_E_NOMEM;
     x->env = cfg->env;
     x->life = CPH_SEC(cfg->resume_s);
+    x->key = cph_key_ref(cfg->key);
     x->cert = cph_cert_ref(cfg->cert);
-    err = cph_stream_home_new(CPH_STREAM_DTLS, cfg->cert, cfg->key, cfg->resume_s > 0, cfg->env,
-                              &x->home);
-    if (err) {
-        cph_dtls_free(x);
-        return err;
-    }
     *out = x;
+    return CPH_OK;
+}
+
+cph_err dtls_home(struct cph_dtls *x, struct cph_stream_home **out)
+{
+    if (!x->home)
+        CPH_TRY(
+            cph_stream_home_new(CPH_STREAM_DTLS, x->cert, x->key, x->life > 0, x->env, &x->home));
+    *out = x->home;
     return CPH_OK;
 }
 
@@ -36,6 +39,7 @@ void cph_dtls_free(struct cph_dtls *x)
     for (unsigned i = 0; i < DTLS_KEPT; i++)
         cph_stream_session_free(x->kept[i].k);
     cph_stream_home_free(x->home);
+    cph_key_free(x->key);
     cph_cert_free(x->cert);
     free(x);
 }

@@ -1279,6 +1279,153 @@ static void a_fork_after_the_first_answer_works_too(void **state)
 
 /* ---- small things ---------------------------------------------------------------------------- */
 
+/* ---- a second call between the same two ------------------------------------------------------ */
+
+static struct cph_dtls *device[PARTIES];
+
+/* Instances of their own, that share what the device has. */
+static void redo(struct party *p, unsigned resume_s)
+{
+    unsigned i = (unsigned)(p - who);
+    struct cph_dtls_cfg shared = {
+        .env = &t.env, .key = p->key, .cert = p->cert, .resume_s = resume_s
+    };
+    struct cph_keying_cfg cfg = { .env = &t.env, .key = p->key, .cert = p->cert };
+
+    if (!device[i])
+        assert_ok(cph_dtls_new(&shared, &device[i]));
+    cfg.dtls = device[i];
+    cph_keying_free(p->k);
+    assert_ok(cph_keying_dtls.make(&cfg, &p->k));
+}
+
+static bool resumed(const struct party *p)
+{
+    struct cph_keying_evidence e = { 0 };
+
+    cph_keying_dtls.evidence(p->k, &e);
+    assert_true(e.keyed && e.peer_fingerprint_n == 32);
+    return e.notes & CPH_KEYING_NOTE_RESUMED;
+}
+
+/* A call of a with b; true if it was made from an earlier one. */
+static bool call_again(struct party *a, struct party *b)
+{
+    redo(a, CPH_DTLS_RESUME_S);
+    redo(b, CPH_DTLS_RESUME_S);
+    n_wire = 0;
+    agree(a, b);
+    run(a, b, now + CPH_SEC(5));
+    assert_keyed(a, b);
+    assert_int_equal(resumed(a), resumed(b));
+    return resumed(a);
+}
+
+static int forget_devices(void **state)
+{
+    for (int i = 0; i < PARTIES; i++) {
+        cph_keying_free(who[i].k);
+        who[i].k = NULL;
+        cph_dtls_free(device[i]);
+        device[i] = NULL;
+    }
+    return teardown(state);
+}
+
+static void a_second_call_needs_no_public_keys_if_both_wish_it(void **state)
+{
+    (void)state;
+    assert_false(call_again(&who[0], &who[1]));
+    assert_true(call_again(&who[0], &who[1]));
+    assert_true(call_again(&who[0], &who[1]));
+    assert_false(call_again(&who[1], &who[0])); /* roles are not exchanged: see stream.h */
+    assert_true(call_again(&who[1], &who[0]));
+    assert_false(call_again(&who[0], &who[2])); /* another peer */
+    assert_true(call_again(&who[0], &who[1]));
+}
+
+static void without_the_wish_every_call_is_made_anew(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        redo(&who[0], 0);
+        redo(&who[1], i == 2 ? 0 : CPH_DTLS_RESUME_S);
+        agree(&who[0], &who[1]);
+        run(&who[0], &who[1], now + CPH_SEC(5));
+        assert_keyed(&who[0], &who[1]);
+        assert_false(resumed(&who[0]) || resumed(&who[1]));
+    }
+    assert_true(cph_dtls_deadline(device[0]) == CPH_TIME_NEVER);
+}
+
+/* The life counts from the handshake that made the keys, not from the last call. */
+static void what_is_kept_is_forgotten_in_time(void **state)
+{
+    cph_time began = now;
+
+    (void)state;
+    assert_false(call_again(&who[0], &who[1]));
+    assert_true(cph_dtls_deadline(device[0]) <= now + CPH_SEC(CPH_DTLS_RESUME_S));
+    now = began + CPH_SEC(CPH_DTLS_RESUME_S) - CPH_SEC(1);
+    assert_true(call_again(&who[0], &who[1]));
+    now = began + CPH_SEC(CPH_DTLS_RESUME_S) + CPH_SEC(1);
+    assert_false(call_again(&who[0], &who[1]));
+    cph_dtls_tick(device[0], now + CPH_SEC(CPH_DTLS_RESUME_S));
+    assert_true(cph_dtls_deadline(device[0]) == CPH_TIME_NEVER);
+    assert_false(call_again(&who[0], &who[1])); /* one end forgot */
+}
+
+/* RFC 8122 5.1: the certificate that a session stands for must be the promised one, too. */
+static void a_session_does_not_stand_for_another_fingerprint(void **state)
+{
+    struct cph_keying_remote offer, answer, false_answer, other;
+
+    (void)state;
+    assert_false(call_again(&who[0], &who[1]));
+    redo(&who[0], 0);
+    redo(&who[1], 0);
+    offer = offer_by(&who[0]);
+    answer = answer_by(&who[1], &offer);
+    other = offer_by(&who[2]);
+    false_answer = with(&answer, "fingerprint", attr(&other, "fingerprint"));
+    assert_ok(cph_keying_dtls.finish(who[0].k, &false_answer));
+    run(&who[0], &who[1], now + CPH_SEC(40));
+    assert_int_equal(status(&who[0]).state, CPH_KEYING_FAILED);
+    assert_int_equal(status(&who[0]).err, CPH_E_CERT);
+}
+
+static void more_peers_than_places_push_out_the_oldest(void **state)
+{
+    struct cph_dtls_cfg cfg = { .env = &t.env, .key = who[0].key, .cert = who[0].cert };
+    struct cph_dtls *x;
+
+    (void)state;
+    cfg.resume_s = CPH_DTLS_RESUME_MAX_S + 1;
+    assert_err(cph_dtls_new(&cfg, &x), CPH_E_CONFIG);
+    cfg.resume_s = 1;
+    cfg.key = NULL;
+    assert_err(cph_dtls_new(&cfg, &x), CPH_E_CONFIG);
+    /* A device's things are for its own certificate alone. */
+    redo(&who[1], 1);
+    assert_err(cph_keying_dtls.make(
+                   &(struct cph_keying_cfg){
+                       .env = &t.env, .key = who[0].key, .cert = who[0].cert, .dtls = device[1] },
+                   &(struct cph_keying *){ NULL }),
+               CPH_E_CONFIG);
+    for (int i = 0; i < DTLS_KEPT + 3; i++) {
+        struct cph_cert_spec spec = { "many", NULL, 0, t.wall - DAY, t.wall + DAY };
+
+        cph_cert_free(who[1].cert);
+        cph_dtls_free(device[1]);
+        device[1] = NULL;
+        cph_keying_free(who[1].k);
+        who[1].k = NULL;
+        assert_ok(cph_cert_self_signed(&t.env, who[1].key, &spec, &who[1].cert));
+        assert_false(call_again(&who[0], &who[1]));
+        assert_true(call_again(&who[0], &who[1]));
+    }
+}
+
 static void only_dtls_is_claimed(void **state)
 {
     (void)state;
@@ -1348,6 +1495,7 @@ static void allocation_failure_is_survived(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define D(name) cmocka_unit_test_setup_teardown(name, setup, forget_devices)
 
 int main(void)
 {
@@ -1386,6 +1534,11 @@ int main(void)
         T(a_later_answer_with_another_certificate_holds),
         T(forked_answers_get_keys_of_their_own),
         T(a_fork_after_the_first_answer_works_too),
+        D(a_second_call_needs_no_public_keys_if_both_wish_it),
+        D(without_the_wish_every_call_is_made_anew),
+        D(what_is_kept_is_forgotten_in_time),
+        D(a_session_does_not_stand_for_another_fingerprint),
+        D(more_peers_than_places_push_out_the_oldest),
         T(only_dtls_is_claimed),
         T(noise_on_the_port_changes_nothing),
         T(allocation_failure_is_survived),

@@ -530,9 +530,12 @@ static void what_happened_once_stays_told(void **state)
     cph_evidence_stream(&ev, 0, &bad);
     good.vouched_by = CPH_VOUCHER_PIN;
     good.rekeys = 1;
+    bad.resumed = true;
+    cph_evidence_stream(&ev, 0, &bad);
     cph_evidence_stream(&ev, 0, &good);
     expect(ev, CPH_LEVEL_OPEN, CPH_ATTACKER_I, CPH_REASON_NULL_CIPHER);
     expect(ev, CPH_LEVEL_OPEN, CPH_ATTACKER_I, CPH_REASON_REKEYED);
+    expect(ev, CPH_LEVEL_OPEN, CPH_ATTACKER_I, CPH_REASON_RESUMED);
     assert_int_equal(ev.stream[0].keys, CPH_KEYS_MIXED);
     assert_string_equal(ev.stream[0].keying, "dtls");
     assert_int_equal(ev.stream[0].packets_in, 10);

@@ -332,6 +332,187 @@ static void a_wrong_fingerprint_ends_the_handshake(void **state)
     }
 }
 
+/* ---- resumption ------------------------------------------------------------------------------ */
+
+struct kept {
+    struct pair p;
+    struct cph_stream_config cfg[2];
+    struct cph_stream_home *home[2];
+    struct cph_stream_session *session[2]; /* of the client, of the server */
+    unsigned asked;
+};
+
+static const struct cph_stream_session *find(void *ctx, struct cph_span id, cph_time now)
+{
+    struct kept *k = ctx;
+
+    (void)now;
+    k->asked++;
+    return cph_span_eq(cph_stream_session_id(k->session[1]), id) ? k->session[1] : NULL;
+}
+
+/* A first stream whose session both ends keep. */
+static void keep_open(struct kept *k, bool resumable)
+{
+    memset(k, 0, sizeof *k);
+    dtls_pair(&k->p, 1, k->cfg);
+    for (int i = 0; i < 2; i++) {
+        assert_ok(cph_stream_home_new(CPH_STREAM_DTLS, k->p.cert[i], k->p.key[i], resumable,
+                                      &k->p.t.env, &k->home[i]));
+        k->cfg[i].home = k->home[i];
+        k->cfg[i].cert = NULL;
+        k->cfg[i].key = NULL;
+    }
+    pair_open(&k->p, k->cfg);
+    assert_err(cph_stream_session_keep(k->p.s[0], &k->session[0]), CPH_E_STATE);
+    run(&k->p, CPH_SEC(10));
+    assert_true(both(&k->p, CPH_STREAM_OPEN));
+}
+
+static void again(struct kept *k)
+{
+    for (int i = 0; i < 2; i++) {
+        cph_stream_free(k->p.s[i]);
+        k->p.s[i] = NULL;
+        k->p.n_way[i] = 0;
+    }
+    pair_open(&k->p, k->cfg);
+    run(&k->p, k->p.now + CPH_SEC(10));
+}
+
+static void keep_close(struct kept *k)
+{
+    for (int i = 0; i < 2; i++) {
+        cph_stream_session_free(k->session[i]);
+        cph_stream_home_free(k->home[i]);
+    }
+    pair_free(&k->p);
+}
+
+static void a_session_is_taken_up_with_fresh_keys_and_the_same_peer(void **state)
+{
+    CPH_SECRET_SCOPED before = { 0 };
+    CPH_SECRET_SCOPED after = { 0 };
+    CPH_SECRET_SCOPED other = { 0 };
+    struct kept k;
+
+    (void)state;
+    keep_open(&k, true);
+    for (int i = 0; i < 2; i++)
+        assert_ok(cph_stream_session_keep(k.p.s[i], &k.session[i]));
+    assert_ok(cph_stream_export(k.p.s[0], "EXTRACTOR-dtls_srtp", &before, 60));
+    k.cfg[0].resume = k.session[0];
+    k.cfg[1].find = find;
+    k.cfg[1].find_ctx = &k;
+    for (int round = 0; round < 3; round++) { /* a session serves more than once */
+        again(&k);
+        assert_true(both(&k.p, CPH_STREAM_OPEN));
+        for (int i = 0; i < 2; i++) {
+            assert_true(cph_stream_resumed(k.p.s[i]));
+            assert_true(cph_span_eq(cph_cert_der(cph_stream_peer(k.p.s[i])),
+                                    cph_cert_der(k.p.cert[1 - i])));
+            assert_int_equal(cph_stream_srtp_profile(k.p.s[i]), 0x0007);
+        }
+        assert_ok(cph_stream_export(k.p.s[0], "EXTRACTOR-dtls_srtp", &after, 60));
+        assert_ok(cph_stream_export(k.p.s[1], "EXTRACTOR-dtls_srtp", &other, 60));
+        assert_true(cph_ct_eq(cph_secret_span(&after), cph_secret_span(&other)));
+        assert_false(cph_ct_eq(cph_secret_span(&after), cph_secret_span(&before)));
+        before = after;
+    }
+    assert_int_equal(k.asked, 3);
+    k.cfg[1].find = NULL; /* the other end was started anew: everything is proven again */
+    again(&k);
+    assert_true(both(&k.p, CPH_STREAM_OPEN));
+    assert_false(cph_stream_resumed(k.p.s[0]) || cph_stream_resumed(k.p.s[1]));
+    keep_close(&k);
+}
+
+static void a_session_is_good_for_its_role_and_home_alone(void **state)
+{
+    struct cph_stream *s;
+    struct kept k;
+
+    (void)state;
+    keep_open(&k, true);
+    for (int i = 0; i < 2; i++)
+        assert_ok(cph_stream_session_keep(k.p.s[i], &k.session[i]));
+    k.cfg[0].resume = k.session[1];
+    assert_err(cph_stream_new(&k.cfg[0], &k.p.t.env, &s), CPH_E_CONFIG);
+    k.cfg[0].resume = NULL;
+    k.cfg[1].resume = k.session[1];
+    assert_err(cph_stream_new(&k.cfg[1], &k.p.t.env, &s), CPH_E_CONFIG);
+    k.cfg[1].resume = NULL;
+    k.cfg[0].after_cookie = true;
+    assert_err(cph_stream_new(&k.cfg[0], &k.p.t.env, &s), CPH_E_CONFIG);
+    k.cfg[0].after_cookie = false;
+    /* A mirror: the client's own session comes back to it where it serves. */
+    struct cph_stream_session *own = k.session[1];
+    k.session[1] = k.session[0];
+    k.session[0] = own;
+    k.cfg[1].find = find;
+    k.cfg[1].find_ctx = &k;
+    k.cfg[0].resume = k.session[1];
+    again(&k);
+    assert_true(both(&k.p, CPH_STREAM_OPEN));
+    assert_int_equal(k.asked, 1);
+    assert_false(cph_stream_resumed(k.p.s[0]) || cph_stream_resumed(k.p.s[1]));
+    keep_close(&k);
+
+    keep_open(&k, false);
+    assert_err(cph_stream_session_keep(k.p.s[0], &k.session[0]), CPH_E_UNSUPPORTED);
+    k.cfg[1].find = find;
+    assert_err(cph_stream_new(&k.cfg[1], &k.p.t.env, &s), CPH_E_CONFIG);
+    keep_close(&k);
+}
+
+static void the_peer_of_a_session_is_judged_again(void **state)
+{
+    struct cph_fingerprint right, wrong;
+    struct kept k;
+
+    (void)state;
+    keep_open(&k, true);
+    for (int i = 0; i < 2; i++)
+        assert_ok(cph_stream_session_keep(k.p.s[i], &k.session[i]));
+    assert_ok(cph_cert_fingerprint(k.p.cert[1], CPH_FP_SHA256, &right));
+    assert_ok(cph_cert_fingerprint(k.p.cert[0], CPH_FP_SHA256, &wrong));
+    k.cfg[1].find = find;
+    k.cfg[1].find_ctx = &k;
+    k.cfg[0].resume = k.session[0];
+    k.cfg[0].verify = CPH_STREAM_VERIFY_PINNED;
+    k.cfg[0].pins = &right;
+    k.cfg[0].n_pins = 1;
+    again(&k);
+    assert_true(both(&k.p, CPH_STREAM_OPEN) && cph_stream_resumed(k.p.s[0]));
+    assert_string_equal(cph_stream_accepted_by(k.p.s[0]), "pinned");
+    k.cfg[0].pins = &wrong;
+    again(&k);
+    assert_int_equal(cph_stream_state(k.p.s[0]), CPH_STREAM_FAILED);
+    assert_int_equal(cph_stream_error(k.p.s[0]), CPH_E_CERT);
+    assert_false(cph_stream_resumed(k.p.s[0]));
+    keep_close(&k);
+}
+
+static void behind_the_cookie_nothing_is_said_to_a_hello_without(void **state)
+{
+    struct cph_stream_config cfg[2];
+    uint8_t buf[2048];
+    struct pair p;
+    size_t n;
+
+    (void)state;
+    dtls_pair(&p, 1, cfg);
+    cfg[1].after_cookie = true;
+    pair_open(&p, cfg);
+    assert_ok(cph_stream_pull(p.s[0], buf, sizeof buf, &n));
+    assert_ok(cph_stream_feed(p.s[1], (struct cph_span){ buf, n }, p.now));
+    assert_err(cph_stream_pull(p.s[1], buf, sizeof buf, &n), CPH_E_AGAIN);
+    assert_ok(cph_stream_tick(p.s[1], p.now + CPH_SEC(100)));
+    assert_err(cph_stream_pull(p.s[1], buf, sizeof buf, &n), CPH_E_AGAIN);
+    assert_int_equal(cph_stream_state(p.s[1]), CPH_STREAM_HANDSHAKE);
+    pair_free(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -346,6 +527,10 @@ int main(void)
         cmocka_unit_test(flipped_datagrams_are_dropped_and_counted_once_open),
         cmocka_unit_test(a_noisy_handshake_opens_or_fails_with_a_reason),
         cmocka_unit_test(a_wrong_fingerprint_ends_the_handshake),
+        cmocka_unit_test(a_session_is_taken_up_with_fresh_keys_and_the_same_peer),
+        cmocka_unit_test(a_session_is_good_for_its_role_and_home_alone),
+        cmocka_unit_test(the_peer_of_a_session_is_judged_again),
+        cmocka_unit_test(behind_the_cookie_nothing_is_said_to_a_hello_without),
     };
 
     return cmocka_run_group_tests_name("dtls", tests, NULL, NULL);
