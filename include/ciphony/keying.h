@@ -66,9 +66,10 @@ struct cph_keying_status {
          * but if every packet fails its tag, a ROC of zero may be tried for receiving. Never for
          * sending. */
         bool roc_doubt;
-    } dir[2];        /* by enum cph_keying_dir */
-    cph_err err;     /* with CPH_KEYING_FAILED, else CPH_OK */
-    const char *why; /* static text for people, NULL if there is nothing to say */
+    } dir[2];          /* by enum cph_keying_dir */
+    bool offer_wanted; /* another offer of ours is needed before there are keys, or for new ones */
+    cph_err err;       /* with CPH_KEYING_FAILED, else CPH_OK */
+    const char *why;   /* static text for people, NULL if there is nothing to say */
     /* Where the peer was reached when it proved who it is, by component; family NONE: the mechanism
      * does not know. */
     struct cph_addr at[2];

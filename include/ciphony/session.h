@@ -107,6 +107,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_session_finish(struct cph_session *s, uint32_
 CPH_API CPH_MUST_CHECK cph_err cph_session_choose(struct cph_session *s, uint32_t branch);
 /** This branch is over (its early dialog ended). Unknown is fine. */
 CPH_API void cph_session_drop(struct cph_session *s, uint32_t branch);
+/** A mechanism needs another offer of ours before there are keys (MIKEYv2), and none is pending. */
+CPH_API bool cph_session_offer_wanted(const struct cph_session *s);
 /** Our pending offer was refused: what held before holds. */
 CPH_API void cph_session_rollback(struct cph_session *s);
 

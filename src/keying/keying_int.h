@@ -11,7 +11,9 @@
     X(cph_keying_mikey) \
     X(cph_keying_sdes) \
     X(cph_keying_zrtp) \
-    X(cph_keying_sdpdh)
+    X(cph_keying_sdpdh) \
+    X(cph_keying_mikeyv2) \
+    X(cph_keying_mikeyv2_inband)
 /* clang-format on */
 
 #define KEYING_ROW_DECLARE(row) extern const struct cph_keying_method row;

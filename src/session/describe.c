@@ -179,6 +179,22 @@ static void forget_first(struct cph_session *s)
     }
 }
 
+bool cph_session_offer_wanted(const struct cph_session *s)
+{
+    const struct engine_branch *b = engine_branch_const(s);
+    bool wanted = false;
+
+    for (unsigned i = 0; b && !s->offered && i < s->n; i++) {
+        struct cph_nego_status st;
+
+        if (!b->line[i].nego)
+            continue;
+        cph_nego_status(b->line[i].nego, &st);
+        wanted |= st.outcome == CPH_NEGO_SECURE && st.keying.offer_wanted;
+    }
+    return wanted;
+}
+
 void cph_session_rollback(struct cph_session *s)
 {
     struct engine_branch *b = engine_branch(s);

@@ -340,6 +340,17 @@ static cph_err feed_keying(struct cph_session *s, unsigned stream, enum cph_keyi
     return err;
 }
 
+/* A mechanism of ours may use what RFC 7983 gives to nobody (MIKEYv2 in band). */
+static bool somebody_claims(const struct cph_session *s, unsigned stream, struct cph_span packet)
+{
+    bool yes = s->base[stream] && cph_nego_claims(s->base[stream], packet);
+
+    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
+        yes |= s->branch[i].used && s->branch[i].line[stream].nego &&
+               cph_nego_claims(s->branch[i].line[stream].nego, packet);
+    return yes;
+}
+
 cph_err cph_session_feed(struct cph_session *s, unsigned stream,
                          enum cph_keying_component component, const struct cph_addr *from,
                          uint8_t *packet, size_t n, cph_time now)
@@ -360,6 +371,9 @@ cph_err cph_session_feed(struct cph_session *s, unsigned stream,
     case CPH_RTP_CLASS_STUN:
         return feed_opener(s, stream, component, from, view, now);
     case CPH_RTP_CLASS_UNKNOWN:
+        if (somebody_claims(s, stream, view))
+            return feed_keying(s, stream, component, from, view, now);
+        break;
     case CPH_RTP_CLASS_TURN:
         break;
     }

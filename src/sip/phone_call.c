@@ -140,6 +140,9 @@ void phone_session_events(struct phone_call *c, cph_time now)
             break;
         }
     }
+    if (!c->ended && c->failed == CPH_OK && c->answered && c->retry_at == CPH_TIME_NEVER &&
+        cph_session_offer_wanted(c->session) && phone_reoffer(c, now) != CPH_OK)
+        c->retry_at = now + CPH_SEC(1);
 }
 
 /* An answer came on a branch. Bad ones end the call when it is the one that counts. */

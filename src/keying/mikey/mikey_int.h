@@ -388,6 +388,8 @@ void mikey_now(struct cph_mikey *m, uint8_t *type, uint64_t *ts);
 CPH_MUST_CHECK cph_err mikey_pair_take(struct cph_mikey *m, enum cph_agree_group group,
                                        struct mikey_pair *out);
 bool mikey_group_weak(enum cph_agree_group group);
+/** Is there the material to begin in a mode, or to answer? */
+bool mikey_can(const struct cph_mikey *m, enum cph_mikey_mode mode, bool answer);
 struct mikey_id mikey_id_of(const char *text);
 
 /* ---- the exchange ---------------------------------------------------------------------------- */
@@ -449,6 +451,8 @@ struct mikey_around {
     bool allow_unencrypted, allow_unauthenticated;
     uint32_t ssrc, roc; /* of our stream */
     unsigned line;      /* which pair of crypto sessions is ours: 0 for CS 1 and 2 */
+    struct cph_span
+        rand; /* of a new bundle of ours; empty: drawn (MIKEYv2 makes it of its hellos) */
 };
 
 struct mikey_text {

@@ -42,6 +42,11 @@ static bool material(const struct cph_mikey *m, enum cph_mikey_mode mode, bool a
     return false;
 }
 
+bool mikey_can(const struct cph_mikey *m, enum cph_mikey_mode mode, bool answer)
+{
+    return material(m, mode, answer);
+}
+
 bool mikey_group_weak(enum cph_agree_group group)
 {
     return group == CPH_AGREE_MODP_1024 || group == CPH_AGREE_MODP_1536;

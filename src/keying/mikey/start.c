@@ -83,9 +83,14 @@ static cph_err first_bundle(struct cph_mikey *m, const struct mikey_around *arou
     struct cph_rd rd = cph_rd_open((struct cph_span){ id, sizeof id });
 
     CPH_TRY(cph_random(m->cfg.env, id, sizeof id));
-    CPH_TRY(cph_random(m->cfg.env, csb->b.rand, OUR_RAND));
-    csb->b.csb_id = cph_rd_u32(&rd);
     csb->b.rand_n = OUR_RAND;
+    if (around->rand.n > 0) {
+        csb->b.rand_n = (uint8_t)around->rand.n;
+        memcpy(csb->b.rand, around->rand.p, around->rand.n);
+    } else {
+        CPH_TRY(cph_random(m->cfg.env, csb->b.rand, OUR_RAND));
+    }
+    csb->b.csb_id = cph_rd_u32(&rd);
     csb->mode = m->cfg.mode;
     csb->we_began = true;
     csb->n_cs = OUR_CS;

@@ -1,0 +1,124 @@
+/* Private face of MIKEYv2: two round trips around a MIKEY exchange. Expired, the framing is ours.
+ */
+#ifndef CPH_MIKEYV2_INT_H
+#define CPH_MIKEYV2_INT_H
+
+#include "../mikey/mikey_int.h"
+
+enum {
+    V2_VERSION = 2,
+    V2_NONCE = 32,
+    V2_LIST = 16,        /* modes or groups of one message */
+    V2_SUITES = 8,       /* we offer */
+    V2_HELLO_MAX = 1024, /* bytes of a message of the first round trip */
+    V2_MSG_MAX = MIKEY_MSG_MAX + 64,
+};
+
+enum v2_type {
+    V2_HELLO_I = 1, /* who I am, what I can, a nonce */
+    V2_HELLO_R,     /* who I am, what of that we do, a nonce */
+    V2_PROOF_I,     /* a MIKEY message of the mode agreed on */
+    V2_PROOF_R,     /* and its answer */
+    V2_KEEP,        /* in SDP: nothing new; what is there goes on */
+    V2_TYPES_,
+};
+
+/*
+ * All begin with version (2), type and the initiator's number of the exchange; those from the
+ * second on have the responder's as well.
+ *
+ *   HELLO_I   modes<1..16> groups<1..16> suites<1..65535> nonce(32) id<1..255>
+ *   HELLO_R   mode group suite<1..255> nonce(32) id<1..255>
+ *   PROOF_*   a MIKEY message, to the end
+ */
+struct v2_msg {
+    enum v2_type type;
+    uint64_t spi_i, spi_r;
+    struct cph_span modes, groups, suites; /* HELLO_I; suites: SDES names with commas */
+    uint8_t mode, group;                   /* HELLO_R */
+    struct cph_span suite;
+    struct cph_span nonce, id;
+    struct cph_span body; /* PROOF_* */
+};
+
+/** CPH_E_TRUNCATED, CPH_E_TRAILING, CPH_E_MALFORMED; CPH_E_UNSUPPORTED for another version. */
+CPH_MUST_CHECK cph_err v2_parse(struct cph_span bytes, struct v2_msg *out);
+CPH_MUST_CHECK cph_err v2_build(const struct v2_msg *m, struct cph_wr *wr);
+
+struct v2_text {
+    size_t n;
+    uint8_t b[V2_MSG_MAX];
+};
+
+enum v2_state {
+    V2_NONE,
+    V2_SAID_HELLO, /* initiator: HELLO_I is out */
+    V2_AGREED,     /* HELLO_R came or went: the initiator's proof is next */
+    V2_SAID_PROOF, /* initiator: PROOF_I is out */
+    V2_DONE,
+};
+
+/* One run of the four messages. Holds key material. */
+struct v2_shake {
+    enum v2_state state;
+    bool we_began;
+    uint64_t spi_i, spi_r;
+    enum cph_mikey_mode mode;
+    uint8_t group;
+    const struct cph_srtp_suite *suite;
+    struct v2_text hello[2], proof[2]; /* [0] the initiator's, [1] the responder's */
+    struct mikey_offer offer;
+};
+
+/* What both rows have in common; the first member of each. */
+struct v2 {
+    struct cph_keying base;
+    struct cph_keying_cfg cfg;
+    struct cph_mikey *m;
+    const struct cph_srtp_suite *suite[V2_SUITES + 1];
+    struct v2_shake shake;
+    struct mikey_csb csb;    /* of the last run that was done */
+    uint64_t done_i, done_r; /* and its numbers */
+    bool keyed, renew;
+    struct cph_keying_status status;
+    unsigned notes;
+};
+
+void v2_shake_wipe(struct v2_shake *s);
+#define V2_SHAKE_SCOPED __attribute__((cleanup(v2_shake_wipe))) struct v2_shake
+
+/* ---- core.c: the four steps. Each fills *s (a run of its own, or a copy of the one under way) and
+ * touches nothing else ----------------------------------------------------------------------- */
+
+/** CPH_E_CONFIG without an identity of ours, or without a mode to offer. */
+CPH_MUST_CHECK cph_err v2_begin(const struct v2 *k, struct v2_shake *s);
+/** Read HELLO_I, choose, make HELLO_R. CPH_E_UNSUPPORTED: nothing in common; CPH_E_POLICY: it is
+ * our own, or not from whom we talk to. */
+CPH_MUST_CHECK cph_err v2_choose(const struct v2 *k, struct cph_span hello, struct v2_shake *s);
+/** Read HELLO_R. CPH_E_POLICY for what was not offered. */
+CPH_MUST_CHECK cph_err v2_agree(const struct v2 *k, struct cph_span hello, struct v2_shake *s);
+/** Make PROOF_I. */
+CPH_MUST_CHECK cph_err v2_prove(const struct v2 *k, struct v2_shake *s);
+/** Read PROOF_I, make PROOF_R and the bundle. */
+CPH_MUST_CHECK cph_err v2_respond(const struct v2 *k, struct cph_span proof, struct v2_shake *s,
+                                  struct mikey_csb *csb);
+/** Read PROOF_R: the bundle. */
+CPH_MUST_CHECK cph_err v2_verify(const struct v2 *k, struct cph_span proof, struct v2_shake *s,
+                                 struct mikey_csb *csb);
+
+/** The run is done: its keys count from now on. */
+void v2_commit(struct v2 *k, const struct v2_shake *s, const struct mikey_csb *csb);
+
+/* ---- the part of a row that does not depend on the way ----------------------------------------
+ */
+
+CPH_MUST_CHECK cph_err v2_open(struct v2 *k, const struct cph_keying_method *row,
+                               const struct cph_keying_cfg *cfg);
+void v2_status(const struct cph_keying *k, struct cph_keying_status *out);
+cph_err v2_keys(const struct cph_keying *k, enum cph_keying_component component,
+                enum cph_keying_dir dir, unsigned i, struct cph_srtp_policy *out);
+unsigned v2_hints(const struct cph_keying *k, struct cph_keying_hint *out, unsigned cap);
+void v2_evidence(const struct cph_keying *k, struct cph_keying_evidence *out);
+void v2_renew(struct cph_keying *k);
+
+#endif

@@ -1,0 +1,756 @@
+/* MIKEYv2 between two sides, in SDP and on the media path. */
+#include "pair.h"
+
+#include "ciphony/crypto_key.h"
+#include "mikeyv2/mikeyv2_int.h"
+
+#define ALICE "sip:alice@example.org"
+#define BOB   "sip:bob@example.org"
+
+static const struct cph_keying_method *row[2];
+static const struct cph_secret psk = { .n = 16, .b = "sixteen bytes..." };
+static const struct cph_secret other = { .n = 16, .b = "another secret.." };
+static struct test_env env_a, env_b;
+static struct cph_key *key_a, *key_b;
+static struct cph_cert *cert_a, *cert_b;
+static struct cph_trust *trust;
+static struct cph_mikey_cfg cfg_a, cfg_b;
+static struct cph_mikey *ma, *mb;
+static struct pair p;
+
+static struct cph_cert *cert_for(const struct cph_key *key, const char *uri)
+{
+    struct cph_cert_name san = { CPH_NAME_URI, cph_span_of(uri) };
+    struct cph_cert_spec spec = {
+        .cn = uri, .san = &san, .n_san = 1, .not_before = 0, .not_after = 4000000000
+    };
+    struct cph_cert *cert;
+
+    assert_ok(cph_cert_self_signed(&env_a.env, key, &spec, &cert));
+    assert_ok(cph_trust_add(trust, cert));
+    return cert;
+}
+
+static int open_all(void **state)
+{
+    (void)state;
+    test_env_init(&env_a, 1);
+    assert_ok(cph_trust_new(&trust));
+    assert_ok(cph_key_generate(&env_a.env, CPH_KEY_RSA, &key_a));
+    assert_ok(cph_key_generate(&env_a.env, CPH_KEY_RSA, &key_b));
+    cert_a = cert_for(key_a, ALICE);
+    cert_b = cert_for(key_b, BOB);
+    return 0;
+}
+
+static int close_all(void **state)
+{
+    (void)state;
+    cph_key_free(key_a);
+    cph_key_free(key_b);
+    cph_cert_free(cert_a);
+    cph_cert_free(cert_b);
+    cph_trust_free(trust);
+    return 0;
+}
+
+static int defaults(void **state)
+{
+    (void)state;
+    test_env_init(&env_a, 1);
+    test_env_init(&env_b, 2);
+    row[0] = cph_keying_method_by_name(CPH_SPAN_LIT("mikeyv2"));
+    cfg_a = (struct cph_mikey_cfg){ .env = &env_a.env,
+                                    .mode = CPH_MIKEY_PSK,
+                                    .id = ALICE,
+                                    .peer_id = BOB,
+                                    .psk = &psk,
+                                    .key = key_a,
+                                    .cert = cert_a,
+                                    .peer_cert = NULL,
+                                    .trust = trust };
+    cfg_b = cfg_a;
+    cfg_b.env = &env_b.env;
+    cfg_b.id = BOB;
+    cfg_b.peer_id = ALICE;
+    cfg_b.key = key_b;
+    cfg_b.cert = cert_b;
+    ma = mb = NULL;
+    memset(&p, 0, sizeof p);
+    return 0;
+}
+
+static void reopen_with(const char *const *suites_a, const char *const *suites_b)
+{
+    struct cph_nego_cfg a = { .policy = CPH_KEYING_REQUIRED, .methods = row };
+    struct cph_nego_cfg b = a;
+
+    if (p.arena)
+        pair_close(&p);
+    cph_mikey_free(ma);
+    cph_mikey_free(mb);
+    assert_ok(cph_mikey_new(&cfg_a, &ma));
+    assert_ok(cph_mikey_new(&cfg_b, &mb));
+    a.keying.mikey = ma;
+    b.keying.mikey = mb;
+    a.keying.suites = suites_a;
+    b.keying.suites = suites_b;
+    pair_open(&p, a, b);
+}
+
+static void reopen(void)
+{
+    reopen_with(NULL, NULL);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    if (p.arena)
+        pair_close(&p);
+    cph_mikey_free(ma);
+    cph_mikey_free(mb);
+    return 0;
+}
+
+#define test(f) cmocka_unit_test_setup_teardown(f, defaults, teardown)
+
+static struct cph_keying_status keying(const struct side *s)
+{
+    return status_of(s).keying;
+}
+
+static const char *attr_of(const struct cph_sdp *sdp)
+{
+    return (const char *)cph_arena_copy(p.arena, cph_sdp_attr(&sdp->media[0]->part, "mikeyv2")->arg)
+        .p;
+}
+
+/* ---- the other implementation -------------------------------------------------------------- */
+
+static struct v2_text text_from(struct vectors *v, const char *name)
+{
+    struct v2_text t = { .n = vectors_hex(v, name).n };
+
+    assert_true(t.n <= sizeof t.b);
+    memcpy(t.b, vectors_hex(v, name).p, t.n);
+    return t;
+}
+
+/* The responder's half of a run that was written down elsewhere: hellos, a proof, keys. */
+static void a_run_of_the_other_implementation_gives_its_keys(void **state)
+{
+    struct vectors *v = vectors_open("mikeyv2/run.txt");
+    static const char *const suites[] = { "AES_CM_128_HMAC_SHA1_80", NULL };
+    struct cph_mikey_cfg c = { .env = &env_b.env, .mode = CPH_MIKEY_PSK, .id = BOB };
+    struct cph_secret secret = { 0 };
+    struct cph_keying_cfg cfg = { .env = &env_b.env, .suites = suites };
+    struct cph_keying *k;
+    MIKEY_CSB_SCOPED csb = { 0 };
+    V2_SHAKE_SCOPED s = { 0 };
+    struct v2_msg m;
+
+    (void)state;
+    assert_true(vectors_next(v));
+    assert_ok(cph_secret_set(&secret, vectors_hex(v, "psk")));
+    c.psk = &secret;
+    assert_ok(cph_mikey_new(&c, &mb));
+    cfg.mikey = mb;
+    assert_ok(row[0]->make(&cfg, &k));
+    assert_ok(v2_choose((struct v2 *)k, vectors_hex(v, "hello_i"), &s)); /* it can be read */
+    assert_true(s.mode == CPH_MIKEY_PSK && s.group == MIKEY_P256);
+    assert_string_equal(s.suite->sdes_name, suites[0]);
+    s.hello[1] = text_from(v, "hello_r"); /* and this is what we said */
+    assert_ok(v2_parse(vectors_hex(v, "hello_r"), &m));
+    s.spi_r = m.spi_r;
+    assert_ok(v2_respond((struct v2 *)k, vectors_hex(v, "proof_i"), &s, &csb));
+    assert_memory_equal(csb.b.rand, vectors_hex(v, "rand").p, 32);
+    for (unsigned cs = 1; cs <= 2; cs++) {
+        CPH_SRTP_POLICY_SCOPED policy = { 0 };
+        char name[16];
+
+        assert_ok(mikey_master(&csb, cs, 0, &policy));
+        (void)snprintf(name, sizeof name, "key%u", cs);
+        assert_memory_equal(policy.master.key.b, vectors_hex(v, name).p, policy.master.key.n);
+        (void)snprintf(name, sizeof name, "salt%u", cs);
+        assert_memory_equal(policy.master.salt.b, vectors_hex(v, name).p, policy.master.salt.n);
+    }
+    assert_int_equal(s.proof[1].n, vectors_hex(v, "proof_r").n);
+    assert_memory_equal(s.proof[1].b, vectors_hex(v, "proof_r").p, s.proof[1].n);
+    cph_keying_free(k);
+    vectors_close(v);
+}
+
+static cph_err parses(void *arg, struct cph_span bytes)
+{
+    uint8_t b[V2_HELLO_MAX];
+    struct cph_wr wr = cph_wr_open(b, sizeof b);
+    struct v2_msg m;
+    cph_err err = v2_parse(bytes, &m);
+
+    (void)arg;
+    if (err != CPH_OK)
+        return err;
+    assert_ok(v2_build(&m, &wr));
+    assert_true(cph_span_eq(cph_wr_done(&wr), bytes));
+    return CPH_OK;
+}
+
+static void hellos_that_end_early_are_refused(void **state)
+{
+    struct vectors *v = vectors_open("mikeyv2/run.txt");
+
+    (void)state;
+    assert_true(vectors_next(v));
+    expect_fragile(vectors_hex(v, "hello_i"), FRAGILE_TRUNCATION, parses, NULL);
+    expect_fragile(vectors_hex(v, "hello_r"), FRAGILE_TRUNCATION, parses, NULL);
+    vectors_close(v);
+}
+
+/* ---- in SDP --------------------------------------------------------------------------------- */
+
+static void two_exchanges_make_keys(void **state)
+{
+    struct cph_keying_evidence e;
+
+    (void)state;
+    reopen();
+    exchange(&p, &p.a, &p.b);
+    assert_int_equal(keying(&p.a).state, CPH_KEYING_RUNNING);
+    assert_int_equal(keying(&p.b).state, CPH_KEYING_RUNNING);
+    assert_true(keying(&p.a).offer_wanted);
+    assert_false(keying(&p.b).offer_wanted);
+    exchange(&p, &p.a, &p.b);
+    assert_int_equal(keying(&p.a).state, CPH_KEYING_KEYED);
+    assert_false(keying(&p.a).offer_wanted);
+    assert_media(&p, 1);
+    e = evidence_of(&p.a);
+    assert_string_equal(e.method, "mikeyv2");
+    assert_string_equal(e.suite, "AEAD_AES_256_GCM");
+    assert_true(e.keyed && e.keys_stay_at_ends && e.choice_protected && !e.forward_secrecy);
+    assert_int_equal(e.peer_auth, CPH_KEYING_AUTH_PSK);
+}
+
+static void every_mode_of_mikey_may_be_agreed_on(void **state)
+{
+    (void)state;
+    for (int mode = CPH_MIKEY_NULL; mode < CPH_MIKEY_MODES_; mode++) {
+        cfg_a.mode = (enum cph_mikey_mode)mode;
+        cfg_a.accept = cfg_b.accept = 1U << mode;
+        cfg_a.peer_cert = cert_b;
+        reopen();
+        exchange(&p, &p.a, &p.b);
+        exchange(&p, &p.a, &p.b);
+        assert_media(&p, 1);
+        assert_int_equal(evidence_of(&p.b).forward_secrecy,
+                         mode == CPH_MIKEY_DHSIGN || mode == CPH_MIKEY_DHHMAC);
+        assert_int_equal(evidence_of(&p.b).keys_stay_at_ends, mode != CPH_MIKEY_NULL);
+        assert_int_equal(evidence_of(&p.b).peer_auth,
+                         mode == CPH_MIKEY_NULL ? CPH_KEYING_AUTH_NONE
+                         : mode == CPH_MIKEY_PSK || mode == CPH_MIKEY_DHHMAC
+                             ? CPH_KEYING_AUTH_PSK
+                             : CPH_KEYING_AUTH_CERT);
+    }
+}
+
+static void the_first_mode_group_and_suite_that_both_have_is_taken(void **state)
+{
+    static const char *const few[] = { "AES_CM_128_HMAC_SHA1_80", NULL };
+
+    (void)state;
+    cfg_a.mode = CPH_MIKEY_PSK;
+    cfg_b.mode = CPH_MIKEY_PSK;
+    cfg_b.accept = 1U << CPH_MIKEY_DHSIGN; /* not what the other likes best */
+    cfg_b.group = CPH_AGREE_MODP_3072;
+    reopen_with(NULL, few);
+    exchange(&p, &p.a, &p.b);
+    exchange(&p, &p.a, &p.b);
+    assert_media(&p, 1);
+    assert_string_equal(evidence_of(&p.a).suite, "AES_CM_128_HMAC_SHA1_80");
+    assert_true(evidence_of(&p.a).forward_secrecy);
+}
+
+static void nobodys_clock_matters(void **state)
+{
+    (void)state;
+    env_b.wall = env_a.wall + 5 * 365 * 86400;
+    reopen();
+    exchange(&p, &p.a, &p.b);
+    exchange(&p, &p.a, &p.b);
+    assert_media(&p, 1);
+}
+
+static void with_nothing_in_common_there_is_no_stream(void **state)
+{
+    struct cph_sdp *answer;
+
+    (void)state;
+    cfg_b.accept = 1U << CPH_MIKEY_DHSIGN;
+    cfg_a.accept = 1U << CPH_MIKEY_PSK;
+    reopen();
+    assert_err(try_answer(&p, &p.b, make_offer(&p, &p.a), &answer), CPH_E_POLICY);
+}
+
+static void somebody_else_is_refused_by_name_and_by_proof(void **state)
+{
+    struct cph_sdp *answer, *offer;
+
+    (void)state;
+    cfg_b.peer_id = "sip:carol@example.org";
+    reopen();
+    assert_err(try_answer(&p, &p.b, make_offer(&p, &p.a), &answer), CPH_E_POLICY);
+    cfg_b.peer_id = ALICE;
+    cfg_a.peer_id = "sip:carol@example.org";
+    reopen();
+    answer = make_answer(&p, &p.b, make_offer(&p, &p.a));
+    assert_err(try_finish(&p.a, answer), CPH_E_POLICY);
+    cfg_a.peer_id = BOB;
+    cfg_b.psk = &other; /* the right name, but not the secret */
+    reopen();
+    exchange(&p, &p.a, &p.b);
+    offer = make_offer(&p, &p.a);
+    assert_int_not_equal(try_answer(&p, &p.b, offer, &answer), CPH_OK);
+    assert_int_not_equal(keying(&p.b).state, CPH_KEYING_KEYED);
+}
+
+/* A certificate proves whom the user wanted, and not whom the other end says it is. */
+static void a_name_that_the_peer_gave_itself_proves_nobody(void **state)
+{
+    (void)state;
+    cfg_a.mode = CPH_MIKEY_DHSIGN;
+    cfg_a.peer_id = NULL;
+    reopen();
+    exchange(&p, &p.a, &p.b);
+    exchange(&p, &p.a, &p.b);
+    assert_media(&p, 1);
+    assert_int_equal(evidence_of(&p.a).peer_auth, CPH_KEYING_AUTH_NONE);
+    assert_int_equal(evidence_of(&p.b).peer_auth, CPH_KEYING_AUTH_CERT); /* that one knew whom */
+}
+
+static void our_own_hello_is_not_answered(void **state)
+{
+    struct cph_sdp *answer, *offer;
+
+    (void)state;
+    reopen();
+    offer = make_offer(&p, &p.a);
+    assert_err(try_answer(&p, &p.a, offer, &answer), CPH_E_POLICY);
+}
+
+/* Bytes of a message in a description, one of them changed. */
+static struct cph_sdp *bent(const struct cph_sdp *sdp, size_t at, uint8_t bit)
+{
+    const char *text = attr_of(sdp);
+    static uint8_t b[V2_MSG_MAX];
+    static char back[CPH_BASE64_LEN(V2_MSG_MAX) + 1];
+    size_t n;
+
+    assert_ok(cph_unbase64(cph_span_of(text), false, b, sizeof b, &n));
+    if (at >= n)
+        return NULL;
+    b[at] ^= bit;
+    cph_base64((struct cph_span){ b, n }, back);
+    return tampered(&p, sdp, text, back);
+}
+
+/* A call whose message number `which` (0 to 3) has a bit changed. False: it is not that long. */
+static bool a_call_that_goes_wrong(int which, size_t at)
+{
+    struct cph_sdp *sdp, *answer;
+
+    for (int m = 0; m < 4; m += 2) {
+        sdp = make_offer(&p, &p.a);
+        if (which == m && !(sdp = bent(sdp, at, 1)))
+            return false;
+        if (try_answer(&p, &p.b, sdp, &answer) != CPH_OK)
+            return true;
+        if (which == m + 1 && !(answer = bent(answer, at, 1)))
+            return false;
+        if (try_finish(&p.a, answer) != CPH_OK)
+            return true;
+    }
+    print_error("message %d, byte %zu changed, and nobody saw it\n", which, at);
+    fail();
+    return true;
+}
+
+static void whatever_is_changed_makes_no_keys(void **state)
+{
+    (void)state;
+    for (int which = 0; which < 4; which++)
+        for (size_t at = 0;; at += which < 2 ? 1 : 5) {
+            reopen();
+            if (!a_call_that_goes_wrong(which, at))
+                break;
+            assert_int_not_equal(keying(&p.a).state, CPH_KEYING_KEYED);
+        }
+}
+
+static void hold_changes_nothing_and_rekey_takes_two_exchanges(void **state)
+{
+    (void)state;
+    reopen();
+    exchange(&p, &p.a, &p.b);
+    exchange(&p, &p.a, &p.b);
+    assert_media(&p, 1);
+    for (int i = 0; i < 4; i++) {
+        p.a.direction = i & 1 ? CPH_SDP_SENDRECV : CPH_SDP_SENDONLY;
+        exchange(&p, i & 2 ? &p.b : &p.a, i & 2 ? &p.a : &p.b);
+        assert_media(&p, (uint16_t)(2 + i));
+    }
+    assert_int_equal(p.a.installs[0], 1);
+    cph_nego_renew(p.b.nego); /* by who answered the first */
+    exchange(&p, &p.b, &p.a);
+    assert_media(&p, 6);
+    assert_true(keying(&p.b).offer_wanted);
+    exchange(&p, &p.a, &p.b); /* a hold comes between */
+    assert_media(&p, 7);
+    assert_true(keying(&p.b).offer_wanted);
+    exchange(&p, &p.b, &p.a);
+    assert_media(&p, 8); /* the same indices go on under new keys */
+    assert_int_equal(p.a.installs[0], 2);
+    exchange(&p, &p.a, &p.b);
+    assert_media(&p, 9);
+    assert_int_equal(p.a.installs[0], 2);
+}
+
+static void a_hold_before_the_keys_waits_for_them(void **state)
+{
+    (void)state;
+    reopen();
+    exchange(&p, &p.a, &p.b);
+    exchange(&p, &p.b, &p.a); /* the called one was faster */
+    assert_true(keying(&p.a).offer_wanted);
+    exchange(&p, &p.a, &p.b);
+    assert_media(&p, 1);
+}
+
+static void messages_that_come_again_are_answered_the_same(void **state)
+{
+    struct cph_sdp *offer, *first, *second;
+
+    (void)state;
+    reopen();
+    offer = make_offer(&p, &p.a);
+    first = make_answer(&p, &p.b, offer);
+    second = make_answer(&p, &p.b, offer);
+    assert_string_equal(attr_of(first), attr_of(second));
+    assert_ok(try_finish(&p.a, first));  /* 183 */
+    assert_ok(try_finish(&p.a, second)); /* 200 */
+    offer = make_offer(&p, &p.a);
+    first = make_answer(&p, &p.b, offer);
+    second = make_answer(&p, &p.b, offer);
+    assert_string_equal(attr_of(first), attr_of(second));
+    assert_ok(try_finish(&p.a, first));
+    assert_ok(try_finish(&p.a, second));
+    assert_media(&p, 1);
+    assert_int_equal(p.a.installs[0], 1);
+}
+
+static void messages_of_another_run_are_refused(void **state)
+{
+    struct cph_sdp *old, *offer, *answer;
+
+    (void)state;
+    reopen();
+    exchange(&p, &p.a, &p.b);
+    old = make_offer(&p, &p.a); /* the proof of a first run */
+    old = read_sdp(&p, text_of(&p, old));
+    {
+        const char *text = text_of(&p, old);
+        static char kept[20000];
+
+        (void)snprintf(kept, sizeof kept, "%s", text);
+        reopen();
+        (void)test_random(&p.b.env); /* another nonce */
+        exchange(&p, &p.a, &p.b);
+        assert_int_not_equal(try_answer(&p, &p.b, read_sdp(&p, kept), &answer), CPH_OK);
+    }
+    offer = make_offer(&p, &p.a);
+    answer = make_answer(&p, &p.b, offer);
+    assert_ok(try_finish(&p.a, answer));
+    assert_media(&p, 1);
+}
+
+static void a_second_round_that_is_refused_is_tried_three_times(void **state)
+{
+    (void)state;
+    reopen();
+    exchange(&p, &p.a, &p.b);
+    for (int i = 0; i < 3; i++) {
+        assert_true(keying(&p.a).offer_wanted);
+        (void)make_offer(&p, &p.a);
+        cph_nego_rollback(p.a.nego);
+    }
+    assert_int_equal(keying(&p.a).state, CPH_KEYING_FAILED);
+    assert_false(keying(&p.a).offer_wanted);
+}
+
+static void each_branch_runs_on_its_own(void **state)
+{
+    struct cph_nego_cfg c = { .policy = CPH_KEYING_REQUIRED, .methods = row };
+    struct side branch = { 0 }, third;
+    struct cph_sdp *offer;
+
+    (void)state;
+    reopen();
+    c.keying.mikey = mb;
+    side_open(&third, c, "10.0.0.3", 5);
+    offer = make_offer(&p, &p.a);
+    assert_ok(try_finish(&p.a, make_answer(&p, &p.b, offer)));
+    assert_ok(cph_nego_fork(p.a.nego, &branch.nego));
+    branch.ip = p.a.ip;
+    branch.port = p.a.port;
+    branch.direction = CPH_SDP_SENDRECV;
+    assert_ok(try_finish(&branch, make_answer(&p, &third, offer)));
+    exchange(&p, &p.a, &p.b);
+    exchange(&p, &branch, &third);
+    assert_media(&p, 1);
+    install(&p, &branch);
+    install(&p, &third);
+    assert_ok(send_one(&third, &branch, 1));
+    assert_err(send_one(&third, &p.a, 2), CPH_E_AUTH);
+    assert_err(send_one(&p.a, &third, 2), CPH_E_AUTH);
+    side_close(&branch);
+    side_close(&third);
+}
+
+/* ---- on the media path ---------------------------------------------------------------------- */
+
+static const struct cph_addr peer_addr = { .family = CPH_AF_V4, .ip = { 10, 0, 0, 9 }, .port = 4 };
+
+static void in_band(void)
+{
+    row[0] = cph_keying_method_by_name(CPH_SPAN_LIT("mikeyv2-inband"));
+    reopen();
+}
+
+/* Everything there is to carry, both ways; lose: one of so many is lost, by chance. */
+static unsigned carry(cph_time now, unsigned lose)
+{
+    struct side *side[2] = { &p.a, &p.b };
+    struct cph_keying_packet packet;
+    unsigned moved = 0;
+
+    for (bool again = true; again;) {
+        again = false;
+        for (int i = 0; i < 2; i++)
+            while (cph_nego_pull(side[i]->nego, &packet, now) == CPH_OK) {
+                struct cph_span bytes = { packet.b, packet.n };
+
+                again = true;
+                moved++;
+                assert_true(packet.n <= 1200 && packet.b[0] >= 80 && packet.b[0] <= 127);
+                assert_true(cph_nego_claims(side[!i]->nego, bytes));
+                if (lose == 0 || test_random(&env_a) % lose != 0)
+                    (void)!cph_nego_feed(side[!i]->nego, CPH_KEYING_RTP, &peer_addr, bytes, now);
+            }
+    }
+    return moved;
+}
+
+static void run_clock(cph_time until, unsigned lose)
+{
+    for (cph_time now = 0; now <= until; now += CPH_MS(10)) {
+        cph_nego_tick(p.a.nego, now);
+        cph_nego_tick(p.b.nego, now);
+        (void)carry(now, lose);
+    }
+}
+
+static void four_datagrams_make_keys(void **state)
+{
+    (void)state;
+    in_band();
+    exchange(&p, &p.a, &p.b);
+    assert_int_equal(keying(&p.a).state, CPH_KEYING_RUNNING);
+    assert_int_equal(cph_nego_deadline(p.b.nego), 0); /* who answered begins */
+    assert_int_equal(cph_nego_deadline(p.a.nego), CPH_TIME_NEVER);
+    cph_nego_tick(p.b.nego, 0);
+    assert_int_equal(carry(0, 0), 4);
+    assert_media(&p, 1);
+    assert_string_equal(evidence_of(&p.a).method, "mikeyv2-inband");
+    assert_int_equal(evidence_of(&p.b).peer_auth, CPH_KEYING_AUTH_PSK);
+    assert_int_equal(cph_nego_deadline(p.b.nego), CPH_TIME_NEVER);
+}
+
+static void loss_only_delays_and_long_messages_go_in_parts(void **state)
+{
+    (void)state;
+    cfg_a.mode = cfg_b.mode = CPH_MIKEY_DHSIGN; /* with certificates of RSA keys: two parts */
+    for (unsigned lose = 3; lose < 9; lose++) {
+        in_band();
+        exchange(&p, &p.a, &p.b);
+        run_clock(CPH_SEC(14), lose);
+        assert_media(&p, 1);
+        assert_int_equal(evidence_of(&p.a).peer_auth, CPH_KEYING_AUTH_CERT);
+    }
+}
+
+static void silence_ends_it(void **state)
+{
+    (void)state;
+    in_band();
+    exchange(&p, &p.a, &p.b);
+    for (cph_time now = 0; now < CPH_SEC(30); now += CPH_MS(50)) {
+        struct cph_keying_packet packet;
+
+        cph_nego_tick(p.b.nego, now);
+        while (cph_nego_pull(p.b.nego, &packet, now) == CPH_OK)
+            continue;
+    }
+    assert_int_equal(keying(&p.b).state, CPH_KEYING_FAILED);
+    assert_int_equal(keying(&p.b).err, CPH_E_TIMEOUT);
+}
+
+static void an_echo_is_not_answered_for_ever(void **state)
+{
+    struct cph_keying_packet hello, packet;
+    unsigned answers = 0;
+
+    (void)state;
+    in_band();
+    exchange(&p, &p.a, &p.b);
+    cph_nego_tick(p.b.nego, 0);
+    assert_ok(cph_nego_pull(p.b.nego, &hello, 0));
+    for (int i = 0; i < 100; i++) {
+        (void)!cph_nego_feed(p.a.nego, CPH_KEYING_RTP, &peer_addr,
+                             (struct cph_span){ hello.b, hello.n }, 0);
+        while (cph_nego_pull(p.a.nego, &packet, 0) == CPH_OK)
+            answers++;
+    }
+    assert_true(answers > 1 && answers <= 21);
+}
+
+static void junk_and_packets_of_others_change_nothing(void **state)
+{
+    uint8_t b[300] = "mkv2";
+    (void)state;
+    in_band();
+    exchange(&p, &p.a, &p.b);
+    for (unsigned i = 0; i < 2000; i++) {
+        size_t n = 16 + test_random(&env_a) % 280;
+
+        for (size_t k = 4; k < n; k++)
+            b[k] = (uint8_t)test_random(&env_a);
+        if (i & 1) { /* of the right form */
+            b[4] = 0;
+            b[5] = 1;
+            b[6] = (uint8_t)((n - 16) >> 8);
+            b[7] = (uint8_t)(n - 16);
+            b[16] = 2;
+            b[17] = (uint8_t)(1 + i % 5);
+        }
+        (void)!cph_nego_feed(i & 2 ? p.a.nego : p.b.nego, CPH_KEYING_RTP, &peer_addr,
+                             (struct cph_span){ b, n }, 0);
+    }
+    cph_nego_tick(p.b.nego, 0);
+    (void)carry(0, 0);
+    assert_media(&p, 1);
+}
+
+static void a_rekey_runs_again_and_both_may_begin(void **state)
+{
+    (void)state;
+    in_band();
+    exchange(&p, &p.a, &p.b);
+    run_clock(CPH_SEC(1), 0);
+    assert_media(&p, 1);
+    exchange(&p, &p.a, &p.b); /* a hold */
+    run_clock(CPH_SEC(1), 0);
+    assert_media(&p, 2);
+    assert_int_equal(p.a.installs[0], 1);
+    cph_nego_renew(p.a.nego);
+    exchange(&p, &p.a, &p.b);
+    run_clock(CPH_SEC(1), 0);
+    assert_media(&p, 3);
+    assert_int_equal(p.a.installs[0], 2);
+    cph_nego_renew(p.a.nego);
+    cph_nego_renew(p.b.nego);
+    exchange(&p, &p.a, &p.b);
+    run_clock(CPH_SEC(14), 0);
+    assert_media(&p, 4);
+    assert_int_equal(p.a.installs[0], 3);
+}
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+static cph_err whole_call(void *arg)
+{
+    struct cph_arena *arena = NULL;
+    struct cph_nego *a = NULL, *b = NULL, *fork = NULL;
+    struct cph_sdp *offer, *answer;
+    struct side s = { .ip = "10.0.0.1", .port = 4000, .direction = CPH_SDP_SENDRECV };
+    struct cph_sdp_local l = pair_local(&s);
+    struct cph_sdp_stream st = pair_stream(&s);
+    struct cph_nego_cfg ca = { .policy = CPH_KEYING_REQUIRED, .methods = row }, cb = ca;
+    cph_err err;
+
+    (void)arg;
+    ca.keying.env = &env_a.env;
+    ca.keying.mikey = ma;
+    cb.keying.env = &env_b.env;
+    cb.keying.mikey = mb;
+    err = cph_arena_new(CPH_SDP_ARENA, &arena);
+    if (err == CPH_OK)
+        err = cph_nego_new(&ca, &a);
+    if (err == CPH_OK)
+        err = cph_nego_new(&cb, &b);
+    for (int round = 0; round < 2 && err == CPH_OK; round++) {
+        err = cph_sdp_offer(arena, &l, &st, 1, &offer);
+        if (err == CPH_OK)
+            err = cph_nego_offer(a, &(struct cph_keying_local){ offer, offer->media[0] });
+        if (err == CPH_OK && round == 0)
+            err = cph_nego_fork(a, &fork);
+        if (err == CPH_OK)
+            err = cph_sdp_answer_skeleton(arena, &l, offer, &st, 1, &answer);
+        if (err == CPH_OK)
+            err = cph_nego_answer(b, &(struct cph_keying_remote){ offer, offer->media[0] },
+                                  &(struct cph_keying_local){ answer, answer->media[0] });
+        if (err == CPH_OK)
+            err = cph_nego_finish(a, &(struct cph_keying_remote){ answer, answer->media[0] });
+    }
+    cph_nego_free(a);
+    cph_nego_free(b);
+    cph_nego_free(fork);
+    cph_arena_free(arena);
+    return err;
+}
+
+static void running_out_of_memory_is_reported(void **state)
+{
+    (void)state;
+    reopen();
+    test_alloc_fails(whole_call, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test(a_run_of_the_other_implementation_gives_its_keys),
+        test(hellos_that_end_early_are_refused),
+        test(two_exchanges_make_keys),
+        test(every_mode_of_mikey_may_be_agreed_on),
+        test(the_first_mode_group_and_suite_that_both_have_is_taken),
+        test(nobodys_clock_matters),
+        test(with_nothing_in_common_there_is_no_stream),
+        test(somebody_else_is_refused_by_name_and_by_proof),
+        test(a_name_that_the_peer_gave_itself_proves_nobody),
+        test(our_own_hello_is_not_answered),
+        test(whatever_is_changed_makes_no_keys),
+        test(hold_changes_nothing_and_rekey_takes_two_exchanges),
+        test(a_hold_before_the_keys_waits_for_them),
+        test(messages_that_come_again_are_answered_the_same),
+        test(messages_of_another_run_are_refused),
+        test(a_second_round_that_is_refused_is_tried_three_times),
+        test(each_branch_runs_on_its_own),
+        test(four_datagrams_make_keys),
+        test(loss_only_delays_and_long_messages_go_in_parts),
+        test(silence_ends_it),
+        test(an_echo_is_not_answered_for_ever),
+        test(junk_and_packets_of_others_change_nothing),
+        test(a_rekey_runs_again_and_both_may_begin),
+        test(running_out_of_memory_is_reported),
+    };
+    return cmocka_run_group_tests(tests, open_all, close_all);
+}
