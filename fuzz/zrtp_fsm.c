@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../src/keying/zrtp/zrtp_int.h"
+#include "ciphony/base_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -43,6 +44,69 @@ static void change(uint8_t *b, size_t n, uint8_t at, uint8_t by)
     zrtp_packet_build(&wr, &p);
 }
 
+/* What the layers above may do at any time. */
+static void user(struct zrtp *z, unsigned what, cph_time now)
+{
+    switch (what % 8) {
+    case 0:
+    case 1:
+        (void)!cph_zrtp_compared(&z->base, what & 1);
+        break;
+    case 2:
+        cph_zrtp_media(&z->base, now);
+        break;
+    case 3:
+        (void)!cph_zrtp_relay(&z->base, what & 8 ? &z->base : NULL, now);
+        break;
+    case 4:
+        (void)!cph_zrtp_enroll(&z->base);
+        break;
+    case 5:
+        (void)!cph_zrtp_srtps(&z->base, CPH_SPAN_LIT("0123456789abcdef"), CPH_SPAN_LIT("salt"));
+        break;
+    default: {
+        struct cph_zrtp_info info;
+
+        (void)!cph_zrtp_info(&z->base, &info);
+    }
+    }
+}
+
+/* What is retained, by its end. */
+struct kept {
+    bool used;
+    struct cph_zrtp_retained r;
+};
+
+static cph_err kept_get(void *ctx, const uint8_t zid[CPH_ZRTP_ZID], struct cph_zrtp_retained *out)
+{
+    const struct kept *k = ctx;
+
+    (void)zid;
+    *out = k->r;
+    return k->used ? CPH_OK : CPH_E_NOTFOUND;
+}
+
+static cph_err kept_put(void *ctx, const uint8_t zid[CPH_ZRTP_ZID],
+                        const struct cph_zrtp_retained *in)
+{
+    struct kept *k = ctx;
+
+    (void)zid;
+    *k = (struct kept){ true, *in };
+    return CPH_OK;
+}
+
+/* Both had a call before, and its string was compared. */
+static void remember(struct kept k[2])
+{
+    for (int e = 0; e < 2; e++) {
+        k[e] = (struct kept){ .used = true, .r = { .verified = true, .expires = INT64_MAX } };
+        if (cph_secret_set(&k[e].r.rs1, CPH_SPAN_LIT("0123456789abcdef0123456789abcdef")) != CPH_OK)
+            abort();
+    }
+}
+
 static void carry(struct zrtp *from, struct zrtp *to, struct cph_rd *rd, cph_time now)
 {
     uint8_t b[CPH_KEYING_PACKET];
@@ -63,7 +127,7 @@ static void carry(struct zrtp *from, struct zrtp *to, struct cph_rd *rd, cph_tim
         if (what % 8 == 6)
             (void)!cph_zrtp_secure(&to->base, now);
         if (what % 8 == 7)
-            (void)!cph_zrtp_compared(&to->base, what & 8);
+            user(to, what >> 3, now);
     }
 }
 
@@ -83,13 +147,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct cph_rd rd = cph_rd_open((struct cph_span){ data, n });
     uint8_t setting = cph_rd_u8(&rd);
     struct cph_zrtp_call *call[2];
+    struct cph_zrtp_store stores[2];
     struct zrtp *z[2][2];
+    struct kept kept[2] = { 0 };
 
     chance = 1;
+    if (setting & 8)
+        remember(kept);
     for (int e = 0; e < 2; e++) {
+        struct cph_zrtp_store store = { &kept[e], kept_get, kept_put, NULL };
         struct cph_zrtp_cfg cfg = { .env = &env,
-                                    .allow_clear = true,
+                                    .store = &stores[e],
+                                    .allow_clear = !(setting & 128),
+                                    .preshared = setting & 16,
+                                    .mitm = e == 1 && setting & 32,
+                                    .enroll = setting & 64,
                                     .passive = setting & 1U << e };
+
+        stores[e] = store;
 
         memset(cfg.zid, 1 + e, sizeof cfg.zid);
         if (cph_zrtp_call_new(&cfg, &call[e]) != CPH_OK)

@@ -1300,6 +1300,94 @@ static void a_signature_over_the_sas_is_carried_and_asked_about(void **state)
     duo_close(&d);
 }
 
+/* ---- what a Commit may name (5.1.2 to 5.1.6, 5.9) ------------------------------------------- */
+
+static struct {
+    int kind; /* enum zrtp_kind */
+    uint8_t id[4];
+} other_type;
+
+/* The peer's Commit names another type; the MAC that would show it comes later. */
+static bool name_another(struct duo *d, int from, int stream, struct flight *f)
+{
+    (void)d;
+    (void)stream;
+    if (from == 1 && flight_type(f) == ZRTP_COMMIT) {
+        memcpy(f->b + 12 + 12 + 32 + 12 + (size_t)4 * (size_t)other_type.kind, other_type.id, 4);
+        fix_crc(f);
+    }
+    return true;
+}
+
+static void a_commit_with_a_type_we_have_not_is_refused_by_its_code(void **state)
+{
+    static const struct {
+        int kind;
+        const char *id;
+        unsigned code;
+    } row[] = {
+        { ZRTP_K_HASH, "N256", ZRTP_E_HASH },
+        { ZRTP_K_CIPHER, "2FS1", ZRTP_E_CIPHER },
+        { ZRTP_K_TAG, "SK32", ZRTP_E_TAG },
+        { ZRTP_K_AGREEMENT, "EC52", ZRTP_E_AGREEMENT },
+        { ZRTP_K_AGREEMENT, "DH2k", ZRTP_E_AGREEMENT }, /* we can, and have not listed it */
+        { ZRTP_K_AGREEMENT, "EC38", ZRTP_E_HASH },      /* RFC 6189 5.1.5 MUST: with SHA-384 */
+        { ZRTP_K_SAS, "B64 ", ZRTP_E_SAS },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct duo d;
+
+        duo_init(&d, 110 + i);
+        d.end[0].cfg.passive = true;
+        d.tap = name_another;
+        other_type.kind = row[i].kind;
+        memcpy(other_type.id, row[i].id, 4);
+        duo_open(&d);
+        duo_run(&d, CPH_SEC(20));
+        assert_refused(&d, 0, row[i].code);
+    }
+}
+
+/* RFC 6189 4.2: Multistream against an agreement is an error of somebody's software. */
+static void multistream_against_an_agreement_ends_it(void **state)
+{
+    struct zrtp_msg m = { .type = ZRTP_COMMIT };
+    struct zrtp_commit *c = &m.u.commit;
+    uint8_t mb[256], pb[300];
+    struct cph_wr mw = cph_wr_open(mb, sizeof mb), pw = cph_wr_open(pb, sizeof pb);
+    struct zrtp_packet p = { 0 };
+    struct zrtp *ours, *theirs;
+    struct duo d;
+
+    (void)state;
+    duo_init(&d, 120);
+    d.end[1].cfg.passive = true;
+    d.tap = lose_one_type;
+    lose_type = ZRTP_COMMIT;
+    lose_count = 1000;
+    duo_open(&d);
+    duo_run(&d, CPH_MS(500));
+    ours = d.end[0].z[0];
+    theirs = d.end[1].z[0];
+    assert_int_equal(ours->live.state, ZRTP_COMMITTED);
+    *c = ours->live.committed;
+    c->mode = CPH_ZRTP_MULTISTREAM;
+    c->id[ZRTP_K_AGREEMENT] = ZRTP_MULT;
+    memcpy(c->h2, theirs->h[2].b, ZRTP_HASH);
+    memcpy(c->zid, theirs->own.zid, CPH_ZRTP_ZID);
+    zrtp_msg_build(&mw, &m);
+    assert_ok(zrtp_mac_seal(mb, mw.n, cph_secret_span(&theirs->h[1])));
+    p.ssrc = theirs->ssrc;
+    p.msg = cph_wr_done(&mw);
+    zrtp_packet_build(&pw, &p);
+    assert_ok(zrtp_feed(ours, NULL, cph_wr_done(&pw), d.now));
+    assert_int_equal(ours->live.error, ZRTP_E_SOFTWARE);
+    assert_int_equal(ours->live.state, ZRTP_ENDING);
+    duo_close(&d);
+}
+
 /* ---- Error and Ping -------------------------------------------------------------------------- */
 
 static void feed_msg(struct duo *d, int to, struct zrtp_msg *m, uint32_t ssrc)
@@ -1556,6 +1644,8 @@ int main(void)
         T(a_signature_over_the_sas_is_carried_and_asked_about),
         T(an_error_ends_an_exchange_but_not_a_call),
         T(a_ping_is_answered_in_every_state),
+        T(a_commit_with_a_type_we_have_not_is_refused_by_its_code),
+        T(multistream_against_an_agreement_ends_it),
         T(a_message_under_our_ssrc_ends_the_negotiation_before_there_is_a_peer),
         T(no_memory_is_told_and_leaks_nothing),
         T(without_randomness_there_are_no_keys),
