@@ -41,16 +41,37 @@ struct cph_zrtp_store {
     bool (*other)(void *ctx, const char *peer, const uint8_t zid[CPH_ZRTP_ZID]);
 };
 
+/* Who signed: a certificate's SHA-256 and dates, for whoever knows certificates by them. */
+struct cph_zrtp_signed {
+    uint8_t fingerprint[32];
+    int64_t not_before, not_after; /* wall seconds */
+    bool trusted;                  /* and somebody whom we trust says whose it is */
+};
+
 /* Signatures over the SAS. 7.2. Either function may be NULL. */
 struct cph_zrtp_signer {
     void *ctx;
     /* type: "PGP " or "X509"; at most cap bytes to out, their number to *n. */
     cph_err (*sign)(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], char type[4], uint8_t *out,
                     size_t cap, size_t *n);
-    /* CPH_OK if it is a good signature of somebody trusted. signature may end in padding zeros. */
+    /* CPH_OK if it is a good signature; by comes zeroed. signature may end in padding zeros. */
     cph_err (*verify)(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], const char type[4],
-                      struct cph_span signature);
+                      struct cph_span signature, struct cph_zrtp_signed *by);
 };
+
+struct cph_key;
+struct cph_cert;
+struct cph_trust;
+
+/* Signatures by a certificate with a P-256 or P-384 key. 7.2.2. All pointers are borrowed. */
+struct cph_zrtp_x509 {
+    const struct cph_env *env;
+    const struct cph_key *key; /* NULL, or of another kind: nothing is signed */
+    const struct cph_cert *cert;
+    const struct cph_trust *trust; /* NULL: nobody is trusted, and pins decide */
+};
+/** x outlives the signer. */
+CPH_API void cph_zrtp_x509_signer(struct cph_zrtp_x509 *x, struct cph_zrtp_signer *out);
 
 /* ---- one call -------------------------------------------------------------------------------- */
 
@@ -124,8 +145,10 @@ struct cph_zrtp_info {
     bool trusted_mitm;   /* and we are enrolled with it */
     bool enroll_asked;   /* it asks us to enrol */
     bool enrolled;       /* and we did, in this call */
-    bool signed_by_peer; /* a signature over the SAS was good */
-    unsigned error;      /* code of the Error message sent or received; 0: none. 5.9 */
+    bool signed_by_peer; /* a signature over the SAS was good, and its signer is trusted */
+    bool has_signature;  /* a signature was good, whoever made it: by */
+    struct cph_zrtp_signed by;
+    unsigned error; /* code of the Error message sent or received; 0: none. 5.9 */
 };
 
 /* All below take an instance of the row "zrtp"; CPH_E_ARGUMENT for any other. */

@@ -22,13 +22,18 @@ static enum cph_stream_guard guard_of(const struct cph_keying_evidence *ke)
     return ke->tag_bits < 80 ? CPH_GUARD_SHORT_TAG : CPH_GUARD_FULL;
 }
 
-static enum cph_key_binding binding_of(const struct cph_keying_evidence *ke)
+static enum cph_key_binding binding_of(const struct engine_line *l,
+                                       const struct cph_keying_evidence *ke)
 {
+    bool pinned = ke->peer_fingerprint_n > 0 && l->voucher >= CPH_VOUCHER_PIN;
+
     /* Whoever it is, the media does not end there: a comparison proves no more than that. */
     if (ke->notes & (CPH_KEYING_NOTE_PEER_IS_MITM | CPH_KEYING_NOTE_PEER_DISCLOSES))
         return CPH_BINDING_SHARED;
+    /* Signed by the certificate that the user keeps for the peer: as good as a comparison. By
+     * another one anybody could have signed. */
     if (ke->notes & CPH_KEYING_NOTE_NOT_COMPARED)
-        return CPH_BINDING_UNCOMPARED;
+        return pinned ? CPH_BINDING_SIGNALLED : CPH_BINDING_UNCOMPARED;
     if (ke->peer_auth == CPH_KEYING_AUTH_NONE)
         return ke->notes & CPH_KEYING_NOTE_WEAK_HASH ? CPH_BINDING_WEAK : CPH_BINDING_NONE;
     if (ke->peer_auth == CPH_KEYING_AUTH_PATH)
@@ -82,7 +87,7 @@ static void facts_secure(const struct cph_session *s, const struct engine_line *
 
     cph_nego_evidence(l->nego, &ke);
     f->keys = ke.keys_stay_at_ends ? CPH_KEYS_AGREED : CPH_KEYS_SIGNALLED;
-    f->binding = ke.keys_stay_at_ends ? binding_of(&ke) : CPH_BINDING_SIGNALLED;
+    f->binding = ke.keys_stay_at_ends ? binding_of(l, &ke) : CPH_BINDING_SIGNALLED;
     f->validity = ke.keys_stay_at_ends ? validity_of(s, &ke) : CPH_VALIDITY_GOOD;
     f->members = l->ekt ? CPH_MEMBERS_GROUP : CPH_MEMBERS_TWO;
     f->vouched_by = ke.keys_stay_at_ends ? voucher_of(l, &ke) : CPH_VOUCHER_NOBODY;

@@ -7,6 +7,7 @@
 #include "attach.h"
 
 #include "ciphony/identity_device.h"
+#include "ciphony/keying_zrtp.h"
 #include "ciphony/identity_smime.h"
 #include "ciphony/session.h"
 #include "ciphony/session_manager.h"
@@ -58,6 +59,8 @@ struct phone_call {
     struct cph_session *session;
     struct cph_zrtp_call *zrtp;   /* NULL: not in this call */
     char zrtp_peer[CPH_PEER_MAX]; /* the peer's address in one spelling */
+    struct cph_zrtp_x509 x509;    /* we sign the string with the device's certificate */
+    struct cph_zrtp_signer signer;
     struct cph_media_flow *flow;
     const struct cph_media_codec *codec;
     uint32_t branch; /* the one that answered, 0 before */

@@ -122,12 +122,12 @@ static bool chain_holds(const struct zrtp_live *live, const uint8_t h0[ZRTP_HASH
 
 /* 7.2: padding zeros may follow the signature. */
 static bool good_signature(const struct zrtp *z, const struct zrtp_live *live,
-                           const struct zrtp_confirm *c)
+                           const struct zrtp_confirm *c, struct cph_zrtp_signed *by)
 {
     const struct cph_zrtp_signer *signer = z->call->cfg.signer;
 
     return c->sig.n > 0 && live->committed.mode == CPH_ZRTP_DH && signer && signer->verify &&
-           signer->verify(signer->ctx, live->keys.sashash, c->sig_type, c->sig) == CPH_OK;
+           signer->verify(signer->ctx, live->keys.sashash, c->sig_type, c->sig, by) == CPH_OK;
 }
 
 static void take_confirm(const struct zrtp *z, const struct zrtp_confirm *c, struct zrtp_live *next)
@@ -140,7 +140,9 @@ static void take_confirm(const struct zrtp *z, const struct zrtp_confirm *c, str
         next->peer_flags &= ~(unsigned)ZRTP_FLAG_A;
     next->enroll_asked = (c->flags & ZRTP_FLAG_E) && next->peer_hello.m;
     next->cache_s = own < c->cache_s ? own : c->cache_s; /* 4.9: the smaller one */
-    next->signed_by_peer = good_signature(z, next, c);
+    memset(&next->by, 0, sizeof next->by);
+    next->has_signature = good_signature(z, next, c, &next->by);
+    next->signed_by_peer = next->has_signature && next->by.trusted;
 }
 
 /* CPH_OK and *fine false: it was a failure, and next is on its way to the end. */

@@ -210,6 +210,8 @@ static void publish(struct zrtp *z, const struct zrtp_live *l)
 
     p->peer_verified = l->peer_flags & ZRTP_FLAG_V;
     p->signed_by_peer = l->signed_by_peer;
+    p->has_signature = l->has_signature;
+    p->by = l->by;
     for (int k = 0; k < ZRTP_KINDS; k++)
         p->alg[k] = l->alg[k];
     for (size_t i = 0; i < CPH_ZRTP_ZID; i++) {

@@ -75,6 +75,8 @@ static void tell_peer(const struct zrtp *z, struct cph_zrtp_info *out)
     out->compared = p->compared;
     out->refuted = p->refuted;
     out->signed_by_peer = p->signed_by_peer;
+    out->has_signature = p->has_signature;
+    out->by = p->by;
     out->peer_discloses = l->peer_flags & ZRTP_FLAG_D;
     out->peer_allows_clear = l->peer_flags & ZRTP_FLAG_A;
     out->peer_mitm = l->peer_hello.m;

@@ -292,6 +292,15 @@ static unsigned notes_of(const struct zrtp *z)
     return notes;
 }
 
+/* The certificate that signed the string, for whoever pinned it. */
+static void tell_signer(const struct cph_zrtp_signed *by, struct cph_keying_evidence *out)
+{
+    memcpy(out->peer_fingerprint, by->fingerprint, sizeof by->fingerprint);
+    out->peer_fingerprint_n = sizeof by->fingerprint;
+    out->peer_not_before = by->not_before;
+    out->peer_not_after = by->not_after;
+}
+
 static void row_evidence(const struct cph_keying *k, struct cph_keying_evidence *out)
 {
     const struct zrtp *z = of_const(k);
@@ -317,6 +326,10 @@ static void row_evidence(const struct cph_keying *k, struct cph_keying_evidence 
     out->peer_auth = auth_of(z);
     if (out->peer_auth == CPH_KEYING_AUTH_NONE)
         out->notes |= CPH_KEYING_NOTE_NOT_COMPARED;
+    /* Of who compared the string, or goes on from that, no certificate has to say anything. */
+    if (z->peer->has_signature &&
+        (out->peer_auth == CPH_KEYING_AUTH_NONE || out->peer_auth == CPH_KEYING_AUTH_CERT))
+        tell_signer(&z->peer->by, out);
     out->hash_bits = 256;
 }
 

@@ -295,7 +295,8 @@ struct zrtp_peer {
     uint32_t cache_s;          /* agreed */
     bool preshared;            /* the first exchange was */
     bool continuity, mismatch, aux_mismatch, pbx_matched, enrolled;
-    bool peer_verified, compared, refuted, signed_by_peer;
+    bool peer_verified, compared, refuted, signed_by_peer, has_signature;
+    struct cph_zrtp_signed by;
     unsigned cleared; /* counts GoClear */
     unsigned n_nonce;
     uint8_t nonce[ZRTP_NONCES][ZRTP_NONCE];
@@ -402,7 +403,8 @@ struct zrtp_live {
     bool continuity, aux_mismatch, pbx_matched, mismatch;
     unsigned peer_flags; /* of its Confirm or SASrelay */
     uint32_t cache_s;
-    bool signed_by_peer;
+    bool signed_by_peer, has_signature;
+    struct cph_zrtp_signed by;
     bool enroll_asked;
     unsigned bad_macs;
     unsigned cleared;            /* peer->cleared when we last looked */

@@ -1,6 +1,8 @@
 /* Whole ZRTP exchanges between two engines, and what somebody in between can do. */
 #include "zrtp_pair.h"
 
+#include "ciphony/crypto_key.h"
+
 #include "ciphony/base_text.h"
 
 static struct cph_span text_of(const struct zrtp_text *t)
@@ -1264,10 +1266,11 @@ static cph_err toy_sign(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], char
 }
 
 static cph_err toy_verify(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], const char type[4],
-                          struct cph_span sig)
+                          struct cph_span sig, struct cph_zrtp_signed *by)
 {
     bool *good = ctx;
 
+    by->trusted = true;
     assert_memory_equal(type, "X509", 4);
     assert_int_equal(sig.n, 36); /* padded */
     assert_memory_equal(sig.p, sashash, 32);
@@ -1298,6 +1301,68 @@ static void a_signature_over_the_sas_is_carried_and_asked_about(void **state)
     info_of(d.end[1].z[0], &info);
     assert_false(info.signed_by_peer);
     duo_close(&d);
+}
+
+/* RFC 6189 7.2.2: a certificate, and r and s behind it at the next word. */
+static void a_certificate_signs_the_string_and_every_change_of_it_is_found(void **state)
+{
+    static const enum cph_key_kind kind[] = { CPH_KEY_EC_P256, CPH_KEY_EC_P384 };
+    static const uint8_t sashash[CPH_ZRTP_SASHASH] = "what both ends have computed ...";
+    struct test_env te;
+
+    (void)state;
+    test_env_init(&te, 130);
+    for (size_t k = 0; k < 2; k++) {
+        struct cph_cert_spec spec = { .cn = "device",
+                                      .not_before = te.wall - 10,
+                                      .not_after = te.wall + 1000 };
+        struct cph_zrtp_x509 x = { .env = &te.env };
+        struct cph_zrtp_signer signer;
+        struct cph_zrtp_signed by = { 0 };
+        struct cph_fingerprint fp;
+        struct cph_key *key;
+        struct cph_cert *cert;
+        uint8_t sig[CPH_ZRTP_SIGNATURE], other[CPH_ZRTP_SASHASH];
+        size_t n, der;
+        char type[4];
+
+        assert_ok(cph_key_generate(&te.env, kind[k], &key));
+        assert_ok(cph_cert_self_signed(&te.env, key, &spec, &cert));
+        der = cph_cert_der(cert).n;
+        x.key = key;
+        x.cert = cert;
+        cph_zrtp_x509_signer(&x, &signer);
+        assert_ok(signer.sign(signer.ctx, sashash, type, sig, sizeof sig, &n));
+        assert_memory_equal(type, "X509", 4);
+        assert_int_equal(n, (der + 3) / 4 * 4 + (k ? 96 : 64));
+        assert_err(signer.sign(signer.ctx, sashash, type, sig, n - 1, &n), CPH_E_NOSPACE);
+        assert_ok(signer.verify(signer.ctx, sashash, type, (struct cph_span){ sig, n }, &by));
+        assert_ok(cph_cert_fingerprint(cert, CPH_FP_SHA256, &fp));
+        assert_memory_equal(by.fingerprint, fp.b, 32);
+        assert_true(by.not_after == spec.not_after && !by.trusted);
+        memcpy(other, sashash, sizeof other);
+        other[31] ^= 1;
+        assert_err(signer.verify(signer.ctx, other, type, (struct cph_span){ sig, n }, &by),
+                   CPH_E_AUTH);
+        assert_err(signer.verify(signer.ctx, sashash, "PGP ", (struct cph_span){ sig, n }, &by),
+                   CPH_E_UNSUPPORTED);
+        for (size_t cut = 0; cut < n; cut++)
+            assert_true(signer.verify(signer.ctx, sashash, type, (struct cph_span){ sig, cut },
+                                      &by) != CPH_OK);
+        for (size_t at = (der + 3) / 4 * 4; at < n; at++) {
+            sig[at] ^= 1;
+            assert_err(signer.verify(signer.ctx, sashash, type, (struct cph_span){ sig, n }, &by),
+                       CPH_E_AUTH);
+            sig[at] ^= 1;
+        }
+        assert_ok(cph_trust_new((struct cph_trust **)(void *)&x.trust));
+        assert_ok(cph_trust_add((struct cph_trust *)(uintptr_t)x.trust, cert));
+        assert_ok(signer.verify(signer.ctx, sashash, type, (struct cph_span){ sig, n }, &by));
+        assert_true(by.trusted);
+        cph_trust_free((struct cph_trust *)(uintptr_t)x.trust);
+        cph_cert_free(cert);
+        cph_key_free(key);
+    }
 }
 
 /* ---- what a Commit may name (5.1.2 to 5.1.6, 5.9) ------------------------------------------- */
@@ -1641,6 +1706,7 @@ int main(void)
         T(goclear_needs_leave_and_a_good_mac),
         T(a_relayed_sas_is_shown_only_when_enrolled),
         T(of_two_enrolled_ends_one_is_told),
+        T(a_certificate_signs_the_string_and_every_change_of_it_is_found),
         T(a_signature_over_the_sas_is_carried_and_asked_about),
         T(an_error_ends_an_exchange_but_not_a_call),
         T(a_ping_is_answered_in_every_state),

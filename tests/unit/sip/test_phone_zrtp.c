@@ -343,6 +343,40 @@ static void zrtp_is_spoken_only_where_the_policy_names_it(void **state)
     line_close(&l);
 }
 
+/* The user keeps the certificate of the other device: it signs the string, and nobody is asked. Of
+ * a certificate that nobody keeps a signature is worth nothing, for anybody has one. */
+static void a_string_signed_by_the_certificate_we_keep_needs_no_comparison(void **state)
+{
+    struct kept a, b;
+    struct line l;
+
+    (void)state;
+    kept_open(&a, 'a');
+    kept_open(&b, 'b');
+    for (int known = 0; known < 2; known++) {
+        line_open(&l, 50);
+        l.ear[0].pin = known ? CPH_PHONE_PIN_PINNED : CPH_PHONE_PIN_UNKNOWN;
+        phone_zrtp(&l, 0, "alice", &a, CPH_SECURITY_REQUIRED);
+        phone_zrtp(&l, 1, "bob", &b, CPH_SECURITY_REQUIRED);
+        dial(&l, 0, "sip:bob@10.0.0.2:5060");
+        run(&l, 2000);
+        assert_int_equal(level(&l, 0), known ? CPH_LEVEL_VERIFIED : CPH_LEVEL_HOP);
+        assert_int_equal(level(&l, 1), CPH_LEVEL_HOP);
+        assert_int_equal(status(&l, 0).verdict.vouched_by,
+                         known ? CPH_VOUCHER_PIN : CPH_VOUCHER_NOBODY);
+        line_close(&l);
+    }
+    line_open(&l, 51); /* another certificate than the one we keep: somebody is in between */
+    l.ear[0].pin = CPH_PHONE_PIN_MISMATCH;
+    phone_zrtp(&l, 0, "alice", &a, CPH_SECURITY_REQUIRED);
+    phone_zrtp(&l, 1, "bob", &b, CPH_SECURITY_REQUIRED);
+    dial(&l, 0, "sip:bob@10.0.0.2:5060");
+    run(&l, 2000);
+    assert_non_null(heard(&l, 0, CPH_PHONE_ENDED));
+    assert_err(heard(&l, 0, CPH_PHONE_ENDED)->cause, CPH_E_CERT);
+    line_close(&l);
+}
+
 /* ---- the last word --------------------------------------------------------------------------- */
 
 /* Loses the acknowledgement of Confirm2, for ever. */
@@ -627,6 +661,7 @@ int main(void)
         cmocka_unit_test(somebody_in_between_shows_two_strings_and_the_call_ends_loudly),
         cmocka_unit_test(a_comparison_that_cannot_be_kept_still_counts),
         cmocka_unit_test(zrtp_is_spoken_only_where_the_policy_names_it),
+        cmocka_unit_test(a_string_signed_by_the_certificate_we_keep_needs_no_comparison),
         cmocka_unit_test(the_peer_s_media_stands_for_its_last_word),
         cmocka_unit_test(a_call_goes_clear_only_when_both_users_know_and_the_verdict_falls_at_once),
         cmocka_unit_test(asking_for_keys_instead_of_agreeing_leaves_nothing_in_clear),

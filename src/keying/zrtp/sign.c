@@ -1,0 +1,108 @@
+/*
+ * Signatures over the SAS by a device's certificate (RFC 6189 7.2.2):
+ *
+ *   certificate, DER | zeros to a word | r || s, each as long as the curve's field
+ */
+#include "zrtp_int.h"
+
+#include <string.h>
+
+#include "ciphony/base_text.h"
+#include "ciphony/crypto_envelope.h"
+#include "ciphony/crypto_key.h"
+
+static const char x509[5] = "X509";
+
+static bool fit(const struct cph_key *key)
+{
+    /* RFC 6189 7.2.2: ECDSA over P-256 or P-384; by them SHA-256 and SHA-384, never SHA-1 (7.2
+     * MUST) */
+    return key && (cph_key_kind(key) == CPH_KEY_EC_P256 || cph_key_kind(key) == CPH_KEY_EC_P384);
+}
+
+static size_t to_word(size_t n)
+{
+    return (n + 3) & ~(size_t)3;
+}
+
+static cph_err sign(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], char type[4], uint8_t *out,
+                    size_t cap, size_t *n)
+{
+    const struct cph_zrtp_x509 *x = ctx;
+    struct cph_span der = cph_cert_der(x->cert);
+    size_t at = to_word(der.n), sig = cph_key_sig_size(x->key, CPH_SIG_ECDSA_RAW);
+
+    if (!fit(x->key) || sig == 0)
+        return CPH_E_UNSUPPORTED;
+    if (at + sig > cap) /* 7.2: better none than one that UDP has to cut */
+        return CPH_E_NOSPACE;
+    memset(out, 0, at);
+    memcpy(out, der.p, der.n);
+    CPH_TRY(cph_key_sign(x->env, x->key, CPH_SIG_ECDSA_RAW,
+                         (struct cph_span){ sashash, CPH_ZRTP_SASHASH }, out + at, sig, &sig));
+    memcpy(type, x509, 4);
+    *n = at + sig;
+    return CPH_OK;
+}
+
+/* How long the certificate is that these bytes begin with: X.690 8.1.3. */
+static size_t der_length(struct cph_span s)
+{
+    struct cph_rd rd = cph_rd_open(s);
+    uint8_t tag = cph_rd_u8(&rd), first = cph_rd_u8(&rd);
+    size_t n = first;
+
+    if (first == 0x81)
+        n = cph_rd_u8(&rd);
+    else if (first == 0x82)
+        n = cph_rd_u16(&rd);
+    else if (first > 0x7f)
+        return 0;
+    return rd.failed || tag != 0x30 || n > rd.n ? 0 : s.n - rd.n + n;
+}
+
+static cph_err check(const struct cph_zrtp_x509 *x, const struct cph_cert *cert,
+                     struct cph_span sashash, struct cph_span sig, struct cph_zrtp_signed *by)
+{
+    struct cph_fingerprint fp;
+    char why[CPH_CERT_WHY];
+    struct cph_key *key;
+    cph_err err;
+
+    CPH_TRY(cph_cert_key(x->env, cert, &key));
+    err = fit(key) && sig.n == cph_key_sig_size(key, CPH_SIG_ECDSA_RAW)
+              ? cph_key_verify(x->env, key, CPH_SIG_ECDSA_RAW, sashash, sig)
+              : CPH_E_UNSUPPORTED;
+    cph_key_free(key);
+    CPH_TRY(err);
+    CPH_TRY(cph_cert_fingerprint(cert, CPH_FP_SHA256, &fp));
+    memcpy(by->fingerprint, fp.b, sizeof by->fingerprint);
+    cph_cert_validity(cert, &by->not_before, &by->not_after);
+    by->trusted = x->trust && cph_cert_verify(x->env, cert, x->trust, CPH_PURPOSE_ANY,
+                                              cph_wall(x->env), why) == CPH_OK;
+    return CPH_OK;
+}
+
+static cph_err verify(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], const char type[4],
+                      struct cph_span signature, struct cph_zrtp_signed *by)
+{
+    const struct cph_zrtp_x509 *x = ctx;
+    size_t n = der_length(signature);
+    struct cph_cert *cert;
+    cph_err err;
+
+    if (!cph_span_eq((struct cph_span){ (const uint8_t *)type, 4 }, cph_span_of(x509)))
+        return CPH_E_UNSUPPORTED;
+    if (n == 0)
+        return CPH_E_MALFORMED;
+    CPH_TRY(cph_cert_parse(x->env, cph_span_head(signature, n), &cert));
+    err = check(x, cert, (struct cph_span){ sashash, CPH_ZRTP_SASHASH },
+                cph_span_from(signature, to_word(n)), by);
+    cph_cert_free(cert);
+    return err;
+}
+
+void cph_zrtp_x509_signer(struct cph_zrtp_x509 *x, struct cph_zrtp_signer *out)
+{
+    *out = (struct cph_zrtp_signer){ x, x->cert && fit(x->key) ? sign : NULL, verify };
+}
