@@ -7,15 +7,16 @@
 #include <unistd.h>
 
 #include "cli_int.h"
+#include "command_json.h"
 #include "lab.h"
 #include "lab_run.h"
 #include "matrix.h"
 
 #include "ciphony/base_text.h"
-#include "ciphony/json.h"
 
 enum { REPORT_MAX = 16 << 20, DEFAULT_SEED = 1 };
 
+/* On a terminal alone, and gone when all is done. */
 static void progress(void *ctx, unsigned done, unsigned all)
 {
     enum { WIDTH = 40 };
@@ -53,50 +54,17 @@ static enum cli_exit no_keying(const char *name)
 
 static enum cli_exit list(bool json)
 {
-    for (const struct lab_experiment *const *e = lab_experiments; *e; e++) {
-        struct cph_json *j;
-
-        if (!json) {
-            (void)printf("%-16s %-9s %s\n", (*e)->name, (*e)->section, (*e)->title);
-            continue;
-        }
-        if (cph_json_new(&j) != CPH_OK)
-            return CLI_FAILED;
-        cph_json_text(j, "experiment", (*e)->name);
-        cph_json_text(j, "section", (*e)->section);
-        cph_json_text(j, "question", (*e)->title);
-        if (cli_json_print(j) != CPH_OK)
-            return CLI_FAILED;
-    }
+    if (json)
+        return lab_json_list() == CPH_OK ? CLI_OK : CLI_FAILED;
+    for (const struct lab_experiment *const *e = lab_experiments; *e; e++)
+        (void)printf("%-16s %-9s %s\n", (*e)->name, (*e)->section, (*e)->title);
+    (void)printf("\nwith --keying:\n");
+    for (const struct lab_column *const *c = lab_columns; *c; c++)
+        (void)printf("%-16s %s\n", (*c)->name, (*c)->title);
     return CLI_OK;
 }
 
 /* ---- run ------------------------------------------------------------------------------------- */
-
-static cph_err say_json(const char *experiment, const char *keying, uint64_t seed,
-                        const struct lab_outcome *o)
-{
-    struct lab_said said;
-    struct cph_json *j;
-
-    CPH_TRY(cph_json_new(&j));
-    cph_json_text(j, "experiment", experiment);
-    cph_json_text(j, "keying", keying);
-    cph_json_uint(j, "seed", seed);
-    cph_json_text(j, "answer", o->answer);
-    cph_json_text(j, "detail", o->detail);
-    cph_json_uint(j, "sessions", o->sessions);
-    if (lab_said_find(keying, experiment, &said) && said.answer[0]) {
-        cph_json_text(j, "draft", said.answer);
-        cph_json_bool(j, "agrees", lab_said_agrees(&said, o->answer));
-        cph_json_text(j, "reason", said.reason[0] ? said.reason : NULL);
-    }
-    cph_json_object(j, "values");
-    for (unsigned i = 0; i < o->n_values; i++)
-        cph_json_real(j, o->value[i].name, o->value[i].v);
-    cph_json_close(j);
-    return cli_json_print(j);
-}
 
 static void say_text(const char *experiment, const char *keying, const struct lab_outcome *o)
 {
@@ -124,7 +92,7 @@ static enum cli_exit run_one(struct cli *cli, const struct lab_experiment *e, co
     cph_err err = lab_run_one(e, &c, &o);
 
     if (json) {
-        if (say_json(e->name, keying, seed, &o) != CPH_OK)
+        if (lab_json_outcome(e->name, keying, seed, &o, draw ? &ladder : NULL) != CPH_OK)
             err = CPH_E_NOMEM;
     } else {
         say_text(e->name, keying, &o);
@@ -159,28 +127,6 @@ static enum cli_exit run(struct cli *cli, uint64_t seed, bool json)
 
 /* ---- matrix, report -------------------------------------------------------------------------- */
 
-static enum cli_exit matrix_json(const struct lab_results *r)
-{
-    for (unsigned e = 0; e < r->experiments; e++)
-        for (unsigned k = 0; k < r->keyings; k++)
-            if (say_json(lab_experiments[e]->name, r->keying[k], r->seed, &r->outcome[e][k]) !=
-                CPH_OK)
-                return CLI_FAILED;
-    for (unsigned i = 0; i < LAB_RULES; i++)
-        for (unsigned k = 0; k < r->keyings; k++) {
-            struct cph_json *j;
-
-            if (cph_json_new(&j) != CPH_OK)
-                return CLI_FAILED;
-            cph_json_text(j, "requirement", lab_rules[i].name);
-            cph_json_text(j, "keying", r->keying[k]);
-            cph_json_text(j, "outcome", lab_holds_word(lab_rules[i].judge(r, k)));
-            if (cli_json_print(j) != CPH_OK)
-                return CLI_FAILED;
-        }
-    return CLI_OK;
-}
-
 static enum cli_exit write_file(const char *path, struct cph_span bytes)
 {
     FILE *f = fopen(path, "w");
@@ -193,28 +139,44 @@ static enum cli_exit write_file(const char *path, struct cph_span bytes)
     return ok ? CLI_OK : CLI_FAILED;
 }
 
-static enum cli_exit say_all(const struct lab_results *r, const char *html, bool json)
+static enum cli_exit write_page(const struct lab_results *r, const char *path)
+{
+    static const char end[] = "</html>\n";
+    struct cph_buf text = { .limit = REPORT_MAX };
+    enum cli_exit status = CLI_FAILED;
+    struct cph_span page;
+
+    lab_results_html(r, &text);
+    page = cph_buf_view(&text);
+    if (page.n > sizeof end && cph_span_is(cph_span_from(page, page.n - sizeof end + 1), end))
+        status = write_file(path, page);
+    else
+        cli_error("the report did not fit into %d MB", REPORT_MAX >> 20);
+    cph_buf_clear(&text);
+    return status;
+}
+
+static void say_markdown(const struct lab_results *r)
 {
     struct cph_buf text = { .limit = REPORT_MAX };
-    enum cli_exit status = CLI_OK;
     struct cph_span view;
-    unsigned unexplained;
 
-    if (json) {
-        status = matrix_json(r);
-    } else if (html) {
-        lab_results_html(r, &text);
-        view = cph_buf_view(&text);
-        status = write_file(html, view);
-        if (status == CLI_OK)
-            (void)printf("%u calls, the report is in %s\n", r->sessions, html);
-    } else {
-        lab_results_markdown(r, &text);
-        view = cph_buf_view(&text);
-        (void)fwrite(view.p, 1, view.n, stdout);
-    }
+    lab_results_markdown(r, &text);
+    view = cph_buf_view(&text);
+    (void)fwrite(view.p, 1, view.n, stdout);
     cph_buf_clear(&text);
-    (void)lab_results_differences(r, &unexplained);
+}
+
+static enum cli_exit say_all(const struct lab_results *r, const char *html, bool json)
+{
+    enum cli_exit status = html ? write_page(r, html) : CLI_OK;
+
+    if (json && lab_json_results(r) != CPH_OK)
+        status = CLI_FAILED;
+    if (!json && html && status == CLI_OK)
+        (void)printf("%u calls, the report is in %s\n", r->sessions, html);
+    if (!json && !html)
+        say_markdown(r);
     if (r->failed)
         cli_error("%u experiments could not be run", r->failed);
     if (r->trial.failures)
