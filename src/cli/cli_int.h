@@ -5,6 +5,7 @@
 #include "ciphony/base.h"
 #include "ciphony/base_addr.h"
 #include "ciphony/base_mem.h"
+#include "ciphony/keying_mikey.h"
 #include "ciphony/net.h"
 #include "ciphony/session_policy.h"
 #include "ciphony/session_verdict.h"
@@ -24,6 +25,7 @@ enum {
     CLI_LINE_MAX = 1024,    /* bytes of one line of it */
     CLI_ACCOUNTS_MAX = 16,  /* as many as the phone takes */
     CLI_CALLERS_MAX = 16,   /* who may call by proving a password */
+    CLI_PEERS_MAX = 16,     /* with whom MIKEY has something of its own */
     CLI_NAME_MAX = 64,      /* an account's name with its NUL */
     CLI_URI_MAX = 256,      /* an address with its NUL */
     CLI_PATH_MAX = 1024,    /* a path or command in the file with its NUL */
@@ -60,7 +62,18 @@ struct cli_account {
     enum cph_sip_proto proto;
     struct cph_policy policy; /* what differs from the defaults */
     unsigned line;            /* where its section begins */
-    bool caller;              /* not ours: somebody who may call; has a name and a password only */
+    const char *what;         /* "account"; "caller": not ours, somebody who may call, with a name
+                                 and a password only; "peer": of a cli_peer */
+};
+
+/* What MIKEY takes for calls with one peer. */
+struct cli_peer {
+    struct cli_account who; /* name, uri, and as password the secret that both share */
+    enum cph_mikey_mode mode;
+    bool has_mode;
+    char certificate[CLI_PATH_MAX]; /* PEM files: the peer's, */
+    char authority[CLI_PATH_MAX];   /* those who may vouch for it, */
+    char own[CLI_PATH_MAX];         /* our key and certificate instead of the device's */
 };
 
 struct cli_config {
@@ -74,6 +87,8 @@ struct cli_config {
     size_t n_accounts;
     struct cli_account caller[CLI_CALLERS_MAX];
     size_t n_callers;
+    struct cli_peer peer[CLI_PEERS_MAX];
+    size_t n_peers;
 };
 
 /**
@@ -91,10 +106,15 @@ CPH_MUST_CHECK cph_err cli_config_path(char *out);
 /** Read and parse path; NULL: the default one, which may be absent. Warns when a file with a
  * password can be read by others. */
 CPH_MUST_CHECK cph_err cli_config_load(const char *path, struct cli_config *out, char why[CLI_WHY]);
-/** The password of an account or caller: as written, or the first line of its file or of its
- * command's output. CPH_E_NOTFOUND if it has none. */
+/** The password of an account or caller, or the secret of a peer: as written, or the first line of
+ * its file or of its command's output. CPH_E_NOTFOUND if it has none. */
 CPH_MUST_CHECK cph_err cli_account_password(const struct cli_account *a, struct cph_secret *out,
                                             char why[CLI_WHY]);
+
+/** A file that the configuration names ("~/.." is of HOME) into buf. Warns when it is private and
+ * others may read it. CPH_E_IO, CPH_E_LIMIT for more than cap bytes. The caller wipes. */
+CPH_MUST_CHECK cph_err cli_file_read(const char *file, bool private, uint8_t *buf, size_t cap,
+                                     size_t *n);
 
 /* ---- options --------------------------------------------------------------------------------- */
 

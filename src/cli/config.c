@@ -19,9 +19,13 @@
  *   challenge = yes                       only who proves a password may call:
  *   [caller bob]
  *   password = what bob and alice agreed on
+ *   [peer bob]
+ *   uri = sip:bob@example.org
+ *   mikey = psk                           for calls with bob whose keying is MIKEY
+ *   secret-file = ~/.secret/bob
  */
 
-enum section { NOWHERE, DEFAULTS, ACCOUNT, CALLER };
+enum section { NOWHERE, DEFAULTS, ACCOUNT, CALLER, PEER };
 
 /* Every key sets one bit, so that a second time is noticed. */
 struct parse {
@@ -212,18 +216,50 @@ static cph_err set_password(struct parse *p, void *object, struct cph_span value
                        : CPH_E_MALFORMED;
 }
 
+static cph_err copy_path(struct cph_span value, char *out)
+{
+    return value.n > 0 && (value.p[0] == '/' || cph_span_starts(value, "~/"))
+               ? copy(value, out, CLI_PATH_MAX)
+               : CPH_E_MALFORMED;
+}
+
 static cph_err set_password_file(struct parse *p, void *object, struct cph_span value)
 {
     (void)p;
-    return value.n > 0 && (value.p[0] == '/' || cph_span_starts(value, "~/"))
-               ? copy(value, ((struct cli_account *)object)->password_file, CLI_PATH_MAX)
-               : CPH_E_MALFORMED;
+    return copy_path(value, ((struct cli_account *)object)->password_file);
 }
 
 static cph_err set_password_command(struct parse *p, void *object, struct cph_span value)
 {
     (void)p;
     return copy(value, ((struct cli_account *)object)->password_command, CLI_PATH_MAX);
+}
+
+static cph_err set_mikey(struct parse *p, void *object, struct cph_span value)
+{
+    struct cli_peer *peer = object;
+
+    (void)p;
+    peer->has_mode = true;
+    return cph_mikey_mode_parse(value, &peer->mode);
+}
+
+static cph_err set_certificate(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return copy_path(value, ((struct cli_peer *)object)->certificate);
+}
+
+static cph_err set_authority(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return copy_path(value, ((struct cli_peer *)object)->authority);
+}
+
+static cph_err set_own(struct parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return copy_path(value, ((struct cli_peer *)object)->own);
 }
 
 static cph_err set_transport(struct parse *p, void *object, struct cph_span value)
@@ -235,6 +271,7 @@ static cph_err set_transport(struct parse *p, void *object, struct cph_span valu
     return cli_proto_parse(value, &a->proto);
 }
 
+#define FILE_WORDS      "an absolute path or ~/.., at most 1023 bytes"
 #define POLICY_WORDS    "required, prefer or none"
 #define NEED_WORDS      "open, hop, private, identified or verified"
 #define CHALLENGE_WORDS "no, yes or keys"
@@ -262,7 +299,7 @@ static const struct key account_keys[] = {
     { "proxy", set_proxy, "an address like sip:proxy.example.org, at most 255 bytes" },
     { "user", set_user, "a user's name, at most 255 bytes" },
     { "password", set_password, "1 to 512 bytes" },
-    { "password-file", set_password_file, "an absolute path or ~/.., at most 1023 bytes" },
+    { "password-file", set_password_file, FILE_WORDS },
     { "password-command", set_password_command, "a shell command, at most 1023 bytes" },
     { "transport", set_transport, "udp, tcp or tls" },
     { "keying", set_keying, KEYING_WORDS },
@@ -274,10 +311,46 @@ static const struct key account_keys[] = {
 
 static const struct key caller_keys[] = {
     { "password", set_password, "1 to 512 bytes" },
-    { "password-file", set_password_file, "an absolute path or ~/.., at most 1023 bytes" },
+    { "password-file", set_password_file, FILE_WORDS },
     { "password-command", set_password_command, "a shell command, at most 1023 bytes" },
     { NULL, NULL, NULL },
 };
+
+static const struct key peer_keys[] = {
+    { "uri", set_uri, "an address like sip:bob@example.org, at most 255 bytes" },
+    { "mikey", set_mikey, "psk, rsa, rsa-r, dhsign, dhhmac or null" },
+    { "secret", set_password, "1 to 512 bytes" },
+    { "secret-file", set_password_file, FILE_WORDS },
+    { "secret-command", set_password_command, "a shell command, at most 1023 bytes" },
+    { "certificate", set_certificate, FILE_WORDS },
+    { "authority", set_authority, FILE_WORDS },
+    { "own", set_own, FILE_WORDS },
+    { NULL, NULL, NULL },
+};
+
+static const struct {
+    const char *what, *in; /* for words */
+    const struct key *keys;
+    size_t max;
+} sections[] = {
+    [DEFAULTS] = { "defaults", "[defaults]", defaults_keys, 1 },
+    [ACCOUNT] = { "account", "an account", account_keys, CLI_ACCOUNTS_MAX },
+    [CALLER] = { "caller", "a caller", caller_keys, CLI_CALLERS_MAX },
+    [PEER] = { "peer", "a peer", peer_keys, CLI_PEERS_MAX },
+};
+
+static size_t *count(struct cli_config *c, enum section section)
+{
+    return section == ACCOUNT ? &c->n_accounts : section == CALLER ? &c->n_callers : &c->n_peers;
+}
+
+/* A peer begins with what an account has. */
+static struct cli_account *nth(struct cli_config *c, enum section section, size_t i)
+{
+    return section == ACCOUNT  ? &c->account[i]
+           : section == CALLER ? &c->caller[i]
+                               : &c->peer[i].who;
+}
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
@@ -302,11 +375,10 @@ static cph_err unquote(struct cph_span *value, uint8_t *buf)
     return CPH_OK;
 }
 
-/* The account or caller whose section this is. */
+/* The account, caller or peer whose section this is. */
 static struct cli_account *current(struct parse *p)
 {
-    return p->section == CALLER ? &p->c->caller[p->c->n_callers - 1]
-                                : &p->c->account[p->c->n_accounts - 1];
+    return nth(p->c, p->section, *count(p->c, p->section) - 1);
 }
 
 /* What the user may write instead. */
@@ -319,19 +391,12 @@ static cph_err unknown_key(struct parse *p, const struct key *keys, struct cph_s
         cph_wr_fmt(&wr, "%s%s", k == keys ? "" : ", ", k->name);
     cph_wr_u8(&wr, 0);
     return wrong(p, "there is no key \"%s\" in %s; there are %s",
-                 cli_clean(name, word, sizeof word),
-                 p->section == DEFAULTS  ? "[defaults]"
-                 : p->section == ACCOUNT ? "an account"
-                                         : "a caller",
-                 list);
+                 cli_clean(name, word, sizeof word), sections[p->section].in, list);
 }
 
 static cph_err on_key(struct parse *p, struct cph_span line)
 {
-    const struct key *keys = p->section == DEFAULTS  ? defaults_keys
-                             : p->section == ACCOUNT ? account_keys
-                                                     : caller_keys,
-                     *k = keys;
+    const struct key *keys = sections[p->section].keys, *k = keys;
     struct cph_span value = line, name = cph_span_trim(cph_span_cut(&value, '='));
     uint8_t buf[CLI_LINE_MAX];
     char word[CLI_NAME_MAX];
@@ -363,6 +428,33 @@ static cph_err on_key(struct parse *p, struct cph_span line)
     return err;
 }
 
+static const char *secret_word(enum section section)
+{
+    return section == PEER ? "secret" : "password";
+}
+
+static bool shares_secret(enum cph_mikey_mode mode)
+{
+    return mode == CPH_MIKEY_PSK || mode == CPH_MIKEY_DHHMAC;
+}
+
+/* What a mode of MIKEY cannot do without. */
+static cph_err check_peer(struct parse *p, const struct cli_peer *peer, bool has_secret)
+{
+    const char *name = peer->who.name;
+
+    if (!peer->has_mode)
+        return wrong(p, "peer %s has no mikey; add one like mikey = psk", name);
+    if (shares_secret(peer->mode) != has_secret)
+        return wrong(p,
+                     has_secret ? "peer %s: mikey = %s uses no secret; remove it, or take psk"
+                                : "peer %s: mikey = %s needs secret, secret-file or secret-command",
+                     name, cph_mikey_mode_name(peer->mode));
+    if (peer->mode == CPH_MIKEY_RSA && !peer->certificate[0])
+        return wrong(p, "peer %s: mikey = rsa needs certificate, the peer's, to encrypt to", name);
+    return CPH_OK;
+}
+
 /* An account is whole when its section ends. */
 static cph_err close_section(struct parse *p)
 {
@@ -370,22 +462,25 @@ static cph_err close_section(struct parse *p)
     unsigned here = p->line;
     int passwords;
 
-    if (p->section != ACCOUNT && p->section != CALLER)
+    if (p->section == NOWHERE || p->section == DEFAULTS)
         return CPH_OK;
     a = current(p);
     passwords = (a->password.n > 0) + (a->password_file[0] != 0) + (a->password_command[0] != 0);
     p->line = a->line;
-    if (a->caller && passwords == 0)
+    if (p->section == CALLER && passwords == 0)
         return wrong(p,
                      "caller %s has no password; add password, password-file or "
                      "password-command, as agreed with the caller",
                      a->name);
-    if (!a->caller && a->uri[0] == '\0')
-        return wrong(p, "account %s has no uri; add one like uri = sip:alice@example.org", a->name);
+    if (p->section != CALLER && a->uri[0] == '\0')
+        return wrong(p, "%s %s has no uri; add one like uri = sip:alice@example.org", a->what,
+                     a->name);
     if (passwords > 1)
-        return wrong(
-            p, "%s %s has more than one of password, password-file and password-command; keep one",
-            a->caller ? "caller" : "account", a->name);
+        return wrong(p, "%s %s has more than one of %s, %s-file and %s-command; keep one", a->what,
+                     a->name, secret_word(p->section), secret_word(p->section),
+                     secret_word(p->section));
+    if (p->section == PEER)
+        CPH_TRY(check_peer(p, &p->c->peer[p->c->n_peers - 1], passwords > 0));
     p->line = here;
     return CPH_OK;
 }
@@ -402,47 +497,29 @@ static bool good_name(struct cph_span s)
     return s.n > 0 && s.n < CLI_NAME_MAX;
 }
 
-static cph_err begin_account(struct parse *p, struct cph_span name)
+/* The name of a caller is the user of his address, and of the password. */
+static cph_err begin_named(struct parse *p, enum section section, struct cph_span name)
 {
+    const char *what = sections[section].what;
+    size_t *n = count(p->c, section);
     struct cli_account *a;
     char word[CLI_NAME_MAX];
 
     if (!good_name(name))
-        return wrong(
-            p, "\"%s\" is no name of an account; use 1 to %d letters, digits, or any of - _ . @ +",
-            cli_clean(name, word, sizeof word), CLI_NAME_MAX - 1);
-    for (size_t i = 0; i < p->c->n_accounts; i++)
-        if (cph_span_is(name, p->c->account[i].name))
-            return wrong(p, "account %s is there already, in line %u; remove one or rename it",
-                         p->c->account[i].name, p->c->account[i].line);
-    if (p->c->n_accounts == CLI_ACCOUNTS_MAX)
-        return wrong(p, "there are more than %d accounts; remove some", CLI_ACCOUNTS_MAX);
-    a = &p->c->account[p->c->n_accounts++];
+        return wrong(p, "\"%s\" is no name of %s; use 1 to %d letters, digits, or any of - _ . @ +",
+                     cli_clean(name, word, sizeof word), sections[section].in, CLI_NAME_MAX - 1);
+    for (size_t i = 0; i < *n; i++) {
+        a = nth(p->c, section, i);
+        if (cph_span_is(name, a->name))
+            return wrong(p, "%s %s is there already, in line %u; remove one or rename it", what,
+                         a->name, a->line);
+    }
+    if (*n == sections[section].max)
+        return wrong(p, "there are more than %zu %ss; remove some", sections[section].max, what);
+    a = nth(p->c, section, (*n)++);
     a->line = p->line;
-    p->section = ACCOUNT;
-    return cph_span_cstr(name, a->name, sizeof a->name);
-}
-
-/* The name is the user of the caller's address, and of the password. */
-static cph_err begin_caller(struct parse *p, struct cph_span name)
-{
-    struct cli_account *a;
-    char word[CLI_NAME_MAX];
-
-    if (!good_name(name))
-        return wrong(
-            p, "\"%s\" is no name of a caller; use 1 to %d letters, digits, or any of - _ . @ +",
-            cli_clean(name, word, sizeof word), CLI_NAME_MAX - 1);
-    for (size_t i = 0; i < p->c->n_callers; i++)
-        if (cph_span_is(name, p->c->caller[i].name))
-            return wrong(p, "caller %s is there already, in line %u; remove one",
-                         p->c->caller[i].name, p->c->caller[i].line);
-    if (p->c->n_callers == CLI_CALLERS_MAX)
-        return wrong(p, "there are more than %d callers; remove some", CLI_CALLERS_MAX);
-    a = &p->c->caller[p->c->n_callers++];
-    a->line = p->line;
-    a->caller = true;
-    p->section = CALLER;
+    a->what = what;
+    p->section = section;
     return cph_span_cstr(name, a->name, sizeof a->name);
 }
 
@@ -464,12 +541,12 @@ static cph_err on_section(struct parse *p, struct cph_span line, bool *had_defau
         return CPH_OK;
     }
     word1 = cph_span_word(&rest);
-    if (cph_span_is(word1, "account"))
-        return begin_account(p, cph_span_trim(rest));
-    if (cph_span_is(word1, "caller"))
-        return begin_caller(p, cph_span_trim(rest));
+    for (enum section section = ACCOUNT; section <= PEER; section++)
+        if (cph_span_is(word1, sections[section].what))
+            return begin_named(p, section, cph_span_trim(rest));
     return wrong(p,
-                 "there is no section [%s]; there are [defaults], [account NAME] and [caller NAME]",
+                 "there is no section [%s]; there are [defaults], [account NAME], [caller NAME] "
+                 "and [peer NAME]",
                  cli_clean(inside, word, sizeof word));
 }
 

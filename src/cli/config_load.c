@@ -63,6 +63,8 @@ static cph_err parse_file(int fd, const char *path, struct cli_config *out, char
         secret = secret || out->account[i].password.n > 0;
     for (size_t i = 0; err == CPH_OK && i < out->n_callers; i++)
         secret = secret || out->caller[i].password.n > 0;
+    for (size_t i = 0; err == CPH_OK && i < out->n_peers; i++)
+        secret = secret || out->peer[i].who.password.n > 0;
     if (secret && open_to_others(fd))
         cli_notice("warning: %s holds a password and other users may read it; run: chmod 600 %s",
                    path, path);
@@ -113,40 +115,54 @@ static cph_err first_line(int fd, struct cph_secret *out)
     return err;
 }
 
-static const char *what(const struct cli_account *a)
+static cph_err open_file(const char *file, bool private, int *fd)
 {
-    return a->caller ? "caller" : "account";
+    const char *home = cph_store_env_path("HOME");
+    char path[CPH_STORE_PATH];
+
+    if (file[0] == '~' && !home)
+        return CPH_E_NOTFOUND;
+    (void)snprintf(path, sizeof path, "%.3000s%s", file[0] == '~' ? home : "",
+                   file[0] == '~' ? file + 1 : file);
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0)
+        return CPH_E_IO;
+    if (private && open_to_others(*fd))
+        cli_notice("warning: other users may read the secret in %s; run: chmod 600 %s", path, path);
+    return CPH_OK;
+}
+
+cph_err cli_file_read(const char *file, bool private, uint8_t *buf, size_t cap, size_t *n)
+{
+    cph_err err;
+    int fd;
+
+    CPH_TRY(open_file(file, private, &fd));
+    err = read_all(fd, buf, cap, n);
+    (void)close(fd);
+    if (err == CPH_OK && *n == cap)
+        err = CPH_E_LIMIT;
+    return err;
 }
 
 static cph_err from_file(const struct cli_account *a, struct cph_secret *out, char why[CLI_WHY])
 {
-    const char *home = cph_store_env_path("HOME"), *file = a->password_file;
-    char path[CPH_STORE_PATH];
+    const char *file = a->password_file;
     cph_err err;
     int fd;
 
-    if (file[0] == '~' && !home) {
-        (void)snprintf(why, CLI_WHY, "%s %s: password-file is %.800s, and HOME is not set", what(a),
-                       a->name, file);
+    err = open_file(file, true, &fd);
+    if (err != CPH_OK) {
+        (void)snprintf(why, CLI_WHY, "%s %s: the password cannot be read from %.800s: %s", a->what,
+                       a->name, file, err == CPH_E_NOTFOUND ? "HOME is not set" : strerror(errno));
         return CPH_E_CONFIG;
     }
-    (void)snprintf(path, sizeof path, "%.3000s%s", file[0] == '~' ? home : "",
-                   file[0] == '~' ? file + 1 : file);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        (void)snprintf(why, CLI_WHY, "%s %s: the password cannot be read from %.800s: %s", what(a),
-                       a->name, path, strerror(errno));
-        return CPH_E_CONFIG;
-    }
-    if (open_to_others(fd))
-        cli_notice("warning: other users may read the password in %s; run: chmod 600 %s", path,
-                   path);
     err = first_line(fd, out);
     (void)close(fd);
     if (err) {
         (void)snprintf(why, CLI_WHY,
-                       "%s %s: the first line of %.800s is no password of 1 to %d bytes", what(a),
-                       a->name, path, CPH_SECRET_MAX);
+                       "%s %s: the first line of %.800s is no password of 1 to %d bytes", a->what,
+                       a->name, file, CPH_SECRET_MAX);
         return CPH_E_CONFIG;
     }
     return CPH_OK;
@@ -162,7 +178,7 @@ static cph_err from_command(const struct cli_account *a, struct cph_secret *out,
     int status;
 
     if (!f) {
-        (void)snprintf(why, CLI_WHY, "%s %s: password-command does not start: %s", what(a), a->name,
+        (void)snprintf(why, CLI_WHY, "%s %s: password-command does not start: %s", a->what, a->name,
                        strerror(errno));
         return CPH_E_CONFIG;
     }
@@ -174,7 +190,7 @@ static cph_err from_command(const struct cli_account *a, struct cph_secret *out,
     if (err == CPH_OK && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return CPH_OK;
     cph_secret_wipe(out);
-    (void)snprintf(why, CLI_WHY, "%s %s: password-command %s", what(a), a->name,
+    (void)snprintf(why, CLI_WHY, "%s %s: password-command %s", a->what, a->name,
                    status != 0 ? "failed; try it in a shell"
                                : "printed no password of 1 to 512 bytes in its first line");
     return CPH_E_CONFIG;

@@ -139,6 +139,14 @@ static enum cph_phone_pin pin(void *ctx, struct cph_span peer_uri, struct cph_sp
     return d->cfg.pin ? d->cfg.pin(d->cfg.arg, peer_uri, sha256) : CPH_PHONE_PIN_UNKNOWN;
 }
 
+static struct cph_mikey *mikey(void *ctx, const char *account, struct cph_span peer_uri)
+{
+    struct cli_driver *d = ctx;
+
+    (void)account; /* a terminal has one */
+    return d->cfg.mikey ? d->cfg.mikey(d->cfg.arg, peer_uri) : NULL;
+}
+
 /* ---- connections ----------------------------------------------------------------------------- */
 
 static void forget_conn(struct conn *k)
@@ -475,7 +483,8 @@ cph_err cli_driver_new(const struct cli_driver_config *cfg, char why[CPH_PHONE_W
     if (!d)
         return CPH_E_NOMEM;
     d->cfg = *cfg;
-    d->host = (struct cph_phone_host){ d, media_open, media_send, media_close, sound, pin, NULL, NULL };
+    d->host = (struct cph_phone_host){ d,     media_open, media_send, media_close,
+                                       sound, pin,        mikey,      NULL };
     d->cfg.phone->host = &d->host;
     for (unsigned i = 0; i < cfg->sip->n_listeners && err == CPH_OK; i++)
         err = listen_on(d, i, why);

@@ -12,6 +12,7 @@
 #include "ciphony/keying_zrtp.h"
 #include "ciphony/media_io.h"
 #include "ciphony/sip_msg.h"
+#include "mikey.h"
 
 enum {
     PANEL_MS = 250,
@@ -28,6 +29,7 @@ struct terminal {
     struct cph_device *device;
     struct cph_zrtp_store retained;
     struct cph_phone_zrtp zrtp;
+    struct cli_mikey *mikey;
     struct cph_trust *trust;
     struct cph_sip_pin pin[CLI_PINS];
     char pin_name[CLI_PINS][CPH_PEER_MAX];
@@ -205,10 +207,10 @@ _Static_assert(sizeof((struct cph_store_zrtp *)0)->peer ==
                    sizeof((struct cph_zrtp_retained *)0)->peer,
                "the store's addresses are as long as ZRTP's");
 
-static bool names_zrtp(const struct cph_policy *p)
+static bool names(const struct cph_policy *p, const char *keying)
 {
     for (unsigned i = 0; i < p->keying_n && i < CPH_POLICY_KEYING_MAX; i++)
-        if (strcmp(p->keying[i], "zrtp") == 0)
+        if (strcmp(p->keying[i], keying) == 0)
             return true;
     return false;
 }
@@ -218,7 +220,7 @@ static cph_err open_zrtp(struct terminal *t, char why[CLI_WHY])
 {
     cph_err err;
 
-    if (!names_zrtp(&t->o->account->policy))
+    if (!names(&t->o->account->policy, "zrtp"))
         return CPH_OK;
     err = cph_store_zrtp_own(t->store, t->zrtp.zid);
     if (err != CPH_OK) {
@@ -228,6 +230,31 @@ static cph_err open_zrtp(struct terminal *t, char why[CLI_WHY])
     t->retained = (struct cph_zrtp_store){ t->store, retained_get, retained_put, retained_other };
     t->zrtp.store = &t->retained;
     return CPH_OK;
+}
+
+static struct cph_mikey *mikey_for(void *arg, struct cph_span peer_uri)
+{
+    return cli_mikey_for(((struct terminal *)arg)->mikey, peer_uri);
+}
+
+/* And the peers' secrets and files only where it names MIKEY. */
+static cph_err open_mikey(struct terminal *t, char why[CLI_WHY])
+{
+    char addr[CPH_ADDR_TEXT], here[CPH_ADDR_TEXT + 16]; /* as a phone without account says */
+    struct cli_mikey_config cfg = { .env = t->env,
+                                    .own_uri = t->o->account->aor,
+                                    .key = cph_device_key(t->device),
+                                    .cert = cph_device_cert(t->device),
+                                    .peer = t->o->peer,
+                                    .n_peers = t->o->n_peers };
+
+    if (!names(&t->o->account->policy, "mikey"))
+        return CPH_OK;
+    (void)snprintf(here, sizeof here, "sip:ciphony@%s",
+                   cph_addr_text(&t->sip.listener[0].addr, addr));
+    if (!cfg.own_uri)
+        cfg.own_uri = here;
+    return cli_mikey_new(&cfg, why, &t->mikey);
 }
 
 static cph_err open_trust(struct terminal *t, char why[CLI_WHY])
@@ -531,6 +558,9 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
     CPH_TRY(open_trust(t, why));
     CPH_TRY(open_zrtp(t, why));
     CPH_TRY(choose_listeners(t, why));
+    CPH_TRY(open_mikey(t, why));
+    if (t->mikey)
+        cfg.mikey = mikey_for;
     CPH_TRY(cph_net_new(t->env, &t->net));
     t->sip.env = t->env;
     t->sip.tls = &t->tls;
@@ -605,6 +635,7 @@ static void close_all(struct terminal *t)
 {
     cph_net_watch_close(t->keys);
     cli_driver_free(t->driver);
+    cli_mikey_free(t->mikey);
     cph_net_wake_free(t->panel);
     cph_net_wake_free(t->limit);
     cph_net_free(t->net);

@@ -26,6 +26,8 @@ struct cli_terminal_options {
     const struct cph_phone_account *account;
     const struct cph_phone_caller *caller;
     unsigned n_callers;
+    const struct cli_peer *peer; /* of the configuration, for MIKEY */
+    size_t n_peers;
     const struct cph_policy *policy; /* what the command line says */
     bool has_registrar;              /* of the account: answer and register use it */
     struct cli_report report;

@@ -78,6 +78,8 @@ static cph_err fill(struct cli *cli, enum cli_terminal_mode mode, struct outfit 
     CPH_TRY(fill_callers(f, why));
     f->account.policy = cph_policy_choose(&f->account.policy, &f->opts.policy);
     t->account = &f->account;
+    t->peer = f->config.peer;
+    t->n_peers = f->config.n_peers;
     t->policy = &f->opts.policy;
     t->uri = mode == CLI_CALL ? args->pos[0] : NULL;
     t->listen = f->opts.n_listen ? f->opts.listen : f->config.listen;
@@ -164,6 +166,11 @@ const struct cli_verb cli_verb_call = {
             "string was compared. Under --policy prefer c takes a call back to RTP if the peer\n"
             "allows it, or agrees when the peer did that, and s asks for keys again; under\n"
             "required the keys stay, and a peer that wants to drop them ends the call.\n"
+            "\n"
+            "With --keying mikey (RFC 3830) the keys are agreed on in the signalling, by default\n"
+            "by Diffie-Hellman signed with the device's certificate; a [peer NAME] of the\n"
+            "configuration says what was agreed on with that peer instead: a shared secret\n"
+            "(psk, dhhmac) or certificates (rsa, rsa-r, dhsign).\n"
             "\n"
             "With --ekt (RFC 8870; with keying sdes) each side makes its media keys itself and\n"
             "tells them in the media, under a key that came with the offer; both sides need\n"

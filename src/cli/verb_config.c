@@ -55,6 +55,20 @@ static void print_callers(const struct cli_config *c)
         (void)printf("caller %s: password %s\n", c->caller[i].name, password_of(&c->caller[i]));
 }
 
+static void print_peers(const struct cli_config *c)
+{
+    for (size_t i = 0; i < c->n_peers; i++) {
+        const struct cli_peer *p = &c->peer[i];
+        char uri[CLI_URI_MAX];
+
+        (void)printf("peer %s: %s, mikey %s, secret %s%s%s%s\n", p->who.name,
+                     cli_clean(cph_span_of(p->who.uri), uri, sizeof uri),
+                     cph_mikey_mode_name(p->mode), password_of(&p->who),
+                     p->certificate[0] ? ", its certificate" : "",
+                     p->authority[0] ? ", authorities" : "", p->own[0] ? ", a key of ours" : "");
+    }
+}
+
 static enum cli_exit run_config(struct cli *cli)
 {
     struct cli_config *c = calloc(1, sizeof *c);
@@ -66,7 +80,7 @@ static enum cli_exit run_config(struct cli *cli)
     if (err)
         cli_error("%s", c ? why : cph_err_text(err));
     else
-        print(c), print_callers(c);
+        print(c), print_callers(c), print_peers(c);
     cph_free_secret(c, sizeof *c);
     return err ? CLI_USAGE : CLI_OK;
 }
@@ -77,7 +91,8 @@ const struct cli_verb cli_verb_config = {
     .name = "config",
     .args = "",
     .line = "check the configuration and show what it says",
-    .more = "Read the configuration file and show the defaults and the accounts in it, without "
+    .more = "Read the configuration file and show the defaults, accounts, callers and peers in it, "
+            "without "
             "passwords. A\n"
             "mistake is shown with its line.",
     .opts = config_opts,

@@ -211,9 +211,12 @@ static bool path_is_ours(const struct judge *j)
 /* In words, what ties the keys to the peer. */
 static enum cph_reason bound_by(const struct cph_stream_facts *s)
 {
+    if (s->vouched_by >= CPH_VOUCHER_SECRET)
+        return CPH_REASON_BOUND_BY_USERS;
     if (s->binding == CPH_BINDING_PATH)
-        return CPH_REASON_BOUND_BY_PATH;
-    return s->vouched_by >= CPH_VOUCHER_SECRET ? CPH_REASON_BOUND_BY_USERS : CPH_REASON_BOUND;
+        return s->vouched_by >= CPH_VOUCHER_PIN ? CPH_REASON_BOUND_BY_USERS
+                                                : CPH_REASON_BOUND_BY_PATH;
+    return CPH_REASON_BOUND;
 }
 
 static struct grade keys_agreed(struct judge *j, unsigned i, struct vouching *who)
@@ -232,7 +235,8 @@ static struct grade keys_agreed(struct judge *j, unsigned i, struct vouching *wh
         because(j, bad_binding[s->binding], CPH_ABOUT_STREAM, i);
         return s->binding > CPH_BINDING_MISMATCH ? hop_ii : open_i;
     }
-    if (s->binding == CPH_BINDING_PATH && !path_is_ours(j)) {
+    /* What the users hold themselves needs no path. */
+    if (s->binding == CPH_BINDING_PATH && s->vouched_by < CPH_VOUCHER_PIN && !path_is_ours(j)) {
         because(j, CPH_REASON_BINDING_PATH, CPH_ABOUT_STREAM, i);
         return hop_ii;
     }

@@ -184,8 +184,8 @@ static cph_err check_cert(const struct cph_mikey *m, const struct cph_cert *cert
 
     *auth = CPH_KEYING_AUTH_NONE;
     if (m->peer_cert || !m->trust) {
-        if (m->peer_cert)
-            *auth = CPH_KEYING_AUTH_CERT; /* the very one we were given */
+        /* the very one we were given; or one that came along, and is as good as its way here */
+        *auth = m->peer_cert ? CPH_KEYING_AUTH_CERT : CPH_KEYING_AUTH_PATH;
         return cph_cert_in_time(cert, wall);
     }
     CPH_TRY(cph_cert_verify(m->cfg.env, cert, m->trust, CPH_PURPOSE_ANY, wall, why));

@@ -136,6 +136,23 @@ static void a_policy_may_be_named_for_all_or_for_an_account(void **state)
 }
 
 #define A "[account a]\nuri = sip:a@b\n"
+#define P "[peer b]\nuri = sip:b@c\nmikey = psk\nsecret = s\n"
+
+static void a_peer_says_how_mikey_speaks_with_it(void **state)
+{
+    (void)state;
+    assert_ok(parse(P "[peer c]\nuri = sips:c@d\nmikey = rsa\ncertificate = ~/c.pem\n"
+                      "authority = /ca.pem\nown = /own.pem\n"));
+    assert_int_equal(c.n_peers, 2);
+    assert_string_equal(c.peer[0].who.name, "b");
+    assert_string_equal(c.peer[0].who.uri, "sip:b@c");
+    assert_int_equal(c.peer[0].mode, CPH_MIKEY_PSK);
+    assert_int_equal(c.peer[0].who.password.n, 1);
+    assert_int_equal(c.peer[1].mode, CPH_MIKEY_RSA);
+    assert_string_equal(c.peer[1].certificate, "~/c.pem");
+    assert_string_equal(c.peer[1].authority, "/ca.pem");
+    assert_string_equal(c.peer[1].own, "/own.pem");
+}
 
 static void each_wrong_thing_is_named_with_its_line(void **state)
 {
@@ -175,7 +192,7 @@ static void each_wrong_thing_is_named_with_its_line(void **state)
         { "[defaults]\nnonsense", 2, "no line of a configuration" },
         { "[defaults", 1, "missing its ]" },
         { "[", 1, "missing its ]" },
-        { "[default]", 1, "no section [default]; there are [defaults], [account NAME] and" },
+        { "[default]", 1, "no section [default]; there are [defaults], [account NAME], [caller" },
         { "[accounts x]", 1, "no section" },
         { "[account]", 1, "no name of an account" },
         { "[caller]", 1, "no name of a caller" },
@@ -187,6 +204,19 @@ static void each_wrong_thing_is_named_with_its_line(void **state)
         { A "challenge = maybe", 3, "challenge must be no, yes or keys" },
         { A "challenge = yes", 3, "nobody could call" },
         { "[defaults]\nchallenge = keys", 2, "nobody could call" },
+        { "[peer]", 1, "no name of a peer" },
+        { P "[peer b]", 5, "peer b is there already, in line 1" },
+        { "[peer b]\nuri = sip:b@c", 1, "peer b has no mikey" },
+        { "[peer b]\nmikey = dhsign", 1, "peer b has no uri" },
+        { "[peer b]\nmikey = des", 2, "mikey must be psk, rsa, rsa-r, dhsign, dhhmac or null" },
+        { "[peer b]\nuri = sip:b@c\nmikey = dhhmac", 1, "needs secret, secret-file or" },
+        { "[peer b]\nuri = sip:b@c\nmikey = dhsign\nsecret = x", 1, "uses no secret" },
+        { "[peer b]\nuri = sip:b@c\nmikey = rsa", 1, "needs certificate" },
+        { "[peer b]\ncertificate = relative", 2, "certificate must be an absolute path" },
+        { "[peer b]\nauthority = relative", 2, "authority must be" },
+        { "[peer b]\nown = relative", 2, "own must be" },
+        { P "secret-file = /x", 1, "peer b has more than one of secret, secret-file" },
+        { "[peer b]\npassword = x", 2, "no key \"password\" in a peer; there are uri, mikey" },
         { "[account a b]", 1, "no name of an account" },
         { "[account a/b]", 1, "no name of an account" },
         { A "[account a]", 3, "there already, in line 1" },
@@ -458,6 +488,7 @@ int main(void)
         cmocka_unit_test(an_empty_file_configures_nothing),
         cmocka_unit_test(every_keying_of_the_table_may_be_named),
         cmocka_unit_test(a_policy_may_be_named_for_all_or_for_an_account),
+        cmocka_unit_test(a_peer_says_how_mikey_speaks_with_it),
         cmocka_unit_test(each_wrong_thing_is_named_with_its_line),
         cmocka_unit_test(every_bound_holds_at_its_edge),
         cmocka_unit_test(a_nul_in_a_value_is_refused),

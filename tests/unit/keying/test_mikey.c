@@ -542,11 +542,11 @@ static void a_certificate_proves_the_name_it_has(void **state)
     reopen();
     assert_err(try_answer(&p, &p.b, make_offer(&p, &p.a), &answer), CPH_E_POLICY);
     cph_trust_free(nobody);
-    /* without anchors the call has keys, and says that it knows nobody */
+    /* without anchors the certificate is as good as the messages it came in */
     cfg_b.trust = NULL;
     reopen();
     exchange(&p, &p.a, &p.b);
-    assert_int_equal(evidence_of(&p.b).peer_auth, CPH_KEYING_AUTH_NONE);
+    assert_int_equal(evidence_of(&p.b).peer_auth, CPH_KEYING_AUTH_PATH);
     assert_int_equal(evidence_of(&p.b).peer_fingerprint_n, 32);
     assert_int_equal(evidence_of(&p.a).peer_auth, CPH_KEYING_AUTH_CERT);
     /* nor is anybody known whom the authority knows, when nobody was expected */

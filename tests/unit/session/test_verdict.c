@@ -319,6 +319,7 @@ static void keys_made_in_the_messages_are_as_good_as_their_path(void **state)
 
     (void)state;
     ev.stream[0].binding = CPH_BINDING_PATH;
+    ev.stream[0].vouched_by = CPH_VOUCHER_NOBODY;
     expect(ev, CPH_LEVEL_VERIFIED, CPH_ATTACKER_IV, CPH_REASON_BOUND_BY_PATH);
     ev = evidence("dtls", far);
     ev.stream[0].binding = CPH_BINDING_PATH;
@@ -337,6 +338,12 @@ static void keys_made_in_the_messages_are_as_good_as_their_path(void **state)
         ev.proof = CPH_PROOF_COVERED; /* a secret of the users covers the message itself */
         expect(ev, CPH_LEVEL_VERIFIED, CPH_ATTACKER_IV, CPH_REASON_BOUND_BY_PATH);
         ev.proof = CPH_PROOF_UNCOVERED;
+        expect(ev, CPH_LEVEL_HOP, CPH_ATTACKER_II, CPH_REASON_BINDING_PATH);
+        /* a certificate that came with the messages and is pinned needs no path; what an authority
+         * or a domain says of it does not replace one */
+        ev.stream[0].vouched_by = CPH_VOUCHER_PIN;
+        expect(ev, CPH_LEVEL_VERIFIED, CPH_ATTACKER_IV, CPH_REASON_BOUND_BY_USERS);
+        ev.stream[0].vouched_by = CPH_VOUCHER_AUTHORITY;
         expect(ev, CPH_LEVEL_HOP, CPH_ATTACKER_II, CPH_REASON_BINDING_PATH);
     }
 }
