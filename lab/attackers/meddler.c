@@ -36,8 +36,9 @@ struct lab_meddler {
 
 static bool is_key_line(struct cph_span line)
 {
-    static const char *const start[] = { "a=crypto:", "a=fingerprint:", "a=setup:",
-                                         "a=tls-id:", "a=key-mgmt:",    "a=zrtp-hash:" };
+    static const char *const start[] = { "a=crypto:",   "a=fingerprint:", "a=setup:",  "a=tls-id:",
+                                         "a=key-mgmt:", "a=zrtp-hash:",   "a=sdp-dh:", "a=acap:",
+                                         "a=tcap:",     "a=pcfg:",        "a=acfg:" };
 
     for (size_t i = 0; i < sizeof start / sizeof *start; i++)
         if (cph_span_starts(line, start[i]))
@@ -82,6 +83,7 @@ static void substitute_line(struct lab_meddler *m, struct cph_span line, struct 
     cph_wr_text(out, "\r\n");
 }
 
+/* Of several suites the last; of several mechanisms the one whose keys he can read. */
 static void weaken(struct cph_span sdp, struct cph_wr *out)
 {
     struct cph_span rest = sdp, line, last = { 0 };
@@ -90,7 +92,7 @@ static void weaken(struct cph_span sdp, struct cph_wr *out)
         if (cph_span_starts(line, "a=crypto:"))
             last = line;
     while (cph_span_line(&sdp, &line)) {
-        if (cph_span_starts(line, "a=crypto:") && line.p != last.p)
+        if (last.n > 0 && is_key_line(line) && line.p != last.p)
             continue;
         cph_wr_span(out, line);
         cph_wr_text(out, "\r\n");

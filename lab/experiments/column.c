@@ -143,9 +143,19 @@ static const struct lab_column dhhmac_mode = {
     .mikey = mikey_dhhmac,
 };
 
+/* What a careful user would choose: everything they have, in the order of the policy. */
+static const struct lab_column best = {
+    .name = "best",
+    .title = "the policy best, and no call that is worth less than private",
+    .keying = { "dtls", "zrtp", "mikey", "sdes" },
+    .policy = "best",
+    .need = CPH_LEVEL_PRIVATE,
+    .mikey = mikey_dhsign,
+};
+
 const struct lab_column *const lab_columns[] = {
     &dtls,     &sdes,       &ekt,         &zrtp,        &null_mode, &psk_mode,
-    &rsa_mode, &rsa_r_mode, &dhsign_mode, &dhhmac_mode, NULL,
+    &rsa_mode, &rsa_r_mode, &dhsign_mode, &dhhmac_mode, &best,      NULL,
 };
 
 const struct lab_column *lab_column_find(const char *name)
@@ -219,9 +229,20 @@ void lab_kit_free(struct lab_kit *k)
 
 void lab_kit_policy(const struct lab_kit *k, struct cph_policy *policy)
 {
+    const struct lab_column *c = k->cfg.column;
+    enum cph_security media = policy->media;
+
+    if (media != CPH_SECURITY_PREFER) { /* who would also speak in clear demands nothing */
+        policy->need = c->need;
+        policy->enforce_need = c->need > CPH_LEVEL_OPEN;
+    }
+    if (c->policy && cph_policy_keying(policy, cph_span_of(c->policy)) == CPH_OK) {
+        policy->media = media;
+        return;
+    }
     policy->keying_n = 0;
-    for (unsigned i = 0; i < CPH_POLICY_KEYING_MAX && k->cfg.column->keying[i]; i++)
-        policy->keying[policy->keying_n++] = k->cfg.column->keying[i];
+    for (unsigned i = 0; i < CPH_POLICY_KEYING_MAX && c->keying[i]; i++)
+        policy->keying[policy->keying_n++] = c->keying[i];
 }
 
 struct cph_mikey *lab_kit_mikey(struct lab_kit *k, enum lab_person peer)

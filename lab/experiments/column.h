@@ -22,6 +22,8 @@ struct lab_column {
     const char *name;
     const char *title;                         /* a few words for people */
     const char *keying[CPH_POLICY_KEYING_MAX]; /* rows by name, best first, NULL-ended */
+    const char *policy;                        /* by its name, which names the rows; or NULL */
+    enum cph_level need;                       /* a call below this is ended */
     /* MIKEY with this peer: fill in mode and material; who we are and the peer's name stand
      * there. NULL: no MIKEY. */
     cph_err (*mikey)(const struct lab_kit *k, enum lab_person peer, struct cph_mikey_cfg *cfg);

@@ -71,6 +71,20 @@ static enum lab_proxy_body strip_once(void *ctx, const struct cph_sip_msg *msg,
     return o->ops->sdp(o->m, msg, from, sdp, out);
 }
 
+/* Was anything said that needs no key to be heard? */
+static bool spoke_in_clear(const struct lab_stage *s)
+{
+    struct lab_ear *ear;
+    bool heard;
+
+    if (lab_ear_new(s->cfg.seed, &ear) != CPH_OK)
+        return false;
+    lab_ear_listen(ear, s->trace, 0);
+    heard = lab_heard_total(lab_ear_heard(ear)) > 0;
+    lab_ear_free(ear);
+    return heard;
+}
+
 static cph_err run_upgrade(const struct lab_case *c, struct lab_outcome *out)
 {
     static const struct lab_proxy_ops ops = { strip_once };
@@ -93,21 +107,26 @@ static cph_err run_upgrade(const struct lab_case *c, struct lab_outcome *out)
     if (err == CPH_OK)
         err = lab_stage_run(s, CPH_SEC(2));
     if (err == CPH_OK) {
-        bool plain = s->person[LAB_ALICE].plain && !s->person[LAB_ALICE].secured;
-        cph_err offered = lab_stage_rekey(s, LAB_ALICE);
+        bool plain = spoke_in_clear(s), alone = s->person[LAB_ALICE].secured;
+        cph_err offered = CPH_OK;
 
-        err = lab_stage_run(s, CPH_SEC(3));
+        if (!alone) {
+            offered = lab_stage_rekey(s, LAB_ALICE);
+            err = lab_stage_run(s, CPH_SEC(3));
+        }
         out->sessions = 1;
         if (plain && offered == CPH_OK && s->person[LAB_ALICE].secured && !s->person[LAB_BOB].ended)
             lab_say(out, "yes",
-                    "the call began in RTP and has keys after a re-INVITE; it goes on "
-                    "being shown as %s for what was said before",
+                    "the call began in RTP and has keys %s; it goes on being shown as %s for what "
+                    "was said before",
+                    alone ? "by probing on the media path, without another offer"
+                          : "after a re-INVITE",
                     cph_level_name(s->person[LAB_ALICE].verdict.level));
         else
             lab_say(out, "no", "began in RTP: %s; re-offer: %s; keys afterwards: %s",
                     plain ? "yes" : "no", cph_err_text(offered),
                     s->person[LAB_ALICE].secured ? "yes" : "no");
-        lab_case_show(c, s, "From RTP to SRTP by a re-INVITE");
+        lab_case_show(c, s, "From RTP to SRTP");
     }
     lab_stage_close(s);
     lab_meddler_free(once.m);

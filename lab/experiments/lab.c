@@ -6,6 +6,7 @@
 #include <string.h>
 
 /* A new experiment is a row here. */
+/* clang-format off: one line each, so that two who add one do not meet */
 const struct lab_experiment *const lab_experiments[] = {
     &lab_exp_forking,
     &lab_exp_retargeting,
@@ -18,6 +19,7 @@ const struct lab_experiment *const lab_experiments[] = {
     &lab_exp_ssrc,
     &lab_exp_roc,
     &lab_exp_pki,
+    &lab_exp_shared,
     &lab_exp_pfs,
     &lab_exp_best_effort,
     &lab_exp_offer_cost,
@@ -29,6 +31,8 @@ const struct lab_experiment *const lab_experiments[] = {
     &lab_exp_hop,
     &lab_exp_media_only,
     &lab_exp_downgrade,
+    &lab_exp_replay,
+    &lab_exp_inject,
     &lab_exp_mixed_fork,
     &lab_exp_resume,
     &lab_exp_validity,
@@ -49,6 +53,7 @@ const struct lab_experiment *const lab_experiments[] = {
     &lab_exp_recording,
     NULL,
 };
+/* clang-format on */
 
 const struct lab_experiment *lab_experiment_find(const char *name)
 {

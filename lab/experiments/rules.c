@@ -94,9 +94,7 @@ static enum lab_holds r17(const struct lab_results *r, unsigned k)
 }
 static enum lab_holds r18(const struct lab_results *r, unsigned k)
 {
-    (void)r;
-    (void)k;
-    return LAB_NOT_TRIED;
+    return holds(is(r, k, "shared-authority", "yes"));
 }
 static enum lab_holds r19(const struct lab_results *r, unsigned k)
 {
@@ -151,7 +149,7 @@ const struct lab_rule lab_rules[LAB_RULES] = {
     { "R15", "start with RTP, then upgrade to SRTP", "upgrade", r15 },
     { "R16", "no new denial of service", "amplification", r16 },
     { "R17", "an attacker needs both the media and the signalling path", "class, media-only", r17 },
-    { "R18", "a shared certificate authority can be used", "(none yet)", r18 },
+    { "R18", "a shared certificate authority can be used", "shared-authority", r18 },
     { "R19", "crypto-agility", "agility", r19 },
     { "R20", "cipher suite negotiation safe from downgrade", "downgrade", r20 },
     { "R21", "parameters for each session", "agility", r19 },

@@ -213,6 +213,12 @@ static struct cph_sip_tls *tls_of(struct lab_stage *s, unsigned i)
                                       .pin = &s->pin[i],
                                       .n_pins = 1,
                                       .need_client_cert = true };
+    if (s->cfg.issued) {
+        s->tls[i].cert = lab_cert_issued((enum lab_person)i);
+        s->tls[i].trust = lab_authority();
+        s->tls[i].n_pins = 0;
+        s->tls[i].need_client_cert = false; /* RFC 5922: certificates of clients name domains */
+    }
     return &s->tls[i];
 }
 

@@ -69,6 +69,7 @@ struct lab_stage_config {
     unsigned unlisted;                /* of them, who does not register */
     bool direct;                      /* no server between */
     bool tls;       /* signalling over TLS with pinned certificates, to the server or each other */
+    bool issued;    /* with tls: certificates of the authority, and nobody keeps any */
     bool pinned;    /* people keep each other's certificates, and compare strings */
     bool strangers; /* nobody signed anybody's certificate, nor gave it to the other */
     bool quiet;     /* nobody speaks */

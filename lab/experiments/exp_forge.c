@@ -1,0 +1,192 @@
+/* Packets sent again or made up, and an authority that both trust: draft-wing-... 4 R16 to R18. */
+#include "lab.h"
+
+#include "ciphony/base_wire.h"
+#include "ciphony/rtp.h"
+
+enum { AB = 1 << LAB_ALICE | 1 << LAB_BOB };
+
+/* What the caller is shown of a call between two users who keep nothing of each other. */
+static cph_err shown(const struct lab_case *c, bool tls, bool issued, enum cph_level *level)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    struct lab_stage *s;
+    cph_err err;
+
+    *level = CPH_LEVEL_OPEN;
+    cfg.strangers = !issued;
+    cfg.direct = cfg.tls = cfg.issued = tls;
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    err = lab_stage_talk(s, CPH_SEC(3));
+    if (err == CPH_E_CONFIG) /* no offer can be made: no call */
+        err = CPH_OK;
+    if (err == CPH_OK && lab_stage_heard(s, LAB_ALICE, LAB_BOB))
+        *level = s->person[LAB_ALICE].shown;
+    if (tls)
+        lab_case_show(c, s, "Certificates of one authority, signalling over TLS");
+    lab_stage_close(s);
+    return err;
+}
+
+/* The same authority signed the certificates of both: in the keying itself, where that can show
+ * one, or over TLS from phone to phone. Is more known of the peer than without? */
+static cph_err run_shared(const struct lab_case *c, struct lab_outcome *out)
+{
+    enum cph_level without, keying, tls, with;
+
+    CPH_TRY(shown(c, false, false, &without));
+    CPH_TRY(shown(c, false, true, &keying));
+    CPH_TRY(shown(c, true, true, &tls));
+    with = keying > tls ? keying : tls;
+    out->sessions = 3;
+    lab_measure(out, "without an authority", "0 to 4", without);
+    lab_measure(out, "certificates in the keying", "0 to 4", keying);
+    lab_measure(out, "... in TLS", "0 to 4", tls);
+    lab_say(out, with >= CPH_LEVEL_IDENTIFIED && with > without ? "yes" : "no",
+            "without an authority the phones show %s; with certificates of the same one %s, and %s "
+            "over TLS from phone to phone",
+            cph_level_name(without), cph_level_name(keying), cph_level_name(tls));
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_shared = { "shared-authority", "4 R18",
+                                               "Is an authority that both trust of use?",
+                                               run_shared };
+
+/* ---- replay and injection -------------------------------------------------------------------- */
+
+/* He has recorded a call and now sends every packet of the callee once more, while it goes on. */
+static cph_err run_replay(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    const struct lab_stage_person *a, *b;
+    uint64_t again = 0, heard = 0, said = 0;
+    struct cph_phone_status before, after;
+    struct cph_addr bob;
+    struct lab_stage *s;
+    size_t n;
+    cph_err err;
+
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    a = &s->person[LAB_ALICE];
+    b = &s->person[LAB_BOB];
+    err = lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB);
+    if (err == CPH_OK)
+        err = lab_stage_run(s, CPH_SEC(2));
+    if (err == CPH_OK)
+        err = cph_addr_parse_ip(cph_span_of(lab_person_ip(LAB_BOB)), &bob);
+    if (err == CPH_OK)
+        err = cph_phone_status(a->phone, a->call, lab_now(s->net), &before);
+    heard = a->heard.frames[LAB_BOB];
+    said = b->said.frames[LAB_BOB];
+    n = lab_trace_count(s->trace);
+    for (size_t i = 0; i < n && err == CPH_OK; i++) {
+        struct lab_packet p = *lab_trace_at(s->trace, i); /* the record may move while it grows */
+
+        if (!cph_addr_ip_eq(&p.from, &bob) || p.kind == LAB_SIP)
+            continue;
+        err = lab_inject(s->net, &p.from, &p.to, p.bytes);
+        again++;
+    }
+    if (err == CPH_OK)
+        err = lab_stage_run(s, CPH_SEC(1));
+    if (err == CPH_OK)
+        err = cph_phone_status(a->phone, a->call, lab_now(s->net), &after);
+    if (err == CPH_OK) {
+        uint64_t in = after.media.packets_in - before.media.packets_in;
+        uint64_t taken = in - (b->said.frames[LAB_BOB] - said);
+
+        heard = a->heard.frames[LAB_BOB] - heard;
+        lab_measure(out, "sent again", "packets", (double)again);
+        lab_measure(out, "taken twice", "packets", (double)taken);
+        lab_say(
+            out,
+            a->ended || heard < 40 ? "call ends"
+            : taken                ? "taken"
+                                   : "refused",
+            "of %llu packets sent again the phone took %llu, and went on to hear %llu frames in "
+            "the second after",
+            (unsigned long long)again, (unsigned long long)taken, (unsigned long long)heard);
+    }
+    out->sessions = 1;
+    lab_case_show(c, s, "Every packet of the callee once more");
+    lab_stage_close(s);
+    return err;
+}
+
+const struct lab_experiment lab_exp_replay = { "replay", "4 R16",
+                                               "Are recorded packets, sent again, taken?",
+                                               run_replay };
+
+/* He puts frames of his own into the call: in clear, and under keys he made up, from the address of
+ * the callee and with his SSRC and next numbers. */
+static cph_err inject_frames(struct lab_stage *s, const struct lab_packet *like)
+{
+    struct cph_rtp rtp;
+    uint8_t packet[12 + LAB_FRAME + 10];
+
+    CPH_TRY(cph_rtp_parse(like->bytes, &rtp));
+    for (uint32_t i = 0; i < 50; i++) {
+        struct cph_wr wr = cph_wr_open(packet, sizeof packet);
+
+        cph_wr_u8(&wr, 0x80);
+        cph_wr_u8(&wr, 0);
+        cph_wr_u16(&wr, (uint16_t)(rtp.seq + 2 + i));
+        cph_wr_u32(&wr, rtp.ts + 160 * (2 + i));
+        cph_wr_u32(&wr, rtp.ssrc);
+        lab_speech_frame(s->cfg.seed, LAB_MALLORY, i, packet + wr.n);
+        wr.n += LAB_FRAME;
+        CPH_TRY(lab_inject(s->net, &like->from, &like->to, cph_wr_done(&wr)));
+        cph_wr_zero(&wr, 10); /* the same with a tag that he cannot know */
+        CPH_TRY(lab_inject(s->net, &like->from, &like->to, cph_wr_done(&wr)));
+    }
+    return CPH_OK;
+}
+
+static cph_err run_inject(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    const struct lab_packet *like = NULL;
+    uint64_t his, after;
+    struct cph_addr bob;
+    struct lab_stage *s;
+    cph_err err;
+
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    err = lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB);
+    if (err == CPH_OK)
+        err = lab_stage_run(s, CPH_SEC(2));
+    if (err == CPH_OK)
+        err = cph_addr_parse_ip(cph_span_of(lab_person_ip(LAB_BOB)), &bob);
+    for (size_t i = 0; i < lab_trace_count(s->trace) && err == CPH_OK; i++)
+        if (lab_trace_at(s->trace, i)->kind == LAB_RTP &&
+            cph_addr_ip_eq(&lab_trace_at(s->trace, i)->from, &bob))
+            like = lab_trace_at(s->trace, i);
+    if (err == CPH_OK && like)
+        err = inject_frames(s, like);
+    after = s->person[LAB_ALICE].heard.frames[LAB_BOB];
+    if (err == CPH_OK)
+        err = lab_stage_run(s, CPH_SEC(2));
+    his = s->person[LAB_ALICE].heard.frames[LAB_MALLORY];
+    after = s->person[LAB_ALICE].heard.frames[LAB_BOB] - after;
+    out->sessions = 1;
+    lab_measure(out, "of his frames heard", "frames", (double)his);
+    lab_measure(out, "of bob's afterwards", "frames", (double)after);
+    if (!like)
+        lab_say(out, "call fails", "there was no media to imitate");
+    else
+        lab_say(out,
+                his          ? "heard"
+                : after > 50 ? "refused"
+                             : "call ends",
+                "of 50 frames in clear and 50 with a made-up tag alice heard %llu, and of bob %llu "
+                "in the two seconds after",
+                (unsigned long long)his, (unsigned long long)after);
+    lab_case_show(c, s, "Frames of somebody else in the callee's name");
+    lab_stage_close(s);
+    return err;
+}
+
+const struct lab_experiment lab_exp_inject = {
+    "injection", "4 R17", "Are frames heard that somebody on the media path made up?", run_inject
+};
