@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         uint8_t how = cph_rd_u8(&rd);
 
         cfg.policy = policy[i] = (enum cph_keying_policy)(how % 3);
-        cfg.form = (enum cph_keying_form)(how / 3 % 6);
+        cfg.form = (enum cph_keying_form)(how / 3 % 7);
         if (cph_nego_new(&cfg, &side[i]) != CPH_OK)
             abort();
     }

@@ -143,6 +143,7 @@ class Linphonec:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.port = folder, sip_port
         self.recording = folder / "linphonec-heard.wav"
+        self.secrets = folder / "home/.linphone-zidcache"
         rc = f"""[sip]
 sip_port={sip_port}
 sip_tcp_port={sip_port}

@@ -1,10 +1,11 @@
 """What is called, and what must come of it. interop/run runs these, each in a namespace of its own."""
 import os
 import pathlib
+import sqlite3
 import subprocess
 import time
 
-from mangler import Mangler
+from mangler import MediaMangler, Mangler, with_wrong
 from peers import HOST, Baresip, Ciphony, Kamailio, Linphonec
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
@@ -107,7 +108,7 @@ def settle(ours, keying, level, least_packets):
 def level_of(keying, transport, we_call, they_change=False):
     if keying == "none" or (keying, transport) == ("sdes", "udp"):
         return "open"
-    if keying == "sdes":
+    if keying in ("sdes", "zrtp"):  # of ZRTP's string nobody said yet that it is equal
         return "hop"
     return "identified" if transport == "tls" and we_call and not they_change else "private"
 
@@ -193,29 +194,98 @@ def changes(folder, kind, keying, transport, we_call):
         return text
 
 
-def zrtp(folder, we_call):
+def one_string(call, n, known):
+    """Both ends tell the same string, and both say whether they knew each other."""
+    sas = call.ours.event("sas", 10)
+    need("no string to compare", sas)
+    need(f"verified is {sas['verified']} in call {n}", sas["verified"] == known)
+    theirs = call.peer.sas(sas["sas"])
+    need(f"our string {sas['sas']} is none of linphonec's: {theirs}", sas["sas"] in theirs)
+    need("linphonec does not know us from the first call", call.peer.knew_us() == known)
+    need(f"level {sas['verdict']['level']} before anybody compared", known or sas["verdict"]["level"] == "hop")
+    return sas["sas"]
+
+
+def hang_up(stage):
+    """Nothing of the first call but what it kept."""
+    for one in reversed(stage.running):
+        one.stop()
+    stage.running.clear()
+
+
+def zrtp(folder, transport, we_call):
     """Two calls: in the first the users compare the string, the second is verified by what both kept."""
     with Stage(folder) as stage:
         strings = []
         for known in (False, True):
-            call = Call(stage, "linphonec", "zrtp", "udp", we_call)
+            call = Call(stage, "linphonec", "zrtp", transport, we_call)
             call.stands()
-            sas = call.ours.event("sas", 10)
-            need("no string to compare", sas)
-            need(f"verified is {sas['verified']} in call {len(strings) + 1}", sas["verified"] == known)
-            theirs = call.peer.sas(sas["sas"])
-            need(f"our string {sas['sas']} is none of linphonec's: {theirs}", sas["sas"] in theirs)
-            need("linphonec does not know us from the first call", call.peer.knew_us() == known)
-            need(f"level {sas['verdict']['level']} before anybody compared", known or sas["verdict"]["level"] == "hop")
+            strings.append(one_string(call, len(strings) + 1, known))
             if not known:
                 call.ours.key("y")
-                need("linphonec did not keep that the strings are equal", call.peer.verified())
+                call.peer.verified()
             said = call.over("verified")[1]
-            stage.running.remove(call.ours)
-            call.ours.stop()
-            strings.append(sas["sas"])
+            hang_up(stage)
         need(f"the same string twice: {strings}", strings[0] != strings[1])
         return f"{said}, strings {' '.join(strings)}"
+
+
+def forget_secrets(peer):
+    """Another program's word for "restored from a backup": its name is the old one, its secrets are not."""
+    with sqlite3.connect(peer.secrets) as db:
+        changed = db.execute("UPDATE zrtp SET rs1 = randomblob(32), rs2 = randomblob(32)").rowcount
+    db.close()
+    need("linphonec had nothing to forget", changed > 0)
+
+
+def forget_all(peer):
+    """Installed anew: with another name."""
+    peer.secrets.unlink()
+
+
+def zrtp_lost(folder, forget, words):
+    """The strings were compared; then the peer loses what it kept, and our user is warned and asked again."""
+    with Stage(folder) as stage:
+        for known in (False, True):
+            call = Call(stage, "linphonec", "zrtp", "udp", True, seconds=5)
+            call.stands()
+            if known:
+                warned = call.ours.event("notice", 10)
+                need("nobody was warned", warned and words in warned["why"])
+                one_string(call, 2, False)
+                last, status = call.ours.ended()
+                need(f"level {last['verdict']['level']} instead of hop", last["verdict"]["level"] == "hop" and status == 0)
+                return warned["why"]
+            one_string(call, 1, False)
+            call.ours.key("y")
+            call.peer.verified()
+            settle(call.ours, "zrtp", "verified", 50)
+            peer = call.peer
+            time.sleep(0.5)
+            hang_up(stage)
+            forget(peer)
+
+
+def zrtp_attacked(folder, message, of_peer, we_call):
+    """Somebody on the media path alters what was committed to, or the commitment. Whose packet it is, the other end
+    refuses it; no media goes. linphonec refuses without a word, and our end waits as long as RFC 6189 6 says."""
+    with Stage(folder) as stage:
+        if we_call:
+            stage.peer("linphonec", "zrtp")
+            relay = stage.add(MediaMangler(RELAY, PEER, with_wrong(message), of_peer))
+            ours = stage.ours("call", f"sip:peer@{HOST}:{RELAY}", keying="zrtp", seconds=30)
+        else:
+            ours = stage.ours("answer", keying="zrtp", seconds=30)
+            relay = stage.add(MediaMangler(RELAY, US, with_wrong(message), not of_peer))
+            stage.peer("linphonec", "zrtp", auto=False).call(f"sip:us@{HOST}:{RELAY}")
+        last, status = ours.ended(35)
+        need("the relay altered nothing", relay.mangled > 0)
+        need("ciphony did not say that the call ended", last)
+        need(f"exit status {status}: {last}", status == (3 if of_peer else 1))
+        words = "middle" if of_peer else "the peer fell silent"
+        need(f"the reason is not told: {last['why']}", words in last["why"])
+        silent(last)
+        return last["why"]
 
 
 def digits(folder, kind, keying):
@@ -292,8 +362,20 @@ def scenarios():
                 for we_call, who in ways:
                     yield (f"{kind} {keying} {transport} {who}",
                            lambda f, a=(kind, keying, transport, we_call): talk(f, *a))
+    for transport in ("tls", "udp"):
+        for we_call, who in ways:
+            yield f"linphonec zrtp {transport} two-calls {who}", lambda f, a=(transport, we_call): zrtp(f, *a)
+            yield (f"linphonec zrtp {transport} hold-resume-rekey {who}",
+                   lambda f, a=("linphonec", "zrtp", transport, we_call): changes(f, *a))
+    for name, forget, words in (("lost-secrets", forget_secrets, "should have a secret"),
+                                ("new-device", forget_all, "another device")):
+        yield f"linphonec zrtp {name} we-call", lambda f, a=(forget, words): zrtp_lost(f, *a)
     for we_call, who in ways:
-        yield f"linphonec zrtp udp two-calls {who}", lambda f, w=we_call: zrtp(f, w)
+        for name, message in (("wrong-hvi", b"Commit  "), ("wrong-public-value", b"DHPart2 ")):
+            yield (f"linphonec zrtp {name} of-theirs {who}",
+                   lambda f, a=(message, True, we_call): zrtp_attacked(f, *a))
+        yield (f"linphonec zrtp wrong-public-value of-ours {who}",
+               lambda f, a=(b"DHPart2 ", False, we_call): zrtp_attacked(f, *a))
     for we_call, who in ways:
         yield (f"baresip dtls rtcp-mux {who}",
                lambda f, w=we_call: talk(f, "baresip", "dtls", "udp", w, rtcp_mux=True))

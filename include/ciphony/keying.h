@@ -323,6 +323,7 @@ enum cph_keying_policy {
 /* How an offer says: keys if you can, else RTP. Of interest under CPH_KEYING_PREFER, and until
  * there are keys. All of them are answered, whatever is configured. */
 enum cph_keying_form {
+    CPH_KEYING_FORM_DEFAULT,   /* OSRTP */
     CPH_KEYING_FORM_OSRTP,     /* RFC 8643: keys under RTP/AVP */
     CPH_KEYING_FORM_ATTRIBUTE, /* the same, and a=encryption:optional says what is meant */
     CPH_KEYING_FORM_CAPNEG,    /* RFC 5939: RTP/AVP, and potential configurations with keys */
@@ -391,6 +392,13 @@ CPH_API CPH_MUST_CHECK cph_err cph_nego_fork(const struct cph_nego *n, struct cp
  * those of the chosen one). A section with port 0 is left alone. */
 CPH_API CPH_MUST_CHECK cph_err cph_nego_offer(struct cph_nego *n,
                                               const struct cph_keying_local *offer);
+/** "osrtp", "attribute", "capneg", "group", "bodies", "probe"; CPH_E_MALFORMED for another word. */
+CPH_API const char *cph_keying_form_name(enum cph_keying_form form);
+CPH_API CPH_MUST_CHECK cph_err cph_keying_form_parse(struct cph_span name,
+                                                     enum cph_keying_form *out);
+
+/** Could one of our mechanisms answer this section with keys, as far as it tells? */
+CPH_API bool cph_nego_knows(const struct cph_nego *n, const struct cph_keying_remote *offer);
 /** Must the stream be offered twice (form GROUP, BODIES), and can it: RTP will do, no keys yet? */
 CPH_API bool cph_nego_twice(const struct cph_nego *n);
 /** Offer it with keys in one section, and without in another, of the same description or of one of

@@ -87,6 +87,10 @@ CPH_API CPH_MUST_CHECK cph_err cph_session_rekey_media(struct cph_session *s, cp
 /** Write our offer or re-offer as SDP. CPH_E_STATE while one is pending. The text may hold keys. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_offer(struct cph_session *s, cph_time now,
                                                  struct cph_wr *out);
+/** The same offer without keys, if it goes out in two bodies (CPH_KEYING_FORM_BODIES): that without
+ * first, that with keys last, in a multipart/alternative. CPH_E_STATE: it has one body. */
+CPH_API CPH_MUST_CHECK cph_err cph_session_offer_plain(const struct cph_session *s,
+                                                       struct cph_wr *out);
 /**
  * Read the peer's offer or re-offer and write our answer. CPH_E_POLICY: nothing we may accept
  * (answer 488; in a standing call what held goes on holding). CPH_E_MALFORMED, CPH_E_LIMIT,
@@ -94,6 +98,12 @@ CPH_API CPH_MUST_CHECK cph_err cph_session_offer(struct cph_session *s, cph_time
  */
 CPH_API CPH_MUST_CHECK cph_err cph_session_answer(struct cph_session *s, struct cph_span offer,
                                                   cph_time now, struct cph_wr *out);
+/** The same with one of several alternatives of a first offer. What cannot be answered is no
+ * failure of the session, and not told, unless this is the last. */
+CPH_API CPH_MUST_CHECK cph_err cph_session_answer_try(struct cph_session *s, struct cph_span offer,
+                                                      bool last, cph_time now, struct cph_wr *out);
+/** Another form for a first offer, while none is open. */
+CPH_API void cph_session_form(struct cph_session *s, enum cph_keying_form form);
 /**
  * Read an answer to our offer. branch names the early dialog it came in (any number but 0, the
  * caller's): each has keys of its own; the first takes the session's own instances, others are
@@ -177,13 +187,15 @@ enum cph_session_event_kind {
     CPH_SESSION_FAILED, /* the policy cannot be met or the peer is not who it should be: end the
                            call */
     CPH_SESSION_NOTICE, /* something the user should read */
-    CPH_SESSION_REKEY_WANTED, /* the lifetime of a key nears its end: cph_session_rekey() and
-                                 re-offer */
-    CPH_SESSION_SAS,          /* there is a string to compare with the peer: sas, verified */
-    CPH_SESSION_ENROLL,       /* the peer asks to be a trusted man in the middle:
-                                 cph_session_enroll() */
-    CPH_SESSION_CLEARED,      /* the peer took the call back to RTP: nothing is sent or heard until
-                                 cph_session_clear() agrees, or cph_session_secure() */
+    CPH_SESSION_REKEY_WANTED,   /* the lifetime of a key nears its end: cph_session_rekey() and
+                                   re-offer */
+    CPH_SESSION_REOFFER_WANTED, /* what was agreed is to be offered as such, without any other
+                                   change */
+    CPH_SESSION_SAS,            /* there is a string to compare with the peer: sas, verified */
+    CPH_SESSION_ENROLL,         /* the peer asks to be a trusted man in the middle:
+                                   cph_session_enroll() */
+    CPH_SESSION_CLEARED, /* the peer took the call back to RTP: nothing is sent or heard until
+                            cph_session_clear() agrees, or cph_session_secure() */
 };
 
 struct cph_session_event {

@@ -3,6 +3,7 @@
 #define CPH_SESSION_POLICY_H
 
 #include "ciphony/base.h"
+#include "ciphony/keying.h"
 #include "ciphony/session_verdict.h"
 
 /* Zero is the strictest. */
@@ -30,6 +31,7 @@ struct cph_policy {
     unsigned keying_n;
     /* What the name of a policy says where media is UNSET on all levels. */
     enum cph_security media_named;
+    enum cph_keying_form form; /* of our offers under PREFER */
     /* A call with keys is ended if its verdict is below need, and not only told so. */
     bool enforce_need;
     bool challenge;  /* answer an INVITE that carries no valid proof with 401 */

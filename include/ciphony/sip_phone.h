@@ -169,6 +169,7 @@ struct cph_phone_event {
     unsigned status; /* SIP status, 0 if there was none */
     cph_err cause;   /* ENDED: CPH_OK for a plain end; CPH_E_POLICY: security policy not met */
     bool by_peer;
+    bool ours; /* ENDED: we gave the call up, for the reason in why */
     char digit;
     unsigned expires; /* REGISTERED: seconds */
     char why[CPH_PHONE_WHY];

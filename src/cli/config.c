@@ -123,6 +123,14 @@ static cph_err set_keying(struct parse *p, void *object, struct cph_span value)
     return cph_policy_keying(policy, value);
 }
 
+static cph_err set_effort(struct parse *p, void *object, struct cph_span value)
+{
+    struct cph_policy *policy = p->section == DEFAULTS ? &p->c->policy
+                                                       : &((struct cli_account *)object)->policy;
+
+    return cph_keying_form_parse(value, &policy->form);
+}
+
 static cph_err set_listen(struct parse *p, void *object, struct cph_span value)
 {
     struct cli_config *c = object;
@@ -277,11 +285,13 @@ static cph_err set_transport(struct parse *p, void *object, struct cph_span valu
 #define CHALLENGE_WORDS "no, yes or keys"
 #define KEYING_WORDS                                                                               \
     "best, compatible, legacy, or dtls and others in order of preference, with commas between"
+#define EFFORT_WORDS "osrtp, attribute, capneg, group, bodies or probe"
 
 static const struct key defaults_keys[] = {
     { "policy", set_policy, POLICY_WORDS },
     { "need", set_need, NEED_WORDS },
     { "keying", set_keying, KEYING_WORDS },
+    { "best-effort", set_effort, EFFORT_WORDS },
     { "challenge", set_challenge, CHALLENGE_WORDS },
     { "listen", set_listen, "up to 8 of udp:HOST:PORT, tcp:.. or tls:.., with commas between" },
     { "play", set_play, "a WAV file, at most 1023 bytes" },
@@ -303,6 +313,7 @@ static const struct key account_keys[] = {
     { "password-command", set_password_command, "a shell command, at most 1023 bytes" },
     { "transport", set_transport, "udp, tcp or tls" },
     { "keying", set_keying, KEYING_WORDS },
+    { "best-effort", set_effort, EFFORT_WORDS },
     { "policy", set_policy, POLICY_WORDS },
     { "need", set_need, NEED_WORDS },
     { "challenge", set_challenge, CHALLENGE_WORDS },
@@ -403,9 +414,11 @@ static cph_err on_key(struct parse *p, struct cph_span line)
     cph_err err;
 
     if (name.n == line.n || cph_span_find(line, '=') == line.n)
-        return wrong(
-            p, "\"%s\" is no line of a configuration; write KEY = VALUE, [SECTION] or # COMMENT",
-            cli_clean(line, word, sizeof word));
+        return wrong(/* its first word only: a password may stand behind */
+                     p,
+                     "\"%s\" is no line of a configuration; write KEY = VALUE, [SECTION] or # "
+                     "COMMENT",
+                     cli_clean(cph_span_word(&line), word, sizeof word));
     if (p->section == NOWHERE)
         return wrong(
             p, "\"%s\" stands before any section; write [defaults] or [account NAME] above it",

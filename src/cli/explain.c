@@ -56,7 +56,8 @@ static const char *by_cause(cph_err cause)
 
 const char *cli_explain(const struct cph_phone_event *ev, char out[CPH_PHONE_WHY])
 {
-    bool ours = ev->cause == CPH_E_POLICY || ev->cause == CPH_E_CERT || ev->cause == CPH_E_AUTH;
+    bool ours = ev->ours || ev->cause == CPH_E_POLICY || ev->cause == CPH_E_CERT ||
+                ev->cause == CPH_E_AUTH;
     const char *text = ours ? NULL : by_cause(ev->cause);
 
     if (!text && !ours)

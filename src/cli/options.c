@@ -38,6 +38,9 @@ const struct cli_opt_row cli_opts[CLI_OPT_COUNT_] = {
     [CLI_OPT_EKT] = { "ekt", NULL, "tell media keys in the media with peers that can (EKT)",
                       false },
     [CLI_OPT_NO_CRYPTEX] = { "no-cryptex", NULL, "leave RTP headers in clear in any case", false },
+    [CLI_OPT_EFFORT] = { "best-effort", "FORM",
+                         "how --policy prefer asks: osrtp, attribute, capneg, group, bodies, probe",
+                         false },
     [CLI_OPT_RESUME] = { "resume", NULL, "let a call use the keys of an earlier one for 10 minutes",
                          false },
     [CLI_OPT_MAN] = { "man", NULL, "print the manual page's source", false },
@@ -239,7 +242,7 @@ static cph_err listen_opts(const struct cli_args *a, struct cli_call_opts *out, 
 cph_err cli_call_opts(const struct cli_args *a, struct cli_call_opts *out, char why[CLI_WHY])
 {
     const char *policy = cli_value(a, CLI_OPT_POLICY, 0), *keying = cli_value(a, CLI_OPT_KEYING, 0);
-    const char *seconds = cli_value(a, CLI_OPT_FOR, 0);
+    const char *seconds = cli_value(a, CLI_OPT_FOR, 0), *form = cli_value(a, CLI_OPT_EFFORT, 0);
     uint32_t n = 0;
 
     *out = (struct cli_call_opts){ .play = cli_value(a, CLI_OPT_PLAY, 0),
@@ -254,6 +257,11 @@ cph_err cli_call_opts(const struct cli_args *a, struct cli_call_opts *out, char 
                      "--keying %.200s: it must be best, compatible, legacy, or names in order of "
                      "preference, like dtls,sdes",
                      keying);
+    if (form && cph_keying_form_parse(cph_span_of(form), &out->policy.form) != CPH_OK)
+        return usage(why,
+                     "--best-effort %.200s: it must be osrtp, attribute, capneg, group, bodies or "
+                     "probe",
+                     form);
     if (seconds &&
         (cph_span_u32(cph_span_of(seconds), &n) != CPH_OK || n == 0 || n > CLI_SECONDS_MAX))
         return usage(why, "--for %.200s: it must be a number of seconds from 1 to %d", seconds,

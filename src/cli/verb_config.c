@@ -14,6 +14,8 @@ static void print_policy(const struct cph_policy *p)
                      p->cover_body ? "a password over the keys" : "a password");
     for (unsigned i = 0; i < p->keying_n; i++)
         (void)printf("%s%s", i ? "," : ", keying ", p->keying[i]);
+    if (p->form != CPH_KEYING_FORM_DEFAULT)
+        (void)printf(", best effort by %s", cph_keying_form_name(p->form));
 }
 
 static const char *password_of(const struct cli_account *a)

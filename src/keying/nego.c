@@ -197,6 +197,13 @@ unsigned nego_present(const struct cph_nego *n, const struct cph_keying_remote *
     return slots;
 }
 
+bool cph_nego_knows(const struct cph_nego *n, const struct cph_keying_remote *offer)
+{
+    unsigned table = 0;
+
+    return nego_present(n, offer, &table) != 0;
+}
+
 enum cph_sdp_proto nego_with_feedback(enum cph_sdp_proto p, bool feedback)
 {
     switch (p) {

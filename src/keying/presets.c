@@ -40,3 +40,25 @@ const struct cph_keying_preset *cph_keying_preset_by_name(struct cph_span name)
             return p;
     return NULL;
 }
+
+static const char *const form_name[] = {
+    [CPH_KEYING_FORM_DEFAULT] = "osrtp",       [CPH_KEYING_FORM_OSRTP] = "osrtp",
+    [CPH_KEYING_FORM_ATTRIBUTE] = "attribute", [CPH_KEYING_FORM_CAPNEG] = "capneg",
+    [CPH_KEYING_FORM_GROUP] = "group",         [CPH_KEYING_FORM_BODIES] = "bodies",
+    [CPH_KEYING_FORM_PROBE] = "probe",
+};
+
+const char *cph_keying_form_name(enum cph_keying_form form)
+{
+    return (size_t)form < sizeof form_name / sizeof *form_name ? form_name[form] : "";
+}
+
+cph_err cph_keying_form_parse(struct cph_span name, enum cph_keying_form *out)
+{
+    for (int f = CPH_KEYING_FORM_OSRTP; f <= CPH_KEYING_FORM_PROBE; f++)
+        if (cph_span_is(name, form_name[f])) {
+            *out = (enum cph_keying_form)f;
+            return CPH_OK;
+        }
+    return CPH_E_MALFORMED;
+}

@@ -17,6 +17,7 @@ enum {
     ENGINE_LIFE_EVERY = 1024, /* packets between looks at a key's lifetime */
     ENGINE_KIND = 32,         /* bytes of "audio" with its NUL */
     ENGINE_NOTICES = 3,       /* notices of one sort for one line */
+    ENGINE_NO_LINE = 255,     /* a stream that has no such m= line */
     ENGINE_EKT_SOURCES = 64,  /* members of a conference that speak in one line */
     ENGINE_EKT_SALT = 14,     /* the longest salt of our suites */
     ENGINE_EKT_TTL_S =
@@ -82,7 +83,10 @@ struct engine_branch {
     uint32_t id; /* 0: the one we answered on */
     struct engine_desc remote;
     struct engine_line line[CPH_SESSION_STREAMS];
-    char sas[CPH_SESSION_SAS_TEXT]; /* as last told */
+    uint8_t at[CPH_SESSION_STREAMS]; /* m= line of each stream */
+    bool plain_body;                 /* it answered the description without keys */
+    bool tidy;                       /* it took both lines of a stream: one has to go */
+    char sas[CPH_SESSION_SAS_TEXT];  /* as last told */
     bool enroll_told;
 };
 
@@ -125,11 +129,16 @@ struct cph_session {
     struct engine_media media[CPH_SESSION_STREAMS];
     unsigned n;
     struct cph_sdp_local local_side;
-    struct engine_desc local, pending; /* in force; our open offer */
-    bool offered;                      /* our offer waits for an answer, or for the choice */
-    bool first;                        /* and it is the first exchange */
-    bool rekey, rekey_offered;         /* wished; in the open offer */
-    struct cph_ekt_params ekt;         /* a set of our own to offer, if we shall */
+    struct engine_desc local, pending;  /* in force; our open offer */
+    struct engine_desc pending_plain;   /* the same without keys, for a second body */
+    unsigned lines;                     /* m= lines of our next description */
+    uint8_t place[CPH_SESSION_STREAMS]; /* m= line of each stream in it */
+    uint8_t
+        second[CPH_SESSION_STREAMS]; /* in the open offer: that without keys, or ENGINE_NO_LINE */
+    bool offered;                    /* our offer waits for an answer, or for the choice */
+    bool first;                      /* and it is the first exchange */
+    bool rekey, rekey_offered;       /* wished; in the open offer */
+    struct cph_ekt_params ekt;       /* a set of our own to offer, if we shall */
     struct cph_nego *base[CPH_SESSION_STREAMS]; /* of the first offer, until a branch takes them */
     struct engine_branch branch[CPH_SESSION_BRANCHES];
     int active; /* chosen, or the latest that answered; -1 */
@@ -199,6 +208,41 @@ struct engine_early *engine_early_pop(struct cph_session *s, unsigned stream);
 void engine_early_clear(struct cph_session *s, unsigned stream);
 /** Keying packets that waited for their branch. */
 void engine_early_keying(struct cph_session *s, struct engine_branch *b, cph_time now);
+
+/* describe.c: descriptions */
+void engine_desc_free(struct engine_desc *d);
+void engine_desc_move(struct engine_desc *to, struct engine_desc *from);
+cph_err engine_desc_read(struct cph_span text, struct engine_desc *out);
+/** What the two descriptions of a branch come to, for all its streams or for none. */
+cph_err engine_agree(struct cph_session *s, struct engine_branch *b, const struct cph_sdp *local,
+                     bool we_offered);
+/** Words of what negotiation says about a line, for the event and the log. */
+void engine_tell_failure(struct cph_session *s, const struct engine_branch *b, unsigned stream,
+                         enum cph_session_event_kind kind, cph_err err);
+bool engine_is_fatal(cph_err err);
+
+/* place.c: which m= line is whose */
+struct engine_wishes {
+    struct cph_sdp_stream stream[CPH_SDP_MAX_MEDIA];
+    char kind[CPH_SDP_MAX_MEDIA][ENGINE_KIND];
+    char mid[CPH_SDP_MAX_MEDIA][8];
+    unsigned n;
+};
+/** Our wishes as sdp/ takes them, a line for each m= line of our next offer. */
+void engine_wishes_offer(struct cph_session *s, struct engine_wishes *out);
+/** ... for the answer to this offer. */
+void engine_wishes_answer(struct cph_session *s, const struct cph_sdp *offer,
+                          struct engine_wishes *out);
+/** A first offer that offers streams twice has a second line for each of them. */
+cph_err engine_place_twice(struct cph_session *s);
+/** Name the groups of such lines. */
+cph_err engine_place_groups(const struct cph_session *s, const struct engine_wishes *w,
+                            struct cph_sdp *sdp);
+/** A first offer of the peer: where a stream stands twice, the line we can use. */
+cph_err engine_place_choose(struct cph_session *s, const struct cph_sdp *offer);
+/** Which lines the answer took; false: both of one stream, so the second has to go. */
+bool engine_place_answer(const struct cph_session *s, struct engine_branch *b,
+                         const struct cph_sdp *answer);
 
 /* sas.c */
 void engine_sas(struct cph_session *s, struct engine_branch *b, unsigned stream);

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "ciphony/base_text.h"
-#include "ciphony/keying.h"
 
 struct cph_policy cph_policy_choose(const struct cph_policy *account, const struct cph_policy *call)
 {
@@ -19,6 +18,8 @@ struct cph_policy cph_policy_choose(const struct cph_policy *account, const stru
         p.keying_n = call->keying_n;
         p.media_named = call->media_named;
     }
+    if (call->form != CPH_KEYING_FORM_DEFAULT)
+        p.form = call->form;
     if (call->early_packets > 0)
         p.early_packets = call->early_packets;
     if (call->early_ms > 0)

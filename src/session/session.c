@@ -73,6 +73,7 @@ cph_err engine_nego(const struct cph_session *s, struct cph_nego **out)
 {
     struct cph_nego_cfg cfg = { .keying = s->cfg.keying,
                                 .policy = keying_policy(&s->cfg.policy),
+                                .form = s->cfg.policy.form,
                                 .cryptex = s->cfg.cryptex,
                                 .methods = s->method[0] || s->none_named ? s->method : NULL };
 
@@ -141,7 +142,9 @@ static cph_err setup(struct cph_session *s, const struct cph_session_media *medi
 
     for (unsigned i = 0; i < n; i++)
         CPH_TRY(media_set(&s->media[i], &media[i]));
-    s->n = n;
+    s->n = s->lines = n;
+    for (unsigned i = 0; i < CPH_SESSION_STREAMS; i++)
+        s->place[i] = (uint8_t)i;
     choose_methods(s);
     CPH_TRY(origin_set(s));
     CPH_TRY(engine_ekt_setup(s));
@@ -209,6 +212,7 @@ void cph_session_free(struct cph_session *s)
     engine_early_free(s->given);
     cph_arena_free(s->local.arena);
     cph_arena_free(s->pending.arena);
+    cph_arena_free(s->pending_plain.arena);
     cph_free_secret(s->ring, ENGINE_RING * sizeof *s->ring);
     cph_free_secret(s, sizeof *s);
 }
@@ -226,9 +230,10 @@ cph_err cph_session_direction(struct cph_session *s, unsigned stream, enum cph_s
 cph_err cph_session_add(struct cph_session *s, const struct cph_session_media *media,
                         unsigned *stream)
 {
-    if (s->n == CPH_SESSION_STREAMS)
+    if (s->n == CPH_SESSION_STREAMS || s->lines == CPH_SDP_MAX_MEDIA)
         return CPH_E_LIMIT;
     CPH_TRY(media_set(&s->media[s->n], media));
+    s->place[s->n] = (uint8_t)s->lines++;
     *stream = s->n++;
     return CPH_OK;
 }
@@ -239,6 +244,11 @@ cph_err cph_session_remove(struct cph_session *s, unsigned stream)
         return CPH_E_ARGUMENT;
     s->media[stream].removed = true; /* RFC 3264 8.2: its place stays */
     return CPH_OK;
+}
+
+void cph_session_form(struct cph_session *s, enum cph_keying_form form)
+{
+    s->cfg.policy.form = form;
 }
 
 cph_err cph_session_rekey(struct cph_session *s)

@@ -42,6 +42,7 @@ static void end(struct phone_call *c, const struct cph_sip_event *ev, cph_time n
     }
     if (c->failed != CPH_OK) {
         out->cause = c->failed;
+        out->ours = true;
         memcpy(out->why, c->why, sizeof out->why);
     }
 }
@@ -134,6 +135,10 @@ void phone_session_events(struct phone_call *c, cph_time now)
         case CPH_SESSION_CLEARED:
             tell_asked(c, CPH_PHONE_CLEARED, &ev);
             break;
+        case CPH_SESSION_REOFFER_WANTED:
+            if (phone_reoffer(c, now) != CPH_OK)
+                c->retry_at = now + CPH_SEC(1);
+            break;
         case CPH_SESSION_REKEY_WANTED:
             if (cph_session_rekey(c->session) == CPH_OK && phone_reoffer(c, now) != CPH_OK)
                 c->retry_at = now + CPH_SEC(1);
@@ -211,26 +216,42 @@ static void our_address(const struct cph_phone *p, const struct phone_account *a
                        cph_addr_text(&l->addr, ip));
 }
 
-static cph_err place(struct phone_call *c, const char *to, cph_time now)
+/* The INVITE with our offer. */
+static cph_err invite(struct phone_call *c, const char *to, cph_time now)
 {
     struct cph_phone *p = c->phone;
     char from[CPH_PHONE_URI];
-    PHONE_SDP_SCOPED sdp;
+    PHONE_OFFER_SCOPED offer;
     struct cph_sip_place how = { .to = to, .from = from, .cookie = c };
-    struct cph_addr near = near_of(p, cph_span_of(c->account->has_route ? c->account->route : to));
 
     if (phone_at_server(c->account, cph_span_of(to)))
         how.account = c->account;
     our_address(p, c->account, from);
     if (c->account->has_route)
         how.route[0] = c->account->route;
-    CPH_TRY(phone_session_new(c, &near, now));
-    CPH_TRY(cph_session_offer(c->session, now, phone_sdp_open(&sdp)));
-    CPH_TRY(cph_wr_end(&sdp.wr));
-    CPH_TRY(phone_seal(c, false, &sdp));
-    how.body = cph_wr_done(&sdp.wr);
-    how.type = phone_type(sdp.type);
+    CPH_TRY(phone_offer_write(c, now, &offer));
+    how.body = cph_wr_done(&offer.wr);
+    how.type = offer.type;
     return cph_sip_call_place(p->ua, &how, now, &c->sip);
+}
+
+static cph_err place(struct phone_call *c, const char *to, cph_time now)
+{
+    struct cph_addr near = near_of(c->phone,
+                                   cph_span_of(c->account->has_route ? c->account->route : to));
+
+    CPH_TRY(phone_session_new(c, &near, now));
+    return invite(c, to, now);
+}
+
+/* The peer takes no two bodies: once more, with one. */
+static bool place_again(struct phone_call *c, cph_time now)
+{
+    cph_session_rollback(c->session);
+    cph_session_form(c->session, CPH_KEYING_FORM_OSRTP);
+    c->state = CPH_PHONE_ST_CALLING;
+    c->sip = 0;
+    return invite(c, c->peer, now) == CPH_OK;
 }
 
 cph_err cph_phone_dial(struct cph_phone *p, const struct cph_phone_dial *d, cph_time now,
@@ -471,7 +492,8 @@ void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_ti
         phone_on_refreshed(c, ev, now);
         break;
     case CPH_SIP_EV_ENDED:
-        end(c, ev, now);
+        if (!phone_offer_misunderstood(c, ev) || !place_again(c, now))
+            end(c, ev, now);
         break;
     case CPH_SIP_EV_PRACK:
     case CPH_SIP_EV_INFO:

@@ -14,7 +14,7 @@ cph_err phone_answer(struct phone_call *c, const struct cph_sip_event *ev, struc
     if (!c->late_offer)
         CPH_TRY(phone_unseal(c, false, ev, &opened, &offer));
     CPH_TRY(c->late_offer ? cph_session_offer(c->session, now, phone_sdp_open(sdp))
-                          : cph_session_answer(c->session, offer, now, phone_sdp_open(sdp)));
+                          : phone_offer_answer(c, ev, offer, now, phone_sdp_open(sdp)));
     CPH_TRY(cph_wr_end(&sdp->wr));
     return phone_seal(c, !c->late_offer, sdp);
 }

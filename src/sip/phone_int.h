@@ -52,7 +52,8 @@ struct phone_call {
     bool keyed, plain; /* media may flow: with keys, or policy lets it go without */
     bool told_keyed;   /* SECURED was said */
     bool answered, late_offer;
-    bool ended; /* ENDED was told; gone at the next turn */
+    bool bodies; /* our offer went out in two */
+    bool ended;  /* ENDED was told; gone at the next turn */
     struct phone_account *account;
     struct cph_policy policy;
     char peer[CPH_PHONE_URI];
@@ -159,6 +160,23 @@ void phone_on_refreshed(struct phone_call *c, const struct cph_sip_event *ev, cp
 void phone_call_retry(struct phone_call *c, cph_time now); /* an offer that met a 491 */
 /** Send a re-offer of what the session now wants. CPH_E_STATE while another is under way. */
 CPH_MUST_CHECK cph_err phone_reoffer(struct phone_call *c, cph_time now);
+
+/* phone_offer.c */
+struct phone_offer { /* as SIP takes it; it holds keys */
+    uint8_t b[2 * CPH_SESSION_SDP + 3 * CPH_SMIME_GROWS];
+    char type[CPH_SMIME_TYPE];
+    struct cph_wr wr;
+};
+void phone_offer_wipe(struct phone_offer *o);
+#define PHONE_OFFER_SCOPED __attribute__((cleanup(phone_offer_wipe))) struct phone_offer
+/** Our first offer, in one body or two. */
+CPH_MUST_CHECK cph_err phone_offer_write(struct phone_call *c, cph_time now, struct phone_offer *o);
+/** Was it refused for having two bodies? */
+bool phone_offer_misunderstood(const struct phone_call *c, const struct cph_sip_event *ev);
+/** Answer an offer; of several bodies of an INVITE the last that we can. body: the one offer,
+ * opened if it was sealed. */
+CPH_MUST_CHECK cph_err phone_offer_answer(struct phone_call *c, const struct cph_sip_event *ev,
+                                          struct cph_span body, cph_time now, struct cph_wr *out);
 
 /* phone_media.c */
 /** Open ports near an address and make the session. */

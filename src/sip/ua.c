@@ -375,7 +375,10 @@ void sip_body_of(const struct cph_sip_msg *msg, const char *accept, struct cph_s
     if (!h || !msg->body.n || cph_sip_content_type_parse(h->value, &ct) != CPH_OK ||
         !cph_span_iis(ct.type, "multipart"))
         return;
-    /* RFC 5621 3: of a multipart body, the first part of a type we take */
+    bool last = cph_span_iis(ct.subtype, "alternative");
+
+    /* RFC 5621 3: of a multipart body, the first part of a type we take; RFC 2046 5.1.4: of
+     * alternatives the last */
     if (cph_sip_multipart_split(h->value, msg->body, part, CPH_SIP_PARTS_MAX, &n) != CPH_OK)
         return;
     for (size_t i = 0; i < n; i++) {
@@ -384,7 +387,8 @@ void sip_body_of(const struct cph_sip_msg *msg, const char *accept, struct cph_s
         if (cph_sip_part_header(&part[i], "Content-Type", &t) && type_in(cph_span_of(accept), t)) {
             *type = t;
             *body = part[i].body;
-            return;
+            if (!last)
+                return;
         }
     }
 }

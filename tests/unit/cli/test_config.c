@@ -81,6 +81,22 @@ static void ekt_is_off_and_encrypted_headers_are_on_unless_said_otherwise(void *
     assert_err(parse("[account a]\nuri = sip:a@b\nekt = yes\n"), CPH_E_CONFIG);
 }
 
+static void an_error_does_not_repeat_a_password(void **state)
+{
+    static const char *const line[] = { "password hunter2hunter2", "password: hunter2hunter2",
+                                        "password = \"hunter2hunter2", "pasword = hunter2hunter2",
+                                        "password = hunter2hunter2\npassword = hunter2hunter2" };
+    char text[200];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof line / sizeof *line; i++) {
+        (void)snprintf(text, sizeof text, "[account a]\nuri = sip:a@b\n%s\n", line[i]);
+        assert_err(parse(text), CPH_E_CONFIG);
+        assert_null(strstr(why, "hunter2"));
+        assert_non_null(strstr(why, "f:"));
+    }
+}
+
 static void callers_and_who_must_prove_a_password(void **state)
 {
     (void)state;
@@ -133,6 +149,11 @@ static void a_policy_may_be_named_for_all_or_for_an_account(void **state)
     assert_int_equal(c.account[0].policy.keying_n, 1);
     assert_int_equal(cph_policy_media(&c.account[0].policy), CPH_SECURITY_PREFER);
     assert_err(parse("[defaults]\nkeying = best, dtls"), CPH_E_CONFIG);
+    assert_ok(parse("[defaults]\nbest-effort = group\n[account a]\nuri = sip:a@b\n"
+                    "best-effort = probe"));
+    assert_int_equal(c.policy.form, CPH_KEYING_FORM_GROUP);
+    assert_int_equal(c.account[0].policy.form, CPH_KEYING_FORM_PROBE);
+    assert_err(parse("[defaults]\nbest-effort = much"), CPH_E_CONFIG);
 }
 
 #define A "[account a]\nuri = sip:a@b\n"
@@ -484,6 +505,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_file_is_read),
         cmocka_unit_test(ekt_is_off_and_encrypted_headers_are_on_unless_said_otherwise),
+        cmocka_unit_test(an_error_does_not_repeat_a_password),
         cmocka_unit_test(callers_and_who_must_prove_a_password),
         cmocka_unit_test(an_empty_file_configures_nothing),
         cmocka_unit_test(every_keying_of_the_table_may_be_named),

@@ -6,6 +6,7 @@
 #include "support.h"
 
 #include "../session/engine_int.h"
+#include "memory_zrtp.h"
 #include "phone_int.h"
 
 #include "ciphony/base_text.h"
@@ -20,7 +21,7 @@
 #define SANITIZED 1
 #endif
 
-enum { QUEUE = 64, PACKET = 4096, KEYS = 64, MASK = 0xa5, STEP_MS = 10 };
+enum { QUEUE = 64, PACKET = 4096, KEYS = 256, MASK = 0xa5, STEP_MS = 10 };
 
 /* Datagrams under way: static, and wiped when they have arrived. */
 struct datagram {
@@ -50,6 +51,7 @@ static struct node node[2];
 static struct key seen[KEYS];
 static size_t seen_n;
 static cph_time now;
+static bool note_draws; /* of 32 bytes: EKT keys, and what is told under them */
 
 static void remember(const char *what, const uint8_t *p, size_t n)
 {
@@ -63,7 +65,22 @@ static void remember(const char *what, const uint8_t *p, size_t n)
     seen_n++;
 }
 
+static struct test_env te;
+static struct cph_env env; /* te's, but that what is drawn is noted */
+
+static cph_err draw(void *ctx, void *buf, size_t n)
+{
+    CPH_TRY(te.env.random(ctx, buf, n));
+    if (note_draws && n == 32 && seen_n < KEYS)
+        remember("a key of EKT", buf, n);
+    return CPH_OK;
+}
+
 /* ---- the phones' world ----------------------------------------------------------------------- */
+
+static struct zrtp *zrtp_of(struct cph_phone *p);
+static struct cph_secret private_value[2]; /* of ZRTP, masked */
+static struct masked_store kept[2];
 
 static void put(const struct cph_addr *from, const struct cph_addr *to, struct cph_span bytes)
 {
@@ -97,6 +114,15 @@ static void media_send(void *ctx, uint32_t call, unsigned component, const struc
 static void media_close(void *ctx, uint32_t call)
 {
     (void)ctx, (void)call;
+}
+
+/* EKT=AESKW_256|base64|spi: the key was drawn here, so its bytes are noted already. */
+static void look_at_set(struct cph_span bytes)
+{
+    const uint8_t *at = memmem(bytes.p, bytes.n, "EKT=AESKW_256|", 14);
+
+    if (at && seen_n < KEYS)
+        remember("an EKT key as it stood in SDP", at + 14, 44);
 }
 
 static void look_at_sdp(struct cph_span bytes)
@@ -150,6 +176,7 @@ static void turn(struct node *n)
     }
     while (cph_sip_ua_pull(n->ua, &a) == CPH_OK)
         if (a.what == CPH_SIP_DO_SEND) {
+            look_at_set(a.bytes);
             look_at_sdp(a.bytes);
             put(&n->sip, &a.addr, a.bytes);
         }
@@ -160,9 +187,25 @@ static void run(unsigned ms)
     for (unsigned t = 0; t < ms; t += STEP_MS) {
         now += CPH_MS(STEP_MS);
         deliver();
-        for (unsigned k = 0; k < 2; k++)
+        for (unsigned k = 0; k < 2; k++) {
+            const struct zrtp *z;
+
             turn(&node[k]);
+            z = zrtp_of(node[k].phone);
+            if (z)
+                look_at_private(z, &private_value[k]);
+        }
     }
+}
+
+static struct zrtp *zrtp_of(struct cph_phone *p)
+{
+    const struct engine_branch *b = p->calls && p->calls->session ? engine_branch(p->calls->session)
+                                                                  : NULL;
+    struct cph_keying *k = b && b->line[0].nego ? cph_nego_instance(b->line[0].nego) : NULL;
+    struct cph_zrtp_info info;
+
+    return k && cph_zrtp_info(k, &info) == CPH_OK ? (struct zrtp *)k : NULL;
 }
 
 /* The master keys as negotiation gives them to SRTP. */
@@ -183,7 +226,7 @@ static void look_at_keys(struct cph_phone *p)
 /* ---- looking for them ------------------------------------------------------------------------ */
 
 /* Everything that is written to but the stack. The needle lies there only. */
-static unsigned find_all(bool tell)
+static unsigned find(const char *only, bool tell)
 {
     FILE *maps = fopen("/proc/self/maps", "r");
     unsigned found = 0;
@@ -200,6 +243,8 @@ static unsigned find_all(bool tell)
         for (size_t k = 0; k < seen_n; k++) {
             uint8_t needle[64];
 
+            if (only && strcmp(seen[k].what, only) != 0)
+                continue;
             for (size_t i = 0; i < seen[k].n; i++)
                 needle[i] = seen[k].masked[i] ^ MASK;
             if (memmem((const void *)from, to - from, needle, seen[k].n)) { // NOLINT
@@ -214,17 +259,21 @@ static unsigned find_all(bool tell)
     return found;
 }
 
-static struct test_env te;
+static unsigned find_all(bool tell)
+{
+    return find(NULL, tell);
+}
+
 static struct cph_key *key[2];
 static struct cph_cert *cert[2];
 
-static void node_open(unsigned i, const char *keying)
+static void node_open(unsigned i, const char *keying, bool ekt)
 {
     static const char *const codec[] = { "PCMU", NULL }; /* it has to fit into a datagram */
     static struct cph_phone_host host[2];
     struct cph_phone_account account = { .name = "", .user = i ? "bob" : "alice" };
-    struct cph_sip_ua_cfg sip = { .env = &te.env, .n_listeners = 1 };
-    struct cph_phone_config cfg = { .env = &te.env,
+    struct cph_sip_ua_cfg sip = { .env = &env, .path_mtu = PACKET, .n_listeners = 1 };
+    struct cph_phone_config cfg = { .env = &env,
                                     .host = &host[i],
                                     .sip = &sip,
                                     .key = key[i],
@@ -232,11 +281,17 @@ static void node_open(unsigned i, const char *keying)
                                     .account = &account,
                                     .n_accounts = 1,
                                     .codecs = codec,
-                                    .rtcp_mux = i };
+                                    .rtcp_mux = i,
+                                    .ekt = ekt };
+    struct cph_phone_zrtp zrtp = { .store = &kept[i].store };
     struct node *n = &node[i];
 
+    kept[i].store = (struct cph_zrtp_store){ &kept[i], masked_get, masked_put, NULL };
+    memset(zrtp.zid, 'a' + (int)i, sizeof zrtp.zid);
+    cfg.zrtp = &zrtp;
     memset(n, 0, sizeof *n);
-    host[i] = (struct cph_phone_host){ n, media_open, media_send, media_close, NULL, NULL, NULL, NULL };
+    host[i] = (struct cph_phone_host){ n,    media_open, media_send, media_close,
+                                       NULL, NULL,       NULL,       NULL };
     assert_ok(cph_addr_parse_ip(cph_span_of(i ? "10.0.0.2" : "10.0.0.1"), &n->sip));
     n->media[0] = n->media[1] = n->sip;
     n->sip.port = 5060;
@@ -249,22 +304,41 @@ static void node_open(unsigned i, const char *keying)
     n->ua = cph_phone_ua(n->phone);
 }
 
-static void nothing_of_the_keys_outlives(const char *keying)
+static void nothing_of_the_keys_outlives(const char *keying, bool ekt)
 {
 #ifdef SANITIZED
     skip(); /* freed memory is kept, and the shadow is larger than the machine */
 #endif
     struct cph_phone_dial d = { .to = "sip:bob@10.0.0.2:5060" };
+    unsigned told = 0;
 
     seen_n = 0;
     for (unsigned i = 0; i < 2; i++)
-        node_open(i, keying);
+        node_open(i, keying, ekt);
+    note_draws = ekt;
     assert_ok(cph_phone_dial(node[0].phone, &d, now, &node[0].call));
     run(2000);
     assert_true(node[0].secured && node[1].secured);
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 2; i++) {
         look_at_keys(node[i].phone);
+        if (strcmp(keying, "zrtp") == 0)
+            look_at_zrtp(zrtp_of(node[i].phone), &private_value[i], remember);
+    }
     assert_true(find_all(false) > 0); /* they are there, and we would see them */
+    if (strcmp(keying, "zrtp") ==
+        0) { /* RFC 6189 4.6.1 MUST: s0, and what made it, is gone already */
+        assert_true(find("ZRTPSess", false) > 0 && find("a MAC key", false) > 0);
+        assert_int_equal(find("a private value", true), 0);
+        assert_int_equal(find("the result of Diffie-Hellman", true), 0);
+        assert_int_equal(find("s0", true), 0);
+    }
+    for (size_t i = 0; i < seen_n; i++)
+        told += strcmp(seen[i].what, "a key of EKT") == 0;
+    assert_true(told >= (ekt ? 3 : 0)); /* the set's, and one of each side */
+    if (ekt) {
+        assert_ok(cph_phone_rekey_media(node[1].phone, node[1].call, now));
+        run(1000);
+    }
     assert_ok(cph_phone_rekey(node[0].phone, node[0].call, now));
     run(1000);
     for (unsigned i = 0; i < 2; i++)
@@ -282,13 +356,26 @@ static void nothing_of_the_keys_outlives(const char *keying)
 static void no_key_of_sdes_outlives_its_call(void **state)
 {
     (void)state;
-    nothing_of_the_keys_outlives("sdes");
+    nothing_of_the_keys_outlives("sdes", false);
 }
 
 static void no_key_of_dtls_outlives_its_call(void **state)
 {
     (void)state;
-    nothing_of_the_keys_outlives("dtls");
+    nothing_of_the_keys_outlives("dtls", false);
+}
+
+static void no_key_of_ekt_outlives_its_call(void **state)
+{
+    (void)state;
+    nothing_of_the_keys_outlives("sdes", true);
+}
+
+static void no_key_of_zrtp_outlives_its_call(void **state)
+{
+    (void)state;
+    nothing_of_the_keys_outlives("zrtp", false);
+    assert_true(kept[0].used && kept[1].used); /* what is to last did */
 }
 
 static int begin(void **state)
@@ -297,6 +384,8 @@ static int begin(void **state)
 
     (void)state;
     test_env_init(&te, 3);
+    env = te.env;
+    env.random = draw;
     now = CPH_SEC(1);
     spec.not_before = te.wall - 86400;
     spec.not_after = te.wall + 3650 * 86400LL;
@@ -322,6 +411,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_key_of_sdes_outlives_its_call),
         cmocka_unit_test(no_key_of_dtls_outlives_its_call),
+        cmocka_unit_test(no_key_of_zrtp_outlives_its_call),
+        cmocka_unit_test(no_key_of_ekt_outlives_its_call),
     };
 
     return cmocka_run_group_tests(tests, begin, over);
