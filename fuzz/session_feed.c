@@ -57,6 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (!engine && cph_srtp_engine_new(CPH_SRTP_ACCEL_NONE, &engine) != CPH_OK)
         abort();
     cfg.srtp = engine;
+    cfg.ekt = cfg.cryptex = n > 0 && (data[0] & 0x80); /* keys told in the media, or not */
     media.local[0] = media.local[1] = at;
     media.local[1].port++;
     memset(text, 0, sizeof text);
@@ -91,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             arg & 1 ? cph_session_rollback(s[me]) : cph_session_drop(s[me], arg / 2 % 4);
             break;
         case 5:
-            err = cph_session_rekey(s[me]);
+            err = arg & 1 ? cph_session_rekey_media(s[me], now) : cph_session_rekey(s[me]);
             break;
         case 6: { /* a packet as the other one sends it, perhaps damaged */
             enum cph_keying_component port;

@@ -116,14 +116,15 @@ def level_of(keying, transport, we_call, they_change=False):
 class Call:
     """A call that stands, with our end, the peer and what they said to each other."""
 
-    def __init__(self, stage, kind, keying, transport, we_call, seconds=8, policy="required", peer_keying=None, **peer_how):
+    def __init__(self, stage, kind, keying, transport, we_call, seconds=8, policy="required", peer_keying=None, ours_more=(),
+                 **peer_how):
         self.stage, self.kind, self.keying = stage, kind, keying
         ours_how = {"keying": "sdes,dtls" if keying == "none" else keying, "seconds": seconds, "policy": policy}
         if transport == "tls":
             self._through_proxy(ours_how, we_call)
         elif we_call:
             self.peer = stage.peer(kind, peer_keying or keying, **peer_how)
-            self.ours = stage.ours("call", f"sip:peer@{HOST}:{PEER}", **ours_how)
+            self.ours = stage.ours("call", f"sip:peer@{HOST}:{PEER}", *ours_more, **ours_how)
         else:
             self.ours = stage.ours("answer", **ours_how)
             self.peer = stage.peer(kind, peer_keying or keying, auto=False, **peer_how)
@@ -376,6 +377,9 @@ def scenarios():
                    lambda f, a=(message, True, we_call): zrtp_attacked(f, *a))
         yield (f"linphonec zrtp wrong-public-value of-ours {who}",
                lambda f, a=(b"DHPart2 ", False, we_call): zrtp_attacked(f, *a))
+    for kind in kinds:  # lines with a parameter they do not know stand first, those without behind
+        yield (f"{kind} sdes ekt-offered we-call",
+               lambda f, k=kind: talk(f, k, "sdes", "udp", True, ours_more=("--ekt",)))
     for we_call, who in ways:
         yield (f"baresip dtls rtcp-mux {who}",
                lambda f, w=we_call: talk(f, "baresip", "dtls", "udp", w, rtcp_mux=True))

@@ -308,10 +308,16 @@ static cph_err sdes_finish(struct cph_keying *k, const struct cph_keying_remote 
     if (!taken) /* RFC 4568 5.1.3 MUST: one of the suites we offered */
         return CPH_E_POLICY;
     CPH_TRY(answer_acceptable(s, &next.theirs));
-    /* EKT is the offerer's to give: an answer says the same, or nothing where nothing was said */
-    if (!sdes_same_set(taken, &next.theirs))
+    /* EKT is the offerer's to give: an answer says the same set, or none */
+    if (next.theirs.ekt && !sdes_same_set(taken, &next.theirs))
         return CPH_E_POLICY;
     next.mine = *taken;
+    /* RFC 4568 6.3.7 EXCEPTION: linphonec and baresip take a line whose parameter they do not know,
+     * which is not valid for them. What they mean is that line without it. */
+    if (!next.theirs.ekt) {
+        next.mine.ekt = false;
+        cph_ekt_params_wipe(&next.mine.set);
+    }
     s->offered.line[taken - s->offered.line].used = true;
     next.my_place = s->offered.place;
     next.their_place = sdes_place_of(answer->sdp, answer->media);
