@@ -9,10 +9,10 @@
 #include "ciphony/identity_device.h"
 #include "ciphony/keying.h"
 #include "ciphony/keying_dtls.h"
-#include "ciphony/keying_zrtp.h"
 #include "ciphony/media_io.h"
 #include "ciphony/sip_msg.h"
 #include "mikey.h"
+#include "zrtp.h"
 
 enum {
     PANEL_MS = 250,
@@ -27,8 +27,7 @@ struct terminal {
     struct cph_net *net;
     struct cph_store *store;
     struct cph_device *device;
-    struct cph_zrtp_store retained;
-    struct cph_phone_zrtp zrtp;
+    struct cli_zrtp zrtp;
     struct cli_mikey *mikey;
     struct cph_trust *trust;
     struct cph_sip_pin pin[CLI_PINS];
@@ -159,53 +158,7 @@ static cph_err open_identity(struct terminal *t, char why[CLI_WHY])
     return err;
 }
 
-/* ---- ZRTP's memory --------------------------------------------------------------------------- */
-
-static void wipe_kept(struct cph_store_zrtp *kept)
-{
-    cph_wipe(kept, sizeof *kept);
-}
-
-#define KEPT_SCOPED __attribute__((cleanup(wipe_kept))) struct cph_store_zrtp
-
-static cph_err retained_get(void *ctx, const uint8_t zid[CPH_ZRTP_ZID],
-                            struct cph_zrtp_retained *out)
-{
-    KEPT_SCOPED kept = { 0 };
-
-    CPH_TRY(cph_store_zrtp_get(ctx, zid, &kept));
-    *out = (struct cph_zrtp_retained){ .rs1 = kept.rs1,
-                                       .rs2 = kept.rs2,
-                                       .aux = kept.aux,
-                                       .pbx = kept.pbx,
-                                       .verified = kept.verified,
-                                       .expires = kept.expires };
-    memcpy(out->peer, kept.peer, sizeof out->peer);
-    return CPH_OK;
-}
-
-static cph_err retained_put(void *ctx, const uint8_t zid[CPH_ZRTP_ZID],
-                            const struct cph_zrtp_retained *in)
-{
-    KEPT_SCOPED kept = { .rs1 = in->rs1,
-                         .rs2 = in->rs2,
-                         .aux = in->aux,
-                         .pbx = in->pbx,
-                         .verified = in->verified,
-                         .expires = in->expires };
-
-    memcpy(kept.peer, in->peer, sizeof kept.peer);
-    return cph_store_zrtp_put(ctx, zid, &kept);
-}
-
-static bool retained_other(void *ctx, const char *peer, const uint8_t zid[CPH_ZRTP_ZID])
-{
-    return cph_store_zrtp_other(ctx, peer, zid) == CPH_OK;
-}
-
-_Static_assert(sizeof((struct cph_store_zrtp *)0)->peer ==
-                   sizeof((struct cph_zrtp_retained *)0)->peer,
-               "the store's addresses are as long as ZRTP's");
+/* ---- what mechanisms need besides ------------------------------------------------------------ */
 
 static bool names(const struct cph_policy *p, const char *keying)
 {
@@ -218,18 +171,7 @@ static bool names(const struct cph_policy *p, const char *keying)
 /* The store is touched only where the list of key managements names ZRTP. */
 static cph_err open_zrtp(struct terminal *t, char why[CLI_WHY])
 {
-    cph_err err;
-
-    if (!names(&t->o->account->policy, "zrtp"))
-        return CPH_OK;
-    err = cph_store_zrtp_own(t->store, t->zrtp.zid);
-    if (err != CPH_OK) {
-        (void)snprintf(why, CLI_WHY, "%.500s", cph_store_why(t->store));
-        return err;
-    }
-    t->retained = (struct cph_zrtp_store){ t->store, retained_get, retained_put, retained_other };
-    t->zrtp.store = &t->retained;
-    return CPH_OK;
+    return names(&t->o->account->policy, "zrtp") ? cli_zrtp_open(&t->zrtp, t->store, why) : CPH_OK;
 }
 
 static struct cph_mikey *mikey_for(void *arg, struct cph_span peer_uri)
@@ -451,46 +393,6 @@ static void on_panel(void *arg, cph_time now)
     cph_net_wake_at(t->panel, now + CPH_MS(PANEL_MS));
 }
 
-static bool sas_asked(struct terminal *t, cph_time now)
-{
-    struct cph_phone_status st;
-
-    return cph_phone_status(t->phone, t->call, now, &st) == CPH_OK && st.sas_asked;
-}
-
-/* What ZRTP lets the user decide: the string, the man in the middle, the way to RTP and back. */
-static bool zrtp_key(struct terminal *t, char key, cph_time now, cph_err *err)
-{
-    switch (key) {
-    case 'y':
-    case 'n':
-        if (!sas_asked(t, now))
-            return false;
-        *err = cph_phone_sas(t->phone, t->call, key == 'y', now);
-        return true;
-    case 'e':
-        *err = cph_phone_enroll(t->phone, t->call, now);
-        break;
-    case 'c':
-        *err = cph_phone_clear(t->phone, t->call, now);
-        break;
-    case 's':
-        *err = cph_phone_secure(t->phone, t->call, now);
-        break;
-    default:
-        return false;
-    }
-    if (*err == CPH_E_AUTH)
-        cli_error("compare the string first: anybody could ask to be trusted");
-    else if (*err == CPH_E_POLICY)
-        cli_error("not allowed: --policy required keeps the keys, or the peer does");
-    else if (*err == CPH_E_STATE)
-        cli_error("there is nothing to change that way in this call now");
-    if (*err == CPH_E_AUTH || *err == CPH_E_POLICY || *err == CPH_E_STATE)
-        *err = CPH_OK; /* said already */
-    return true;
-}
-
 static cph_err tell_key(struct terminal *t, cph_time now)
 {
     cph_err err = cph_phone_rekey_media(t->phone, t->call, now);
@@ -523,7 +425,7 @@ static void on_keys(void *arg, struct cph_span bytes, cph_time now)
             err = cph_phone_rekey(t->phone, t->call, now);
         else if (key[0] == 't')
             err = tell_key(t, now);
-        else if (zrtp_key(t, key[0], now, &err))
+        else if (cli_zrtp_key(t->phone, t->call, key[0], now, &err))
             ;
         else if (key[0] && strchr("0123456789*#ABCD", key[0]))
             err = cph_phone_digits(t->phone, t->call, key);
@@ -575,7 +477,7 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
                                               .n_accounts = 1,
                                               .caller = o->caller,
                                               .n_callers = o->n_callers,
-                                              .zrtp = t->zrtp.store ? &t->zrtp : NULL,
+                                              .zrtp = t->zrtp.phone.store ? &t->zrtp.phone : NULL,
                                               .rtcp_mux = true,
                                               .ekt = o->ekt,
                                               .resume_s = o->resume ? CPH_DTLS_RESUME_S : 0,

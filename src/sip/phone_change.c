@@ -19,7 +19,7 @@ cph_err phone_answer(struct phone_call *c, const struct cph_sip_event *ev, struc
     return phone_seal(c, !c->late_offer, sdp);
 }
 
-/* RFC 3261 21.4.29: 493 for a body that cannot be opened, whatever was wrong with it. */
+/* RFC 3261 21.4.28: 493 for a body that cannot be opened, whatever was wrong with it. */
 unsigned phone_refusal(cph_err err)
 {
     switch (err) {

@@ -52,7 +52,7 @@ static void read_secret(struct store_stmt *st, int column, struct cph_secret *ou
                              st->s->path);
 }
 
-enum { NAMES = 4, NAME = 256 };
+enum { NAMES = 4, NAME = 256, ALL_NAMES = NAMES * NAME };
 
 static void read_names(struct store_stmt *st, int column, char out[NAMES][NAME])
 {
@@ -67,9 +67,9 @@ static void read_names(struct store_stmt *st, int column, char out[NAMES][NAME])
     }
 }
 
-static void write_names(const char in[NAMES][NAME], char out[NAMES * NAME])
+static void write_names(const char in[NAMES][NAME], char out[ALL_NAMES])
 {
-    struct cph_wr wr = cph_wr_open(out, NAMES * NAME);
+    struct cph_wr wr = cph_wr_open(out, ALL_NAMES);
 
     for (int i = 0; i < NAMES; i++) {
         if (!in[i][0])
@@ -119,7 +119,7 @@ cph_err cph_store_zrtp_put(struct cph_store *s, const uint8_t zid[CPH_STORE_ZID]
                       " aux = excluded.aux, pbx = excluded.pbx, verified = excluded.verified,"
                       " expires = excluded.expires, peers = excluded.peers",
                       "the retained secrets cannot be kept");
-    char names[NAMES * NAME];
+    char names[ALL_NAMES];
 
     write_names(in->peer, names);
     store_blob(&st, (struct cph_span){ zid, CPH_STORE_ZID });

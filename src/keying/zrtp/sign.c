@@ -11,7 +11,7 @@
 #include "ciphony/crypto_envelope.h"
 #include "ciphony/crypto_key.h"
 
-static const char x509[5] = "X509";
+static const char x509[4] = { 'X', '5', '0', '9' };
 
 static bool fit(const struct cph_key *key)
 {
@@ -40,7 +40,7 @@ static cph_err sign(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], char typ
     memcpy(out, der.p, der.n);
     CPH_TRY(cph_key_sign(x->env, x->key, CPH_SIG_ECDSA_RAW,
                          (struct cph_span){ sashash, CPH_ZRTP_SASHASH }, out + at, sig, &sig));
-    memcpy(type, x509, 4);
+    memcpy(type, x509, sizeof x509);
     *n = at + sig;
     return CPH_OK;
 }
@@ -91,7 +91,8 @@ static cph_err verify(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], const 
     struct cph_cert *cert;
     cph_err err;
 
-    if (!cph_span_eq((struct cph_span){ (const uint8_t *)type, 4 }, cph_span_of(x509)))
+    if (!cph_span_eq((struct cph_span){ (const uint8_t *)type, 4 },
+                     (struct cph_span){ (const uint8_t *)x509, sizeof x509 }))
         return CPH_E_UNSUPPORTED;
     if (n == 0)
         return CPH_E_MALFORMED;
