@@ -49,6 +49,7 @@ struct row {
     struct bench_pair pair;
     void (*beside)(const struct row *r); /* NULL: nobody to compare with */
     double (*ops)(void);                 /* NULL: as counted */
+    bool resume;                         /* from what an earlier session left behind */
 };
 
 struct cost {
@@ -135,7 +136,9 @@ static bool row_open(struct row *r, const struct lab_column *c)
     methods_of(c, &r->pair);
     for (int i = 0; i < 2; i++) {
         enum lab_person who = i ? LAB_BOB : LAB_ALICE;
-        struct lab_kit_config cfg = { .column = c, .who = who, .claims = who, .env = &env };
+        struct lab_kit_config cfg = {
+            .column = c, .who = who, .claims = who, .env = &env, .resume = r->resume
+        };
 
         if (lab_kit_new(&cfg, &r->pair.kit[i]) != CPH_OK)
             bench_die("out of memory", c->name);
@@ -202,6 +205,8 @@ int main(int argc, char **argv)
             r.beside_name = "OpenSSL's handshake alone";
             r.beside = beside_openssl;
             r.ops = bench_openssl_ops;
+            run(&r, *c, ms, only);
+            r = (struct row){ .name = "dtls resumed", .resume = true };
         }
         run(&r, *c, ms, only);
     }

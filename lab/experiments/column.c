@@ -324,12 +324,13 @@ static cph_err zrtp_call(struct lab_kit *k)
     return cph_zrtp_call_new(&cfg, &k->call);
 }
 
-/* What the DTLS calls of a device share that was told to take up sessions (--resume). */
+/* What the DTLS calls of a device share, as in a phone; it may be told to take up sessions. */
 static cph_err share_dtls(struct lab_kit *k, struct cph_keying_cfg *keying)
 {
-    struct cph_dtls_cfg cfg = {
-        .env = k->cfg.env, .key = keying->key, .cert = keying->cert, .resume_s = CPH_DTLS_RESUME_S
-    };
+    struct cph_dtls_cfg cfg = { .env = k->cfg.env,
+                                .key = keying->key,
+                                .cert = keying->cert,
+                                .resume_s = k->cfg.resume ? CPH_DTLS_RESUME_S : 0 };
 
     if (!k->dtls)
         CPH_TRY(cph_dtls_new(&cfg, &k->dtls));
@@ -352,7 +353,7 @@ cph_err lab_kit_session(struct lab_kit *k, enum lab_person peer, struct cph_keyi
         CPH_TRY(zrtp_call(k));
         cfg->zrtp = k->call;
     }
-    if (k->cfg.resume && names(k->cfg.column, "dtls"))
+    if (names(k->cfg.column, "dtls"))
         CPH_TRY(share_dtls(k, cfg));
     return k->cfg.column->session ? k->cfg.column->session(k, peer, cfg) : CPH_OK;
 }

@@ -60,7 +60,7 @@ struct lab_kit {
     struct cph_phone_zrtp zrtp;
     struct cph_zrtp_store store;
     struct cph_zrtp_call *call; /* of a session without a phone */
-    struct cph_dtls *dtls;      /* likewise, where it may resume */
+    struct cph_dtls *dtls;      /* likewise: what its calls share */
     struct cph_ekt_params ekt;  /* likewise: of the conference it is in */
     struct {
         bool used;

@@ -29,16 +29,18 @@ static int pipe_read(BIO *bio, char *buf, int cap)
 
 static int write_datagram(struct cph_stream *s, const char *buf, int n)
 {
-    uint8_t framed[2 + CPH_STREAM_DATAGRAM];
+    const uint8_t len[2] = { (uint8_t)(n >> 8), (uint8_t)n };
+    struct cph_span bytes = { (const uint8_t *)buf, (size_t)n };
 
     if (n > CPH_STREAM_DATAGRAM)
         return -1;
-    framed[0] = (uint8_t)(n >> 8);
-    framed[1] = (uint8_t)n;
-    memcpy(framed + 2, buf, (size_t)n);
     /* A full queue loses datagrams, as networks do; the handshake sends them again. */
-    if (cph_buf_put(&s->out, (struct cph_span){ framed, 2 + (size_t)n }) == CPH_OK)
+    if (cph_buf_put(&s->out, (struct cph_span){ len, 2 }) != CPH_OK)
+        return n;
+    if (cph_buf_put(&s->out, bytes) == CPH_OK)
         s->counts.datagrams_out++;
+    else
+        s->out.n -= 2; /* its length goes with it */
     return n;
 }
 

@@ -196,7 +196,9 @@ static cph_err keep_plain(struct cph_stream *s, const uint8_t *buf, size_t n)
 
 static void decrypt(struct cph_stream *s)
 {
-    uint8_t buf[STREAM_RECORD];
+    /* Too dear to be cleared before each look, most of which find nothing. */
+    __attribute__((uninitialized)) uint8_t buf[STREAM_RECORD];
+    size_t used = 0;
 
     /* TLS stops while the reader is behind; what was fed waits in s->in. */
     while (s->state == CPH_STREAM_OPEN &&
@@ -207,10 +209,11 @@ static void decrypt(struct cph_stream *s)
         n = SSL_read(s->ssl, buf, sizeof buf);
         if (!settle(s, n))
             break;
+        used = (size_t)n > used ? (size_t)n : used;
         if (keep_plain(s, buf, (size_t)n) != CPH_OK)
             fail(s, CPH_E_NOMEM, cph_err_text(CPH_E_NOMEM));
     }
-    cph_wipe(buf, sizeof buf);
+    cph_wipe(buf, used);
 }
 
 static void drive(struct cph_stream *s)
@@ -246,7 +249,7 @@ cph_err cph_stream_start(struct cph_stream *s, cph_time now)
 
 static void feed_datagram(struct cph_stream *s, struct cph_span bytes)
 {
-    uint8_t kept[CPH_STREAM_DATAGRAM];
+    uint8_t *kept = NULL;
     uint64_t out = s->counts.datagrams_out;
     size_t plain = s->plain.n;
     enum cph_stream_state state = s->state;
@@ -255,7 +258,9 @@ static void feed_datagram(struct cph_stream *s, struct cph_span bytes)
     size_t n = 0;
 
     s->counts.datagrams_in++;
-    if (bytes.n > sizeof kept)
+    if (bytes.n <= CPH_STREAM_DATAGRAM)
+        kept = malloc(bytes.n + 1);
+    if (!kept)
         dropped++;
     else
         n = stream_records(bytes, s->role, state == CPH_STREAM_OPEN, kept, &dropped, &alert);
@@ -264,11 +269,13 @@ static void feed_datagram(struct cph_stream *s, struct cph_span bytes)
         s->alert = alert;
         s->counts.alerts_unproven++;
     }
+    s->datagram = (struct cph_span){ kept, n };
+    if (n > 0)
+        drive(s);
+    s->datagram = (struct cph_span){ NULL, 0 };
+    free(kept);
     if (n == 0)
         return;
-    s->datagram = (struct cph_span){ kept, n };
-    drive(s);
-    s->datagram = (struct cph_span){ NULL, 0 };
     /* The library says nothing of a record whose tag is wrong; it shows by having done nothing. */
     if (state == CPH_STREAM_OPEN && s->state == state && s->plain.n == plain &&
         s->counts.datagrams_out == out && dropped == 0)

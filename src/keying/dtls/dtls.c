@@ -477,17 +477,13 @@ static void dtls_status(const struct cph_keying *k, struct cph_keying_status *ou
     }
 }
 
-/*
- * RFC 5764 4.2, the exported bytes:
- *   | client key | server key | client salt | server salt |
- */
+/* See export_keys() in follow.c. */
 static cph_err dtls_keys(const struct cph_keying *k, enum cph_keying_component c,
                          enum cph_keying_dir dir, unsigned i, struct cph_srtp_policy *out)
 {
     const struct dtls *d = (const struct dtls *)k;
     const struct dtls_shake *won = d->won[d->own.mux ? CPH_KEYING_RTP : c];
     CPH_SRTP_POLICY_SCOPED p = { 0 };
-    CPH_SECRET_SCOPED all = { 0 };
     size_t key_n, salt_n, who;
 
     if (!won || d->state == CPH_KEYING_FAILED)
@@ -499,12 +495,13 @@ static cph_err dtls_keys(const struct cph_keying *k, enum cph_keying_component c
         return CPH_E_BUG;
     key_n = p.suite->key_n;
     salt_n = p.suite->salt_n;
-    CPH_TRY(cph_stream_export(won->s, "EXTRACTOR-dtls_srtp", &all, 2 * (key_n + salt_n)));
+    if (won->keys.n != 2 * (key_n + salt_n))
+        return CPH_E_BUG;
     /* RFC 5764 4.2 MUST: the client writes with the client's key, the server only reads with it */
     who = (won->role == CPH_STREAM_CLIENT) == (dir == CPH_KEYING_SEND) ? 0 : 1;
-    CPH_TRY(cph_secret_set(&p.master.key, (struct cph_span){ all.b + who * key_n, key_n }));
+    CPH_TRY(cph_secret_set(&p.master.key, (struct cph_span){ won->keys.b + who * key_n, key_n }));
     CPH_TRY(cph_secret_set(&p.master.salt,
-                           (struct cph_span){ all.b + 2 * key_n + who * salt_n, salt_n }));
+                           (struct cph_span){ won->keys.b + 2 * key_n + who * salt_n, salt_n }));
     *out = p;
     return CPH_OK;
 }

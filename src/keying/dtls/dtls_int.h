@@ -119,10 +119,11 @@ struct dtls_shake {
     uint8_t
         random[DTLS_RANDOM]; /* server: of the ClientHello, tells rivals from one address apart */
     cph_time born;
-    bool judged;       /* open, and a branch found the certificate not to be its peer's */
-    bool after_cookie; /* server: it began with a hello that has one */
-    bool detour;       /* client: to an address that nobody announced */
-    size_t credit;     /* bytes that came from there and were not paid back yet */
+    bool judged;            /* open, and a branch found the certificate not to be its peer's */
+    bool after_cookie;      /* server: it began with a hello that has one */
+    bool detour;            /* client: to an address that nobody announced */
+    struct cph_secret keys; /* exported when it was found to be the peer's; empty before */
+    size_t credit;          /* bytes that came from there and were not paid back yet */
 };
 
 /* A HelloVerifyRequest that waits to be sent. */

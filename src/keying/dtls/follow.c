@@ -105,19 +105,37 @@ static void mismatch(struct dtls *d, enum cph_keying_component c, unsigned i, cp
         d->give_up = doubt;
 }
 
+/*
+ * RFC 5764 4.2, the exported bytes:
+ *   | client key | server key | client salt | server salt |
+ */
+static cph_err export_keys(struct dtls_shake *shake, const struct cph_srtp_suite *suite)
+{
+    return cph_stream_export(shake->s, "EXTRACTOR-dtls_srtp", &shake->keys,
+                             2U * (suite->key_n + suite->salt_n));
+}
+
 static void judge(struct dtls *d, enum cph_keying_component c, unsigned i, cph_time now)
 {
     struct dtls_shake *shake = d->pool->slot[c][i];
     const struct cph_cert *cert = cph_stream_peer(shake->s);
     enum cph_fp_hash hash = CPH_FP_NONE;
+    const struct cph_srtp_suite *suite;
+    cph_err err;
 
     if (!cert || cph_cert_match(cert, d->peer.fp, d->peer.n_fp, &hash) != CPH_OK) {
         if (!shake->judged)
             mismatch(d, c, i, now);
         return;
     }
-    if (!cph_srtp_suite_by_dtls(cph_stream_srtp_profile(shake->s))) {
+    suite = cph_srtp_suite_by_dtls(cph_stream_srtp_profile(shake->s));
+    if (!suite) {
         dtls_fail(d, CPH_E_UNSUPPORTED, "the peer and we have no SRTP profile in common");
+        return;
+    }
+    err = export_keys(shake, suite);
+    if (err) {
+        dtls_fail(d, err, cph_err_text(err));
         return;
     }
     d->hash = hash;

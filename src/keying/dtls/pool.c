@@ -51,7 +51,7 @@ void dtls_shake_free(struct dtls_shake *shake)
     if (!shake)
         return;
     cph_stream_free(shake->s);
-    free(shake);
+    cph_free_secret(shake, sizeof *shake);
 }
 
 struct dtls_shake *dtls_pool_take(struct dtls_pool *pool, enum cph_keying_component c, unsigned i)
