@@ -193,8 +193,32 @@ unsigned lab_ear_read_sdp(struct lab_ear *e, struct cph_span sdp)
     return n;
 }
 
+/* MIKEYv2 in band: parts of a message, in the order they came. */
+static unsigned read_inband(struct lab_ear *e, struct cph_span b, struct cph_span *gathered,
+                            uint8_t raw[MESSAGE])
+{
+    enum { HEAD = 16 };
+    size_t total = b.n > HEAD ? (size_t)b.p[6] << 8 | b.p[7] : 0, n;
+
+    if (b.n <= HEAD || memcmp(b.p, "mkv2", 4) != 0)
+        return 0;
+    if (b.p[4] == 0)
+        gathered->n = 0;
+    if (gathered->n + b.n - HEAD > MESSAGE)
+        return 0;
+    memcpy(raw + gathered->n, b.p + HEAD, b.n - HEAD);
+    gathered->n += b.n - HEAD;
+    n = gathered->n;
+    if (n != total || !lab_mikeyv2_inside(raw, &n))
+        return 0;
+    gathered->n = 0;
+    return lab_mikey_read(&e->mikey, (struct cph_span){ raw, n }, &e->loot, add_mikey, e);
+}
+
 unsigned lab_ear_read_signalling(struct lab_ear *e, const struct lab_trace *t)
 {
+    struct cph_span gathered = { 0 };
+    uint8_t raw[MESSAGE];
     unsigned n = 0;
 
     for (size_t i = 0; i < lab_trace_count(t); i++) {
@@ -202,6 +226,8 @@ unsigned lab_ear_read_signalling(struct lab_ear *e, const struct lab_trace *t)
 
         if (p->kind == LAB_SIP && !p->stream)
             n += lab_ear_read_sdp(e, lab_sip_body(p->bytes));
+        else if (p->kind == LAB_KEYING)
+            n += read_inband(e, p->bytes, &gathered, raw);
     }
     return n;
 }

@@ -30,15 +30,17 @@ struct lab_meddler {
     struct cph_srtp_engine *srtp;
     struct victim victim[VICTIMS];
     struct lab_meddler_feat feat;
+    bool as_secure; /* his own offers have the profile of theirs */
 };
 
 /* ---- in the server: text --------------------------------------------------------------------- */
 
 static bool is_key_line(struct cph_span line)
 {
-    static const char *const start[] = { "a=crypto:",   "a=fingerprint:", "a=setup:",  "a=tls-id:",
-                                         "a=key-mgmt:", "a=zrtp-hash:",   "a=sdp-dh:", "a=acap:",
-                                         "a=tcap:",     "a=pcfg:",        "a=acfg:" };
+    static const char *const start[] = {
+        "a=crypto:", "a=fingerprint:", "a=setup:", "a=tls-id:", "a=key-mgmt:", "a=zrtp-hash:",
+        "a=sdp-dh:", "a=acap:",        "a=tcap:",  "a=pcfg:",   "a=acfg:",     "a=mikeyv2"
+    };
 
     for (size_t i = 0; i < sizeof start / sizeof *start; i++)
         if (cph_span_starts(line, start[i]))
@@ -83,6 +85,18 @@ static void substitute_line(struct lab_meddler *m, struct cph_span line, struct 
     cph_wr_text(out, "\r\n");
 }
 
+/* "a=sdp-dh:1 x25519 A,B,C SHARE": of the suites only the last. */
+static void weaken_shares(struct cph_span line, struct cph_wr *out)
+{
+    struct cph_span rest = line, tag = cph_span_word(&rest), group = cph_span_word(&rest);
+    struct cph_span suites = cph_span_word(&rest), last = suites;
+
+    while (suites.n > 0)
+        last = cph_span_cut(&suites, ',');
+    cph_wr_fmt(out, "%.*s %.*s %.*s %.*s\r\n", CPH_SPAN_ARG(tag), CPH_SPAN_ARG(group),
+               CPH_SPAN_ARG(last), CPH_SPAN_ARG(cph_span_trim(rest)));
+}
+
 /* Of several suites the last; of several mechanisms the one whose keys he can read. */
 static void weaken(struct cph_span sdp, struct cph_wr *out)
 {
@@ -94,6 +108,10 @@ static void weaken(struct cph_span sdp, struct cph_wr *out)
     while (cph_span_line(&sdp, &line)) {
         if (last.n > 0 && is_key_line(line) && line.p != last.p)
             continue;
+        if (cph_span_starts(line, "a=sdp-dh:")) {
+            weaken_shares(line, out);
+            continue;
+        }
         cph_wr_span(out, line);
         cph_wr_text(out, "\r\n");
     }
@@ -140,7 +158,7 @@ static cph_err open_victim(struct lab_meddler *m, unsigned i)
         return CPH_E_NOTFOUND;
     CPH_TRY(lab_kit_new(&kit, &v->kit));
     CPH_TRY(lab_kit_session(v->kit, i ? LAB_BOB : LAB_ALICE, &cfg.keying));
-    cfg.policy.media = CPH_SECURITY_PREFER;
+    cfg.policy.media = m->as_secure ? CPH_SECURITY_REQUIRED : CPH_SECURITY_PREFER;
     lab_kit_policy(v->kit, &cfg.policy);
     memcpy(media.local, v->local, sizeof media.local);
     return cph_session_new(&cfg, &media, 1, lab_now(m->stage->net), &v->session);
@@ -180,6 +198,39 @@ static cph_err take_answer(struct lab_meddler *m, const struct cph_sip_msg *msg,
     return CPH_OK;
 }
 
+/* Shares in the description are all there is to the keys: with his own in the place of theirs he
+ * needs no more than an ear on the media, which goes between the two as ever. */
+static bool has_shares(struct cph_span sdp)
+{
+    return memmem(sdp.p, sdp.n, "a=sdp-dh:", 9) != NULL;
+}
+
+static cph_err swap_shares(struct lab_meddler *m, const struct cph_sip_msg *msg,
+                           struct cph_span sdp, struct cph_wr *out)
+{
+    uint8_t mine[CPH_SESSION_SDP];
+    struct cph_wr wr = cph_wr_open(mine, sizeof mine);
+    struct cph_span line, rest;
+    bool done = false;
+
+    m->as_secure = memmem(sdp.p, sdp.n, " RTP/SAVP", 9) != NULL;
+    CPH_TRY(msg->is_request ? take_offer(m, sdp, &wr) : take_answer(m, msg, &wr));
+    while (cph_span_line(&sdp, &line)) {
+        if (!cph_span_starts(line, "a=sdp-dh:")) {
+            cph_wr_span(out, line);
+            cph_wr_text(out, "\r\n");
+            continue;
+        }
+        for (rest = cph_wr_done(&wr); !done && cph_span_line(&rest, &line);)
+            if (cph_span_starts(line, "a=sdp-dh:")) {
+                cph_wr_span(out, line);
+                cph_wr_text(out, "\r\n");
+            }
+        done = true;
+    }
+    return cph_wr_end(out);
+}
+
 static void turn(struct lab_meddler *m);
 
 static enum lab_proxy_body on_sdp(void *ctx, const struct cph_sip_msg *msg,
@@ -197,6 +248,9 @@ static enum lab_proxy_body on_sdp(void *ctx, const struct cph_sip_msg *msg,
         turn(m);
         if (m->how == LAB_MEDDLE_MEDIA)
             return LAB_BODY_KEEP; /* he only reads it */
+    } else if (m->how == LAB_MEDDLE_SUBSTITUTE && has_shares(sdp)) {
+        err = swap_shares(m, msg, sdp, out);
+        turn(m);
     } else {
         change(m, sdp, out);
     }
@@ -334,6 +388,20 @@ static bool on_path(void *ctx, const struct lab_packet *p)
     return true;
 }
 
+/* In the server only: what goes by on the media path is read, and goes on. */
+static bool on_wire(void *ctx, const struct lab_packet *p)
+{
+    struct lab_meddler *m = ctx;
+    struct cph_addr who;
+
+    for (unsigned i = 0; m->stage && p->kind == LAB_RTP && i < VICTIMS; i++)
+        if (cph_addr_parse_ip(cph_span_of(lab_person_ip(i ? LAB_BOB : LAB_ALICE)), &who) ==
+                CPH_OK &&
+            cph_addr_ip_eq(&who, &p->from))
+            give(m, i, CPH_KEYING_RTP, &p->from, p->bytes);
+    return true;
+}
+
 /* ---- begin and end --------------------------------------------------------------------------- */
 
 cph_err lab_meddler_new(enum lab_meddling how, const char *keying, uint64_t seed,
@@ -377,8 +445,8 @@ void lab_meddler_place(struct lab_meddler *m, struct lab_stage_config *cfg)
         return;
     cfg->proxy.ops = &ops;
     cfg->proxy.ctx = m;
-    if (m->how == LAB_MEDDLE_MEDIA) {
-        cfg->filter = on_path;
+    if (m->how == LAB_MEDDLE_MEDIA || m->how == LAB_MEDDLE_SUBSTITUTE) {
+        cfg->filter = m->how == LAB_MEDDLE_MEDIA ? on_path : on_wire;
         cfg->filter_ctx = m;
     }
 }

@@ -130,13 +130,29 @@ bool lab_mikey_names(struct cph_span msg, struct lab_mikey_names *out)
     return true;
 }
 
+/* Of MIKEYv2 the second round trip has a MIKEY message behind version, type and two numbers. */
+bool lab_mikeyv2_inside(uint8_t *b, size_t *n)
+{
+    enum { HEAD = 18, VERSION = 2, PROOF_I = 3, PROOF_R = 4 };
+
+    if (*n <= HEAD || b[0] != VERSION || (b[1] != PROOF_I && b[1] != PROOF_R))
+        return false;
+    *n -= HEAD;
+    memmove(b, b + HEAD, *n);
+    return true;
+}
+
+static bool decode(struct cph_span line, const char *start, uint8_t *out, size_t cap, size_t *n)
+{
+    return cph_span_starts(line, start) &&
+           cph_unbase64(cph_span_trim(cph_span_from(line, strlen(start))), true, out, cap, n) ==
+               CPH_OK;
+}
+
 bool lab_mikey_line(struct cph_span line, uint8_t *out, size_t cap, size_t *n)
 {
-    static const char start[] = "a=key-mgmt:mikey ";
-
-    return cph_span_starts(line, start) &&
-           cph_unbase64(cph_span_trim(cph_span_from(line, sizeof start - 1)), true, out, cap, n) ==
-               CPH_OK;
+    return decode(line, "a=key-mgmt:mikey ", out, cap, n) ||
+           (decode(line, "a=mikeyv2:", out, cap, n) && lab_mikeyv2_inside(out, n));
 }
 
 /* ---- RFC 3830 4.1 ---------------------------------------------------------------------------- */

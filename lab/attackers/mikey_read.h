@@ -53,7 +53,9 @@ struct lab_mikey_names {
     uint32_t ssrc[8], roc[8];
 };
 bool lab_mikey_names(struct cph_span msg, struct lab_mikey_names *out);
-/** The bytes of an a=key-mgmt:mikey line; false if it is none. */
+/** What a message of MIKEYv2 has of MIKEY in it, in its place; false if nothing. */
+bool lab_mikeyv2_inside(uint8_t *b, size_t *n);
+/** The bytes of an a=key-mgmt:mikey line, or those inside an a=mikeyv2; false if it is none. */
 bool lab_mikey_line(struct cph_span line, uint8_t *out, size_t cap, size_t *n);
 
 #endif

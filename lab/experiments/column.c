@@ -153,9 +153,29 @@ static const struct lab_column best = {
     .mikey = mikey_dhsign,
 };
 
+/* ---- what expired: no final text, and off in every policy ------------------------------------ */
+
+static const struct lab_column sdp_dh = { .name = "sdp-dh",
+                                          .title = "Diffie-Hellman shares in SDP (expired)",
+                                          .keying = { "sdp-dh" } };
+static const struct lab_column v2_sdp = {
+    .name = "mikeyv2",
+    .title = "MIKEYv2 in SDP (expired), Diffie-Hellman, signed",
+    .keying = { "mikeyv2" },
+    .mikey = mikey_dhsign,
+    .cert = lab_cert_issued,
+};
+static const struct lab_column v2_inband = {
+    .name = "mikeyv2-inband",
+    .title = "MIKEYv2 in band (expired), Diffie-Hellman, signed",
+    .keying = { "mikeyv2-inband" },
+    .mikey = mikey_dhsign,
+    .cert = lab_cert_issued,
+};
+
 const struct lab_column *const lab_columns[] = {
-    &dtls,     &sdes,       &ekt,         &zrtp,        &null_mode, &psk_mode,
-    &rsa_mode, &rsa_r_mode, &dhsign_mode, &dhhmac_mode, &best,      NULL,
+    &dtls,        &sdes,        &ekt,    &zrtp,   &null_mode, &psk_mode, &rsa_mode, &rsa_r_mode,
+    &dhsign_mode, &dhhmac_mode, &sdp_dh, &v2_sdp, &v2_inband, &best,     NULL,
 };
 
 const struct lab_column *lab_column_find(const char *name)

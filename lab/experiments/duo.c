@@ -226,6 +226,19 @@ static cph_err answer(struct lab_duo *d, unsigned a, unsigned b, uint32_t branch
     return cph_session_finish(d->party[a].session, branch, lab_duo_said(d, b), d->now);
 }
 
+cph_err lab_duo_reoffer(struct lab_duo *d, unsigned a, unsigned b)
+{
+    CPH_TRY(offer(d, a));
+    CPH_TRY(answer(d, a, b, 1));
+    pump(d);
+    if (cph_session_offer_wanted(d->party[a].session)) { /* MIKEYv2 needs two */
+        CPH_TRY(offer(d, a));
+        CPH_TRY(answer(d, a, b, 1));
+        pump(d);
+    }
+    return CPH_OK;
+}
+
 cph_err lab_duo_connect(struct lab_duo *d, unsigned a, const unsigned *b, unsigned n, bool choose)
 {
     CPH_TRY(offer(d, a));
@@ -237,15 +250,8 @@ cph_err lab_duo_connect(struct lab_duo *d, unsigned a, const unsigned *b, unsign
         CPH_TRY(cph_session_choose(d->party[a].session, 1));
     pump(d);
     (void)pump_once(d);
-    return CPH_OK;
-}
-
-cph_err lab_duo_reoffer(struct lab_duo *d, unsigned a, unsigned b)
-{
-    CPH_TRY(offer(d, a));
-    CPH_TRY(answer(d, a, b, 1));
-    pump(d);
-    return CPH_OK;
+    return choose && cph_session_offer_wanted(d->party[a].session) ? lab_duo_reoffer(d, a, b[0])
+                                                                   : CPH_OK;
 }
 
 struct cph_span lab_duo_said(const struct lab_duo *d, unsigned party)

@@ -163,7 +163,7 @@ static cph_err classify(const struct lab_case *c, bool pinned, struct lab_outcom
     for (size_t i = 0; i < sizeof server / sizeof *server; i++) {
         a.how = server[i];
         CPH_TRY(attacked(c, &a, &serve, NULL));
-        by_server += serve.passive;
+        by_server += serve.passive + serve.active;
         /* The same against phones that would also go on in clear: for the trial of the verdict. */
         a.security = CPH_SECURITY_PREFER;
         CPH_TRY(attacked(c, &a, &serve, NULL));
@@ -383,6 +383,10 @@ static cph_err run_downgrade(const struct lab_case *c, struct lab_outcome *out)
         lab_say(out, "call fails", "even without an attack");
     else if (weakened.noticed)
         lab_say(out, "yes", "noticed: %.180s", weakened.why);
+    else if (!weakened.stands)
+        lab_say(out, "yes",
+                "the offer is part of the keys: who changed it made them differ, and "
+                "neither understands the other");
     else
         lab_say(out, same ? "yes" : "no",
                 same ? "the suites are agreed on inside the key exchange: the server has nothing "

@@ -65,6 +65,8 @@ static cph_err three(const struct lab_case *c, uint32_t callers, unsigned *pads,
     err = lab_duo_connect(d, p[0], p + 1, 2, false);
     if (err == CPH_OK)
         err = cph_session_choose(lab_duo_session(d, p[0]), 1);
+    if (err == CPH_OK && cph_session_offer_wanted(lab_duo_session(d, p[0])))
+        err = lab_duo_reoffer(d, p[0], p[1]); /* only the chosen one gets keys */
     if (err != CPH_OK)
         goto out;
     for (unsigned i = 0; i < 3; i++) {

@@ -222,15 +222,17 @@ static unsigned flights(const struct lab_stage *s, unsigned *datagrams)
 
 static unsigned with_keys(const struct lab_stage *s)
 {
-    static const char *const word[] = { "\na=crypto:", "\na=fingerprint:", "\na=key-mgmt:",
-                                        "\na=zrtp-hash:" };
+    static const char *const word[] = {
+        "\na=crypto:", "\na=fingerprint:", "\na=key-mgmt:",         "\na=zrtp-hash:",
+        "\na=sdp-dh:", "\na=mikeyv2",      "application/pkcs7-mime"
+    };
     unsigned n = 0;
 
     for (size_t i = 0; i < lab_trace_count(s->trace); i++) {
         const struct lab_packet *p = lab_trace_at(s->trace, i);
         bool has = false;
 
-        for (size_t k = 0; k < 4 && p->kind == LAB_SIP && !p->stream; k++)
+        for (size_t k = 0; k < sizeof word / sizeof *word && p->kind == LAB_SIP && !p->stream; k++)
             has |= memmem(p->bytes.p, p->bytes.n, word[k], strlen(word[k])) != NULL;
         n += has;
     }

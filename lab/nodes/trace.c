@@ -73,6 +73,8 @@ static enum lab_kind kind_of(const struct cph_addr *to, const struct cph_addr *f
         return LAB_KEYING; /* RFC 7983: DTLS */
     if ((b.p[0] & 0xf0) == 0x10)
         return LAB_KEYING; /* RFC 6189 5: ZRTP */
+    if (memcmp(b.p, "mkv2", 4) == 0)
+        return LAB_KEYING; /* MIKEYv2 in band */
     if ((b.p[0] & 0xc0) == 0x80)
         return b.p[1] >= 192 && b.p[1] <= 223 ? LAB_RTCP : LAB_RTP;
     return LAB_OTHER;
@@ -157,11 +159,15 @@ static void say_sip(struct cph_span b, char out[72])
         word = cph_span_word(&line);
         line = word;
     }
-    if (body_has(b, "\nm=audio"))
+    if (body_has(b, "application/pkcs7-mime; smime"))
+        keys = " (sealed)";
+    else if (body_has(b, "\nm=audio"))
         keys = body_has(b, "\na=crypto:")        ? " (SDP: keys by SDES)"
                : body_has(b, "\na=fingerprint:") ? " (SDP: fingerprint)"
                : body_has(b, "\na=key-mgmt:")    ? " (SDP: MIKEY)"
                : body_has(b, "\na=zrtp-hash:")   ? " (SDP: zrtp-hash)"
+               : body_has(b, "\na=sdp-dh:")      ? " (SDP: shares)"
+               : body_has(b, "\na=mikeyv2")      ? " (SDP: MIKEYv2)"
                                                  : " (SDP: no keys)";
     (void)snprintf(out, 72, "%.*s%s", CPH_SPAN_ARG(cph_span_head(line, 40)), keys);
 }

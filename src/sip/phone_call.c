@@ -145,9 +145,10 @@ void phone_session_events(struct phone_call *c, cph_time now)
             break;
         }
     }
+    /* Not at once: an INVITE that overtakes the ACK before it is put off for seconds. */
     if (!c->ended && c->failed == CPH_OK && c->answered && c->retry_at == CPH_TIME_NEVER &&
-        cph_session_offer_wanted(c->session) && phone_reoffer(c, now) != CPH_OK)
-        c->retry_at = now + CPH_SEC(1);
+        cph_session_offer_wanted(c->session))
+        c->retry_at = now + CPH_MS(PHONE_SECOND_MS);
 }
 
 /* An answer came on a branch. Bad ones end the call when it is the one that counts. */

@@ -22,6 +22,7 @@ enum {
     PHONE_CALLERS = 64,
     PHONE_TAKE = 64,      /* packets moved per stream and turn */
     PHONE_RING_S = 180,   /* a call to us that nobody takes; RFC 3261 16.6 timer C */
+    PHONE_SECOND_MS = 50, /* before an offer that a mechanism needs beside the first */
     PHONE_TRIES = 5,      /* of a change at a peer that says it is busy with another */
     PHONE_OUR_BRANCH = 1, /* a call of ours has a branch per early dialog, a call to us this one */
 };

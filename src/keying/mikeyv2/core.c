@@ -32,8 +32,7 @@ static struct cph_span view_of(const struct v2_text *t)
     return (struct cph_span){ t->b, t->n };
 }
 
-/* ---- material with the mode that was agreed on ------------------------------------------------
- */
+/* ---- material with the mode that was agreed on ---------------------------------------------- */
 
 /* A cph_mikey for one step: that of the configuration, but for the mode and group, and without a
  * memory of timestamps, since nonces take their place. */
@@ -103,8 +102,7 @@ static struct mikey_around around_of(const struct v2 *k, const struct cph_srtp_s
     };
 }
 
-/* ---- the first round trip ---------------------------------------------------------------------
- */
+/* ---- the first round trip ------------------------------------------------------------------- */
 
 /* What we can do: the mode of the configuration, then those that forget their keys, then the rest.
  * NULL is answered only if it is named, and offered only if it is what is configured. */
@@ -279,8 +277,7 @@ cph_err v2_agree(const struct v2 *k, struct cph_span hello, struct v2_shake *s)
     return CPH_OK;
 }
 
-/* ---- the second round trip --------------------------------------------------------------------
- */
+/* ---- the second round trip ------------------------------------------------------------------ */
 
 static cph_err wrap(struct v2_shake *s, enum v2_type type, const struct mikey_text *text)
 {
@@ -398,8 +395,7 @@ cph_err v2_verify(const struct v2 *k, struct cph_span proof, struct v2_shake *s,
     return CPH_OK;
 }
 
-/* ---- what came out ----------------------------------------------------------------------------
- */
+/* ---- what came out -------------------------------------------------------------------------- */
 
 void v2_commit(struct v2 *k, const struct v2_shake *s, const struct mikey_csb *csb)
 {

@@ -8,8 +8,10 @@
  *   +-------------------+-------+-------+----------------+--------------+----------
  *
  * Offer and answer say a=mikeyv2-inband:1 and nothing else. Who answered begins, since it knows
- * where to send; the next message goes when the one before has come (lockstep). The initiator
- * repeats, with pauses that double; the responder only answers, and not for ever.
+ * where to send; who offered sends an empty datagram (0 parts) until something comes, which opens
+ * the way through a NAT, and is followed as long as nothing else has come. The next message goes
+ * when the one before has come (lockstep). The initiator repeats, with pauses that double; the
+ * responder only answers, and not for ever.
  */
 #include "mikeyv2_int.h"
 
@@ -27,7 +29,9 @@ enum {
     MTU = 1200,
     FIRST_MS = 250, /* pause before the first repetition */
     LAST_MS = 2000,
-    TRIES = 10,   /* of one message: about 15 s */
+    TRIES = 10, /* of one message: about 15 s */
+    OPENERS = 5,
+    OPEN_MS = 250,
     ANSWERS = 20, /* messages that one run makes us answer: nobody is hit with more than he sent */
 };
 
@@ -50,8 +54,12 @@ struct gather {
 struct v2band {
     struct v2 v2;
     bool open, first;
-    bool ready;         /* offer and answer are through: there is somewhere to send to */
-    bool answered;      /* we answered the exchange: we begin */
+    bool ready;     /* offer and answer are through: there is somewhere to send to */
+    bool begins;    /* we are to */
+    bool opening;   /* an opener is to go */
+    unsigned opens; /* still */
+    bool has_to;    /* where the peer's messages come from */
+    struct cph_addr to;
     struct v2_text out; /* on its way */
     unsigned at, parts; /* next part of it */
     uint64_t out_spi;
@@ -151,6 +159,16 @@ static cph_err band_pull(struct cph_keying *base, struct cph_keying_packet *out,
     size_t room = room_of(k), from = room * k->at, n;
 
     (void)now;
+    out->component = CPH_KEYING_RTP;
+    out->has_to = k->has_to;
+    out->to = k->to;
+    if (k->ready && k->opening) {
+        cph_wr_text(&wr, MAGIC);
+        cph_wr_zero(&wr, HEAD - 4);
+        k->opening = false;
+        out->n = wr.n;
+        return cph_wr_end(&wr);
+    }
     if (!k->ready || k->at >= k->parts)
         return CPH_E_AGAIN;
     n = k->out.n - from < room ? k->out.n - from : room;
@@ -162,8 +180,6 @@ static cph_err band_pull(struct cph_keying *base, struct cph_keying_packet *out,
     cph_wr_bytes(&wr, k->out.b + from, n);
     CPH_TRY(cph_wr_end(&wr));
     k->at++;
-    out->component = CPH_KEYING_RTP;
-    out->has_to = false;
     out->n = wr.n;
     return CPH_OK;
 }
@@ -222,6 +238,12 @@ static void band_tick(struct cph_keying *base, cph_time now)
 
     if (!k->ready || k->again > now)
         return;
+    if (s->state == V2_NONE && !k->begins) {
+        k->opening = k->opens > 0;
+        k->opens -= k->opens > 0;
+        k->again = k->opens > 0 ? now + CPH_MS(OPEN_MS) : CPH_TIME_NEVER;
+        return;
+    }
     if (s->state == V2_NONE || (k->v2.renew && s->state == V2_DONE)) { /* the first time */
         begin(k, now);
         return;
@@ -313,6 +335,43 @@ static cph_err got_proof_r(struct v2band *k, struct cph_span text)
     return CPH_OK;
 }
 
+static void follow(struct v2band *k, const struct cph_addr *from)
+{
+    k->has_to = from != NULL;
+    if (from)
+        k->to = *from;
+}
+
+/* It proves nothing; but as long as nothing has come there is no better place to send to. */
+static cph_err got_opener(struct v2band *k, const struct cph_addr *from)
+{
+    if (!k->begins || k->v2.shake.state != V2_SAID_HELLO || k->answers++ >= OPENERS)
+        return CPH_E_STATE;
+    follow(k, from);
+    send_text(k, &k->v2.shake.hello[0]);
+    return CPH_OK;
+}
+
+static cph_err got_message(struct v2band *k, const struct v2_msg *m, cph_time now)
+{
+    const struct cph_span text = view_of(&k->in.text);
+
+    switch (m->type) {
+    case V2_HELLO_I:
+        return got_hello_i(k, text, m);
+    case V2_HELLO_R:
+        return got_hello_r(k, text, now);
+    case V2_PROOF_I:
+        return got_proof_i(k, text);
+    case V2_PROOF_R:
+        return got_proof_r(k, text);
+    case V2_KEEP:
+    case V2_TYPES_:
+        break;
+    }
+    return CPH_E_MALFORMED;
+}
+
 static cph_err band_feed(struct cph_keying *base, enum cph_keying_component component,
                          const struct cph_addr *from, struct cph_span packet, cph_time now)
 {
@@ -321,31 +380,21 @@ static cph_err band_feed(struct cph_keying *base, enum cph_keying_component comp
     struct part p;
     cph_err err;
 
-    (void)from;
     if (component != CPH_KEYING_RTP || !k->ready || k->v2.status.state == CPH_KEYING_FAILED)
         return CPH_E_STATE;
+    if (packet.n == HEAD && packet.p[5] == 0)
+        return got_opener(k, from);
     CPH_TRY(part_parse(packet, &p));
     err = gather(&k->in, &p);
     if (err == CPH_E_AGAIN)
         return CPH_OK;
     if (err == CPH_OK)
         err = v2_parse(view_of(&k->in.text), &m);
-    if (err != CPH_OK)
-        return err;
-    switch (m.type) {
-    case V2_HELLO_I:
-        return got_hello_i(k, view_of(&k->in.text), &m);
-    case V2_HELLO_R:
-        return got_hello_r(k, view_of(&k->in.text), now);
-    case V2_PROOF_I:
-        return got_proof_i(k, view_of(&k->in.text));
-    case V2_PROOF_R:
-        return got_proof_r(k, view_of(&k->in.text));
-    case V2_KEEP:
-    case V2_TYPES_:
-        break;
-    }
-    return CPH_E_MALFORMED;
+    if (err == CPH_OK)
+        err = got_message(k, &m, now);
+    if (err == CPH_OK)
+        follow(k, from);
+    return err;
 }
 
 /* ---- signalling: that there is one ---------------------------------------------------------- */
@@ -403,13 +452,16 @@ static cph_err band_offer(struct cph_keying *base, const struct cph_keying_local
 /* The exchange is through. Who wants new keys begins; the first time, who answered. */
 static void through(struct v2band *k, bool we_answered)
 {
-    bool begins = k->ready ? k->v2.renew && k->v2.keyed : we_answered;
+    bool first = !k->ready, begins = first ? we_answered : k->v2.renew && k->v2.keyed;
 
     k->ready = true;
     k->open = false;
     if (!k->v2.keyed && k->v2.status.state != CPH_KEYING_FAILED)
         k->v2.status.state = CPH_KEYING_RUNNING;
-    if (begins)
+    if (first && !begins)
+        k->opens = OPENERS;
+    k->begins |= begins;
+    if (first || begins)
         k->again = 0; /* at once */
 }
 

@@ -109,8 +109,7 @@ CPH_MUST_CHECK cph_err v2_verify(const struct v2 *k, struct cph_span proof, stru
 /** The run is done: its keys count from now on. */
 void v2_commit(struct v2 *k, const struct v2_shake *s, const struct mikey_csb *csb);
 
-/* ---- the part of a row that does not depend on the way ----------------------------------------
- */
+/* ---- the part of a row that does not depend on the way -------------------------------------- */
 
 CPH_MUST_CHECK cph_err v2_open(struct v2 *k, const struct cph_keying_method *row,
                                const struct cph_keying_cfg *cfg);

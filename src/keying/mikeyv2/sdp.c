@@ -59,8 +59,7 @@ static void sdp_free(struct cph_keying *k)
     cph_free_secret(of(k), sizeof(struct v2sdp));
 }
 
-/* ---- in and out of a description ---------------------------------------------------------------
- */
+/* ---- in and out of a description ------------------------------------------------------------ */
 
 static cph_err put(const struct cph_keying_local *to, struct cph_span bytes)
 {
@@ -101,8 +100,7 @@ static cph_err get(const struct cph_keying_remote *from, struct v2_text *text, s
     return v2_parse(view_of(text), m);
 }
 
-/* ---- a run that goes on -------------------------------------------------------------------------
- */
+/* ---- a run that goes on --------------------------------------------------------------------- */
 
 static bool is_run(const struct v2 *k, const struct v2_msg *m)
 {

@@ -135,8 +135,7 @@ static void a_changed_signature_or_content_is_refused(void **state)
     check_changed((struct cph_span){ sealed, n + 1 }, CPH_E_AUTH);
 }
 
-/* ---- other people's forms, made with the library itself ---------------------------------------
- */
+/* ---- other people's forms, made with the library itself ------------------------------------- */
 
 struct cph_native_pair {
     EVP_PKEY *key;

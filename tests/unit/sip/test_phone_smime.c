@@ -174,8 +174,7 @@ static void hold_and_new_keys_go_sealed_as_well(void **state)
     line_close(&l);
 }
 
-/* ---- what must not be ---------------------------------------------------------------------------
- */
+/* ---- what must not be ----------------------------------------------------------------------- */
 
 static void without_the_peers_certificate_there_is_no_call(void **state)
 {
