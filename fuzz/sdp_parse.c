@@ -4,6 +4,7 @@
 
 #include "ciphony/base_text.h"
 #include "ciphony/sdp_offer.h"
+#include "ciphony/sdp_precond.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -18,8 +19,10 @@ static void ask(const struct cph_sdp *sdp, const struct cph_sdp_media *m)
     struct cph_sdp_key_mgmt k;
     struct cph_sdp_zrtp_hash z;
     struct cph_sdp_ssrc s;
+    struct cph_sdp_security sec;
 
     (void)!cph_sdp_rtcp_target(sdp, m, &t);
+    cph_sdp_security_of(m, &sec);
     (void)(cph_sdp_ptime(m) + cph_sdp_maxptime(m));
     for (const struct cph_sdp_line *l = m->part.first; l; l = l->next) {
         (void)!cph_sdp_crypto_parse(l->arg, &c);

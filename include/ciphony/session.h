@@ -122,6 +122,19 @@ CPH_API bool cph_session_offer_wanted(const struct cph_session *s);
 /** Our pending offer was refused: what held before holds. */
 CPH_API void cph_session_rollback(struct cph_session *s);
 
+/* Security preconditions of a branch (0: we answered), RFC 5027. */
+enum cph_session_precond {
+    CPH_SESSION_PRECOND_NONE,    /* none are in play */
+    CPH_SESSION_PRECOND_WAITS,   /* for keys, or for word from the peer: nobody rings */
+    CPH_SESSION_PRECOND_CONFIRM, /* the peer waits for word from us: cph_session_confirm() */
+    CPH_SESSION_PRECOND_MET,
+};
+CPH_API enum cph_session_precond cph_session_precond(const struct cph_session *s, uint32_t branch);
+/** The open first offer once more, now saying that keys are there: for an UPDATE on this branch,
+ * whose answer goes to cph_session_finish(). CPH_E_STATE unless CONFIRM. */
+CPH_API CPH_MUST_CHECK cph_err cph_session_confirm(struct cph_session *s, uint32_t branch,
+                                                   struct cph_wr *out);
+
 /** What is agreed for a line now (on the chosen branch, or the latest that answered). CPH_E_AGAIN
  * before there is an answer; CPH_E_ARGUMENT. Views in *out live until the next offer or answer. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_agreed(const struct cph_session *s, unsigned stream,

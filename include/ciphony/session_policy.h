@@ -14,6 +14,13 @@ enum cph_security {
     CPH_SECURITY_NONE,   /* offers RTP; a peer that demands SRTP is still answered with keys */
 };
 
+/* Does a phone we call ring only when there are keys (RFC 5027), and do we ring so? */
+enum cph_precondition {
+    CPH_PRECONDITION_OFF,       /* not asked for, and not heard of */
+    CPH_PRECONDITION_OPTIONAL,  /* asked for of those that know it */
+    CPH_PRECONDITION_MANDATORY, /* demanded: who does not know it refuses the call */
+};
+
 enum {
     CPH_POLICY_KEYING_MAX = 16,      /* mechanisms named in order */
     CPH_EARLY_PACKETS_DEFAULT = 250, /* per stream: 5 s of 20 ms packets */
@@ -32,6 +39,7 @@ struct cph_policy {
     /* What the name of a policy says where media is UNSET on all levels. */
     enum cph_security media_named;
     enum cph_keying_form form; /* of our offers under PREFER */
+    enum cph_precondition precondition;
     /* A call with keys is ended if its verdict is below need, and not only told so. */
     bool enforce_need;
     bool challenge;  /* answer an INVITE that carries no valid proof with 401 */
@@ -54,6 +62,10 @@ CPH_API struct cph_policy cph_policy_choose(const struct cph_policy *account,
 CPH_API CPH_MUST_CHECK cph_err cph_policy_keying(struct cph_policy *p, struct cph_span text);
 /** What media says, or the policy's name where it is UNSET; else REQUIRED. */
 CPH_API enum cph_security cph_policy_media(const struct cph_policy *p);
+/** "off", "optional", "mandatory". */
+CPH_API const char *cph_precondition_name(enum cph_precondition p);
+CPH_API CPH_MUST_CHECK cph_err cph_precondition_parse(struct cph_span name,
+                                                      enum cph_precondition *out);
 CPH_API const char *cph_security_name(enum cph_security s); /* "required", "prefer", "none" */
 CPH_API CPH_MUST_CHECK cph_err cph_security_parse(struct cph_span name, enum cph_security *out);
 CPH_API CPH_MUST_CHECK cph_err cph_level_parse(struct cph_span name, enum cph_level *out);

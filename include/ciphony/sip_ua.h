@@ -28,8 +28,10 @@ struct cph_sip_ua_cfg {
     const struct cph_sip_tls *tls;   /* NULL: no TLS; outlives the engine */
     const char *user_agent;          /* NULL: no User-Agent or Server line */
     const char *accept;              /* body types we take in an INVITE, NULL: "application/sdp" */
-    bool no_naptr;                   /* skip the NAPTR step of RFC 3263 4.1 (SRV and A stay) */
-    bool no_ipv6;                    /* ask for A records only */
+    bool precondition; /* RFC 3312: offers may say what must be so before it rings; the app sees to
+                          it */
+    bool no_naptr;     /* skip the NAPTR step of RFC 3263 4.1 (SRV and A stay) */
+    bool no_ipv6;      /* ask for A records only */
     /* Limits; 0 takes the default in brackets. */
     unsigned max_transactions; /* [512] */
     unsigned max_calls;        /* [64] */

@@ -144,6 +144,7 @@ enum cli_opt {
     CLI_OPT_EKT,
     CLI_OPT_NO_CRYPTEX,
     CLI_OPT_EFFORT,
+    CLI_OPT_PRECONDITION,
     CLI_OPT_RESUME,
     CLI_OPT_COUNT_,
 };

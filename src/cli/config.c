@@ -131,6 +131,14 @@ static cph_err set_effort(struct parse *p, void *object, struct cph_span value)
     return cph_keying_form_parse(value, &policy->form);
 }
 
+static cph_err set_precondition(struct parse *p, void *object, struct cph_span value)
+{
+    struct cph_policy *policy = p->section == DEFAULTS ? &p->c->policy
+                                                       : &((struct cli_account *)object)->policy;
+
+    return cph_precondition_parse(value, &policy->precondition);
+}
+
 static cph_err set_listen(struct parse *p, void *object, struct cph_span value)
 {
     struct cli_config *c = object;
@@ -292,6 +300,7 @@ static const struct key defaults_keys[] = {
     { "need", set_need, NEED_WORDS },
     { "keying", set_keying, KEYING_WORDS },
     { "best-effort", set_effort, EFFORT_WORDS },
+    { "precondition", set_precondition, "off, optional or mandatory" },
     { "challenge", set_challenge, CHALLENGE_WORDS },
     { "listen", set_listen, "up to 8 of udp:HOST:PORT, tcp:.. or tls:.., with commas between" },
     { "play", set_play, "a WAV file, at most 1023 bytes" },
@@ -314,6 +323,7 @@ static const struct key account_keys[] = {
     { "transport", set_transport, "udp, tcp or tls" },
     { "keying", set_keying, KEYING_WORDS },
     { "best-effort", set_effort, EFFORT_WORDS },
+    { "precondition", set_precondition, "off, optional or mandatory" },
     { "policy", set_policy, POLICY_WORDS },
     { "need", set_need, NEED_WORDS },
     { "challenge", set_challenge, CHALLENGE_WORDS },

@@ -43,6 +43,8 @@ const struct cli_opt_row cli_opts[CLI_OPT_COUNT_] = {
                          false },
     [CLI_OPT_RESUME] = { "resume", NULL, "let a call use the keys of an earlier one for 10 minutes",
                          false },
+    [CLI_OPT_PRECONDITION] = { "precondition", "WORD",
+                               "ring only when there are keys: off, optional or mandatory", false },
     [CLI_OPT_MAN] = { "man", NULL, "print the manual page's source", false },
 };
 
@@ -243,6 +245,7 @@ cph_err cli_call_opts(const struct cli_args *a, struct cli_call_opts *out, char 
 {
     const char *policy = cli_value(a, CLI_OPT_POLICY, 0), *keying = cli_value(a, CLI_OPT_KEYING, 0);
     const char *seconds = cli_value(a, CLI_OPT_FOR, 0), *form = cli_value(a, CLI_OPT_EFFORT, 0);
+    const char *pre = cli_value(a, CLI_OPT_PRECONDITION, 0);
     uint32_t n = 0;
 
     *out = (struct cli_call_opts){ .play = cli_value(a, CLI_OPT_PLAY, 0),
@@ -262,6 +265,8 @@ cph_err cli_call_opts(const struct cli_args *a, struct cli_call_opts *out, char 
                      "--best-effort %.200s: it must be osrtp, attribute, capneg, group, bodies or "
                      "probe",
                      form);
+    if (pre && cph_precondition_parse(cph_span_of(pre), &out->policy.precondition) != CPH_OK)
+        return usage(why, "--precondition %.200s: it must be off, optional or mandatory", pre);
     if (seconds &&
         (cph_span_u32(cph_span_of(seconds), &n) != CPH_OK || n == 0 || n > CLI_SECONDS_MAX))
         return usage(why, "--for %.200s: it must be a number of seconds from 1 to %d", seconds,

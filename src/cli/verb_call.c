@@ -131,7 +131,7 @@ static const enum cli_opt call_opts[] = {
     CLI_OPT_CONFIG, CLI_OPT_ACCOUNT,      CLI_OPT_LISTEN, CLI_OPT_PLAY,   CLI_OPT_LOOP,
     CLI_OPT_RECORD, CLI_OPT_DEVICE,       CLI_OPT_KEYING, CLI_OPT_POLICY, CLI_OPT_FOR,
     CLI_OPT_CA,     CLI_OPT_INSECURE_TLS, CLI_OPT_JSON,   CLI_OPT_EKT,    CLI_OPT_NO_CRYPTEX,
-    CLI_OPT_EFFORT, CLI_OPT_RESUME,       CLI_OPT_END,
+    CLI_OPT_EFFORT, CLI_OPT_PRECONDITION, CLI_OPT_RESUME, CLI_OPT_END,
 };
 
 static const enum cli_opt register_opts[] = {
@@ -164,6 +164,11 @@ const struct cli_verb cli_verb_call = {
             "which is to be taken. bodies: two descriptions in a multipart/alternative, and one\n"
             "if the peer takes no two. probe: plain RTP, and ZRTP asks on the media path.\n"
             "Calls in any of these forms are understood, whatever is set.\n"
+            "\n"
+            "--precondition (RFC 5027): the phone called rings only when both sides have keys,\n"
+            "so that nothing of the first words is lost. optional: where the peer knows it;\n"
+            "mandatory: who does not know it refuses the call. An answering phone waits so for\n"
+            "its caller with either word.\n"
             "\n"
             "With --keying zrtp the two ends agree on keys without anybody's help, and the\n"
             "panel shows a short string. Read it to each other: y if both have the same one,\n"

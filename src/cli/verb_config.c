@@ -16,6 +16,8 @@ static void print_policy(const struct cph_policy *p)
         (void)printf("%s%s", i ? "," : ", keying ", p->keying[i]);
     if (p->form != CPH_KEYING_FORM_DEFAULT)
         (void)printf(", best effort by %s", cph_keying_form_name(p->form));
+    if (p->precondition != CPH_PRECONDITION_OFF)
+        (void)printf(", rings with keys: %s", cph_precondition_name(p->precondition));
 }
 
 static const char *password_of(const struct cli_account *a)

@@ -156,7 +156,8 @@ static cph_err build_offer(struct cph_session *s, const struct cph_sdp_local *si
         CPH_TRY(cph_arena_new(CPH_SDP_ARENA, &plain->arena));
         CPH_TRY(cph_sdp_offer(plain->arena, side, w.stream, w.n, &plain->sdp));
     }
-    return write_offer(s, next->sdp, plain->sdp);
+    CPH_TRY(write_offer(s, next->sdp, plain->sdp));
+    return engine_precond_offer(s, next->sdp);
 }
 
 cph_err cph_session_offer(struct cph_session *s, cph_time now, struct cph_wr *out)

@@ -4,6 +4,7 @@
 
 #include "ciphony/base_mem.h"
 #include "ciphony/rtp.h"
+#include "ciphony/sdp_precond.h"
 #include "ciphony/session.h"
 #include "ciphony/srtp.h"
 #include "ciphony/srtp_ekt.h"
@@ -85,6 +86,9 @@ struct engine_branch {
     struct engine_line line[CPH_SESSION_STREAMS];
     uint8_t at[CPH_SESSION_STREAMS]; /* m= line of each stream */
     bool plain_body;                 /* it answered the description without keys */
+    bool precond;                    /* preconditions are in play (RFC 5027) */
+    bool confirm, confirmed;         /* the peer wants to hear when ours are met; it was told */
+    enum cph_sdp_dir peer_now;       /* what the peer said last of its own */
     bool tidy;                       /* it took both lines of a stream: one has to go */
     char sas[CPH_SESSION_SAS_TEXT];  /* as last told */
     bool enroll_told;
@@ -243,6 +247,14 @@ cph_err engine_place_choose(struct cph_session *s, const struct cph_sdp *offer);
 /** Which lines the answer took; false: both of one stream, so the second has to go. */
 bool engine_place_answer(const struct cph_session *s, struct engine_branch *b,
                          const struct cph_sdp *answer);
+
+/* precond.c */
+cph_err engine_precond_offer(struct cph_session *s, struct cph_sdp *sdp);
+/** CPH_E_UNSUPPORTED: the offer depends on what we do not know. */
+cph_err engine_precond_answer(struct cph_session *s, struct engine_branch *b,
+                              const struct cph_sdp *offer, struct cph_sdp *answer);
+void engine_precond_finish(struct cph_session *s, struct engine_branch *b,
+                           const struct cph_sdp *answer);
 
 /* sas.c */
 void engine_sas(struct cph_session *s, struct engine_branch *b, unsigned stream);

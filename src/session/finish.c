@@ -119,6 +119,7 @@ static cph_err read_answer(struct cph_session *s, struct engine_branch *b, struc
         engine_desc_free(&theirs);
         return err;
     }
+    engine_precond_finish(s, b, b->remote.sdp);
     engine_desc_free(&before);
     return CPH_OK;
 }

@@ -242,6 +242,27 @@ cph_err cph_security_parse(struct cph_span name, enum cph_security *out)
     return CPH_E_MALFORMED;
 }
 
+static const char *const precondition_name[] = {
+    [CPH_PRECONDITION_OFF] = "off",
+    [CPH_PRECONDITION_OPTIONAL] = "optional",
+    [CPH_PRECONDITION_MANDATORY] = "mandatory",
+};
+
+const char *cph_precondition_name(enum cph_precondition p)
+{
+    return NAME_OF(precondition_name, p);
+}
+
+cph_err cph_precondition_parse(struct cph_span name, enum cph_precondition *out)
+{
+    for (int p = CPH_PRECONDITION_OFF; p <= CPH_PRECONDITION_MANDATORY; p++)
+        if (cph_span_is(name, precondition_name[p])) {
+            *out = (enum cph_precondition)p;
+            return CPH_OK;
+        }
+    return CPH_E_MALFORMED;
+}
+
 cph_err cph_level_parse(struct cph_span name, enum cph_level *out)
 {
     for (int l = CPH_LEVEL_OPEN; l <= CPH_LEVEL_VERIFIED; l++) {

@@ -20,6 +20,8 @@ struct cph_policy cph_policy_choose(const struct cph_policy *account, const stru
     }
     if (call->form != CPH_KEYING_FORM_DEFAULT)
         p.form = call->form;
+    if (call->precondition > p.precondition)
+        p.precondition = call->precondition;
     if (call->early_packets > 0)
         p.early_packets = call->early_packets;
     if (call->early_ms > 0)

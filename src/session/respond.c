@@ -88,6 +88,8 @@ cph_err cph_session_answer(struct cph_session *s, struct cph_span offer, cph_tim
     if (err == CPH_OK)
         err = answer_lines(s, b, theirs.sdp, ours.sdp);
     if (err == CPH_OK)
+        err = engine_precond_answer(s, b, theirs.sdp, ours.sdp);
+    if (err == CPH_OK)
         err = cph_sdp_finish_local(&side, ours.sdp, s->local.sdp);
     if (err == CPH_OK)
         err = cph_sdp_print(ours.sdp, out);

@@ -104,7 +104,7 @@ static void answer_update(struct sip_call *c, struct sip_tx *tx, const char *typ
     struct cph_wr wr = cph_wr_open(buf, sizeof buf);
     struct sip_call *was = tx->call;
 
-    cph_wr_fmt(&wr, "Allow: %s\r\nSupported: %s\r\n", sip_allow, sip_supported);
+    cph_wr_fmt(&wr, "Allow: %s\r\nSupported: %s\r\n", sip_allow, sip_supported(c->ua));
     sip_timer_uas_lines(c, tx->in, &wr);
     tx->call = c; /* for the Contact */
     if (sip_respond(tx, 200, "", cph_wr_done(&wr), true,
@@ -112,6 +112,12 @@ static void answer_update(struct sip_call *c, struct sip_tx *tx, const char *typ
         c->ua->count.transport_failed++;
     tx->call = was;
     sip_timer_arm(c);
+}
+
+/* The offer of a call that rings was answered in a reliable 183, and that has arrived. */
+static bool answered_early(const struct sip_call *c)
+{
+    return c->state == SIP_CALL_INCOMING && c->rseq && !c->rel_wait && c->pending == SIP_OFFER_NONE;
 }
 
 /* RFC 3311 5.2 */
@@ -128,7 +134,7 @@ static void on_update(struct sip_call *c, struct sip_tx *tx, struct sip_in *in, 
         refuse(tx, 491, NULL); /* MUST: our offer has no answer yet */
         return;
     }
-    if (body.n && (c->pending == SIP_OFFER_THEIRS || c->tx)) {
+    if (body.n && (c->pending == SIP_OFFER_THEIRS || (c->tx && !answered_early(c)))) {
         refuse_later(tx); /* MUST: theirs has no answer yet */
         return;
     }
@@ -204,7 +210,7 @@ static cph_err answer_reinvite(struct sip_call *c, unsigned status, const char *
         c->pending = SIP_OFFER_NONE;
         return err;
     }
-    cph_wr_fmt(&wr, "Allow: %s\r\nSupported: %s\r\n", sip_allow, sip_supported);
+    cph_wr_fmt(&wr, "Allow: %s\r\nSupported: %s\r\n", sip_allow, sip_supported(c->ua));
     sip_timer_uas_lines(c, c->tx->in, &wr);
     c->again_after = ua->cfg.t1;
     c->again_since = ua->now;
@@ -355,7 +361,11 @@ static cph_err fill_offer(struct sip_call *c, struct sip_req *q, bool body)
 {
     struct cph_wr wr = cph_wr_open(c->ua->scratch, c->ua->scratch_n);
 
-    cph_wr_fmt(&wr, "Allow: %s\r\nSupported: %s\r\n", sip_allow, sip_supported);
+    cph_wr_fmt(&wr, "Allow: %s\r\nSupported: %s\r\n", sip_allow, sip_supported(c->ua));
+    /* RFC 3312 11 MUST: an offer that demands something says so; that of a call that began so */
+    if (body && c->state == SIP_CALL_CALLING && c->extra &&
+        strstr(c->extra, "Require: precondition\r\n"))
+        cph_wr_text(&wr, "Require: precondition\r\n");
     sip_timer_request_lines(c, &wr);
     CPH_TRY(cph_wr_end(&wr));
     q->d.extra = sip_req_copy(q, cph_wr_done(&wr));

@@ -39,7 +39,8 @@ static cph_err invite_extra(const struct sip_call *c, struct sip_req *q)
     struct cph_wr wr = cph_wr_open(q->ua->scratch, q->ua->scratch_n);
 
     cph_wr_fmt(&wr, "Allow: %s\r\n", sip_allow);
-    cph_wr_fmt(&wr, "Supported: %stimer\r\n", c->rel == CPH_SIP_100REL_OFF ? "" : "100rel, ");
+    cph_wr_fmt(&wr, "Supported: %s\r\n",
+               c->rel == CPH_SIP_100REL_OFF ? "timer" : sip_supported(c->ua));
     if (c->rel == CPH_SIP_100REL_REQUIRED)
         cph_wr_text(&wr, "Require: 100rel\r\n");
     sip_timer_request_lines(c, &wr);
@@ -355,6 +356,8 @@ static bool take_reliable(struct sip_call *c, struct sip_dlg *d, const struct si
     }
     if (send_prack(c, d, NULL, (struct cph_span){ 0 }) != CPH_OK)
         c->ua->count.transport_failed++;
+    if (body.n && !c->late && c->pending == SIP_OFFER_OURS && !c->offer_req)
+        c->pending = SIP_OFFER_NONE; /* RFC 3262 5: that was the answer; UPDATE may bring another */
     return true;
 }
 

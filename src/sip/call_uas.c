@@ -98,7 +98,7 @@ static cph_err invite_headers(struct sip_call *c, unsigned status, bool reliable
 {
     struct cph_wr wr = cph_wr_open(buf, cap);
 
-    cph_wr_fmt(&wr, "Allow: %s\r\nSupported: %s\r\n", sip_allow, sip_supported);
+    cph_wr_fmt(&wr, "Allow: %s\r\nSupported: %s\r\n", sip_allow, sip_supported(c->ua));
     if (reliable)
         cph_wr_fmt(&wr, "Require: 100rel\r\nRSeq: %u\r\n", c->rseq);
     if (status / 100 == 2)

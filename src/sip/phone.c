@@ -321,6 +321,8 @@ static cph_err fill_phone(struct cph_phone *p, const struct cph_phone_config *cf
         CPH_TRY(phone_smime_init(p, cfg->smime));
         sip.accept = "application/sdp, application/pkcs7-mime";
     }
+    for (unsigned i = 0; i < p->n_accounts; i++)
+        sip.precondition |= p->account[i].policy.precondition != CPH_PRECONDITION_OFF;
     sip.hook = &p->attach.hook;
     sip.max_calls = p->max_calls;
     return cph_sip_ua_new(&sip, now, &p->ua);

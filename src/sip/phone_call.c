@@ -107,10 +107,16 @@ void phone_session_events(struct phone_call *c, cph_time now)
     while (!c->ended && cph_session_event(c->session, &ev) == CPH_OK) {
         switch (ev.kind) {
         case CPH_SESSION_KEYED:
+            if (c->waiting) { /* nobody knows of the call yet */
+                phone_media_update(c, now);
+                phone_precond_look(c, ev.branch, now);
+                break;
+            }
             phone_tell(c->phone, c->told_keyed ? CPH_PHONE_CHANGED : CPH_PHONE_SECURED, c->id,
                        ev.why);
             c->told_keyed = true;
             phone_media_update(c, now);
+            phone_precond_look(c, ev.branch, now);
             break;
         case CPH_SESSION_PLAIN:
             c->told_keyed = false;
@@ -233,6 +239,7 @@ static cph_err invite(struct phone_call *c, const char *to, cph_time now)
     CPH_TRY(phone_offer_write(c, now, &offer));
     how.body = cph_wr_done(&offer.wr);
     how.type = offer.type;
+    how.headers = phone_precond_headers(c);
     return cph_sip_call_place(p->ua, &how, now, &c->sip);
 }
 
@@ -285,6 +292,9 @@ static void on_progress(struct phone_call *c, const struct cph_sip_event *ev, cp
         media = phone_take_answer(c, ev->branch, ev, now);
     if (c->ended || c->answered)
         return;
+    phone_precond_look(c, ev->branch, now);
+    if (media && phone_precond_holds(c, ev->branch))
+        return; /* not early media: it comes when both have keys */
     if (media && c->state != CPH_PHONE_ST_EARLY) {
         c->state = CPH_PHONE_ST_EARLY;
         phone_tell(c->phone, CPH_PHONE_EARLY, c->id, NULL);
@@ -361,11 +371,17 @@ static void on_incoming(struct cph_phone *p, const struct cph_sip_event *ev, cph
         return;
     }
     c->sip = ev->call;
-    if (cph_sip_call_info_get(p->ua, ev->call, &info) == CPH_OK && info.n_hops > 0)
-        near = info.hop[0].peer;
+    if (cph_sip_call_info_get(p->ua, ev->call, &info) == CPH_OK) {
+        phone_precond_incoming(c, &info);
+        near = info.n_hops > 0 ? info.hop[0].peer : near;
+    }
     err = phone_session_new(c, &near, now);
     if (err == CPH_OK)
         err = prepare(c, ev, now);
+    if (err != CPH_OK && phone_precond_asked(c, ev))
+        c->refuse = 580; /* RFC 3312 8 SHOULD */
+    if (err == CPH_OK)
+        err = phone_precond_begin(c, now);
     if (err != CPH_OK) {
         phone_tell(p, CPH_PHONE_INCOMING, c->id, NULL);
         if (c->session)
@@ -373,6 +389,8 @@ static void on_incoming(struct cph_phone *p, const struct cph_sip_event *ev, cph
         phone_fail(c, err, "the offer cannot be accepted under the security policy", now);
         return;
     }
+    if (c->waiting)
+        return;
     c->ring_until = now + CPH_SEC(PHONE_RING_S);
     phone_tell(p, CPH_PHONE_INCOMING, c->id, NULL);
 }
@@ -381,7 +399,8 @@ static void on_incoming(struct cph_phone *p, const struct cph_sip_event *ev, cph
 void phone_call_unanswered(struct phone_call *c, cph_time now)
 {
     c->ring_until = CPH_TIME_NEVER;
-    if (!c->answered && cph_sip_call_reject(c->phone->ua, c->sip, 480, NULL, NULL, now) != CPH_OK)
+    if (!c->answered && cph_sip_call_reject(c->phone->ua, c->sip, c->waiting ? 580 : 480, NULL,
+                                            NULL, now) != CPH_OK)
         cph_log(c->phone->env, CPH_LOG_DEBUG, "phone", "a call that rang too long is gone already");
 }
 
@@ -401,9 +420,9 @@ cph_err cph_phone_accept(struct cph_phone *p, uint32_t call, cph_time now)
 
     if (!c || c->ended || c->failed != CPH_OK)
         return CPH_E_NOTFOUND;
-    if (c->outgoing || c->answered || !c->answer)
+    if (c->outgoing || c->answered || !c->answer || c->waiting)
         return CPH_E_STATE;
-    body = (struct cph_span){ (uint8_t *)c->answer, c->answer_n };
+    body = (struct cph_span){ (uint8_t *)c->answer, c->answer_sent ? 0 : c->answer_n };
     CPH_TRY(cph_sip_call_accept(p->ua, c->sip, phone_type(c->answer_type), body, now));
     c->ring_until = CPH_TIME_NEVER;
     if (!c->late_offer)
@@ -496,7 +515,10 @@ void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_ti
         if (!phone_offer_misunderstood(c, ev) || !place_again(c, now))
             end(c, ev, now);
         break;
-    case CPH_SIP_EV_PRACK:
+    case CPH_SIP_EV_PRACK: /* RFC 5027 4.1 has the caller's word in it */
+        if (ev->wants_answer)
+            phone_on_offer(c, ev, now);
+        break;
     case CPH_SIP_EV_INFO:
     case CPH_SIP_EV_INFO_DONE:
     case CPH_SIP_EV_OPTIONS_DONE:

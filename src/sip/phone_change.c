@@ -44,8 +44,9 @@ void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_ti
     unsigned status = 200;
     cph_err err;
 
-    /* not of a phone that rings, which may not be the one that answers */
-    err = c->answered ? phone_answer(c, ev, &sdp, now) : CPH_E_STATE;
+    /* not of a phone that rings, which may not be the one that answers; but of a caller that tells
+     * of its keys before we ring */
+    err = c->answered || c->waiting ? phone_answer(c, ev, &sdp, now) : CPH_E_STATE;
     if (err != CPH_OK)
         status = phone_refusal(err);
     if (status != 200)
@@ -55,6 +56,10 @@ void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_ti
     phone_session_events(c, now);
     if (err != CPH_OK || status != 200 || c->ended)
         return;
+    if (!c->answered) {
+        phone_precond_look(c, 0, now);
+        return;
+    }
     c->held_agreed = c->held_by_us;
     phone_media_update(c, now);
     phone_tell(p, CPH_PHONE_CHANGED, c->id, NULL);
@@ -119,6 +124,8 @@ void phone_on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, c
 {
     cph_time wait;
 
+    if (phone_precond_done(c, ev, now))
+        return;
     if (ev->status >= 200 && ev->status < 300 && ev->body.n > 0) {
         uint32_t branch = c->branch ? c->branch : PHONE_OUR_BRANCH;
 

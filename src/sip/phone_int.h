@@ -21,6 +21,7 @@ enum {
     PHONE_PACKET = CPH_MEDIA_PACKET_MAX + 256, /* with room for SRTP's trailer */
     PHONE_CALLERS = 64,
     PHONE_TAKE = 64,      /* packets moved per stream and turn */
+    PHONE_PRECOND_S = 32, /* keys that a call to us waits for before it rings; 64 T1 */
     PHONE_RING_S = 180,   /* a call to us that nobody takes; RFC 3261 16.6 timer C */
     PHONE_SECOND_MS = 50, /* before an offer that a mechanism needs beside the first */
     PHONE_TRIES = 5,      /* of a change at a peer that says it is busy with another */
@@ -53,8 +54,11 @@ struct phone_call {
     bool keyed, plain; /* media may flow: with keys, or policy lets it go without */
     bool told_keyed;   /* SECURED was said */
     bool answered, late_offer;
-    bool bodies; /* our offer went out in two */
-    bool ended;  /* ENDED was told; gone at the next turn */
+    bool bodies;         /* our offer went out in two */
+    bool waiting;        /* for keys on both sides: nobody was told of it yet */
+    bool answer_sent;    /* in a reliable 183 */
+    uint32_t confirming; /* branch that is being told of our keys, or 0 */
+    bool ended;          /* ENDED was told; gone at the next turn */
     struct phone_account *account;
     struct cph_policy policy;
     char peer[CPH_PHONE_URI];
@@ -178,6 +182,21 @@ bool phone_offer_misunderstood(const struct phone_call *c, const struct cph_sip_
  * opened if it was sealed. */
 CPH_MUST_CHECK cph_err phone_offer_answer(struct phone_call *c, const struct cph_sip_event *ev,
                                           struct cph_span body, cph_time now, struct cph_wr *out);
+
+/* phone_precond.c */
+bool phone_precond_asked(const struct phone_call *c, const struct cph_sip_event *ev);
+void phone_precond_incoming(struct phone_call *c, const struct cph_sip_call_info *info);
+/** Lines of our INVITE, or NULL. */
+const char *phone_precond_headers(const struct phone_call *c);
+/** Our answer is made: does the call wait before it rings? Then it goes out, and c->waiting is set.
+ */
+CPH_MUST_CHECK cph_err phone_precond_begin(struct phone_call *c, cph_time now);
+/** Something changed on a branch: ring, or tell the peer of our keys. */
+void phone_precond_look(struct phone_call *c, uint32_t branch, cph_time now);
+/** The end of an offer of ours: was it such word? */
+bool phone_precond_done(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
+/** Does this branch wait? */
+bool phone_precond_holds(const struct phone_call *c, uint32_t branch);
 
 /* phone_media.c */
 /** Open ports near an address and make the session. */

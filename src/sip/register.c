@@ -146,7 +146,7 @@ static cph_err send_register(struct sip_reg *r)
         r->req = NULL;
     }
     snprintf(extra, sizeof extra, "Expires: %u\r\nAllow: %s\r\nSupported: %s\r\n",
-             r->going ? r->expires : 0, sip_allow, sip_supported);
+             r->going ? r->expires : 0, sip_allow, sip_supported(r->ua));
     CPH_TRY(sip_req_new(r->ua, CPH_SIP_REGISTER, &q));
     err = fill(r, q, r->registrar, r->aor, extra);
     if (!err && r->n_contact)

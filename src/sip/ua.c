@@ -8,7 +8,10 @@
 #include <string.h>
 
 const char sip_allow[] = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK";
-const char sip_supported[] = "100rel, timer";
+const char *sip_supported(const struct cph_sip_ua *ua)
+{
+    return ua->cfg.precondition ? "100rel, timer, precondition" : "100rel, timer";
+}
 
 /* ---- small helpers ---- */
 
@@ -486,7 +489,8 @@ static bool extensions_known(struct sip_tx *tx, const struct sip_in *in)
     bool bad = false;
 
     while (cph_sip_each(&in->msg, CPH_SIP_H_REQUIRE, &it, &tag)) {
-        if (cph_span_iis(tag, "100rel") || cph_span_iis(tag, "timer"))
+        if (cph_span_iis(tag, "100rel") || cph_span_iis(tag, "timer") ||
+            (tx->ua->cfg.precondition && cph_span_iis(tag, "precondition")))
             continue;
         bad = true;
         if (tag.n < 64 && wr.n + tag.n + 20 < sizeof lines)
@@ -527,7 +531,7 @@ static void answer_options(struct sip_tx *tx)
 
     snprintf(lines, sizeof lines,
              "Allow: %s\r\nAccept: %s\r\nAccept-Encoding: identity\r\nSupported: %s\r\n", sip_allow,
-             tx->ua->accept, sip_supported);
+             tx->ua->accept, sip_supported(tx->ua));
     if (sip_respond(tx, 200, "", cph_span_of(lines), true, (struct cph_span){ 0 },
                     (struct cph_span){ 0 }) != CPH_OK)
         tx->ua->count.transport_failed++;

@@ -520,7 +520,8 @@ void sip_body_of(const struct cph_sip_msg *msg, const char *accept, struct cph_s
 bool sip_clean(const char *text); /* no control characters */
 struct sip_event *sip_emit(struct cph_sip_ua *ua, enum cph_sip_event_kind kind, struct sip_in *in);
 void sip_event_free(struct sip_event *ev);
-extern const char sip_allow[], sip_supported[];
+extern const char sip_allow[];
+const char *sip_supported(const struct cph_sip_ua *ua);
 
 /* call.c and its neighbours */
 void sip_call_invite(struct sip_tx *tx, struct sip_in *in);

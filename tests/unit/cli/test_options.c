@@ -2,10 +2,10 @@
 
 #include "cli_int.h"
 
-static const enum cli_opt all_opts[] = { CLI_OPT_JSON,   CLI_OPT_ACCOUNT, CLI_OPT_LISTEN,
-                                         CLI_OPT_PLAY,   CLI_OPT_RECORD,  CLI_OPT_KEYING,
-                                         CLI_OPT_POLICY, CLI_OPT_FOR,     CLI_OPT_EFFORT,
-                                         CLI_OPT_END };
+static const enum cli_opt all_opts[] = { CLI_OPT_JSON,         CLI_OPT_ACCOUNT, CLI_OPT_LISTEN,
+                                         CLI_OPT_PLAY,         CLI_OPT_RECORD,  CLI_OPT_KEYING,
+                                         CLI_OPT_POLICY,       CLI_OPT_FOR,     CLI_OPT_EFFORT,
+                                         CLI_OPT_PRECONDITION, CLI_OPT_END };
 static const struct cli_verb verb = {
     .name = "call", .args = "URI", .more = "", .opts = all_opts, .min_pos = 1, .max_pos = 2
 };
@@ -94,6 +94,9 @@ static void the_options_of_a_call_are_typed(void **state)
     assert_ok(PARSE("u", "--best-effort", "capneg"));
     assert_ok(cli_call_opts(&a, &o, why));
     assert_int_equal(o.policy.form, CPH_KEYING_FORM_CAPNEG);
+    assert_ok(PARSE("u", "--precondition", "mandatory"));
+    assert_ok(cli_call_opts(&a, &o, why));
+    assert_int_equal(o.policy.precondition, CPH_PRECONDITION_MANDATORY);
     assert_ok(PARSE("u", "--keying", "best"));
     assert_ok(cli_call_opts(&a, &o, why));
     assert_string_equal(o.policy.keying[0], "dtls");
@@ -112,6 +115,7 @@ static void a_wrong_value_is_named_with_what_is_allowed(void **state)
         { "--keying", "zrtp9", "best, compatible, legacy" },
         { "--keying", "sdes,sdes", "dtls,sdes" },
         { "--best-effort", "ice", "it must be osrtp, attribute, capneg" },
+        { "--precondition", "yes", "off, optional or mandatory" },
         { "--for", "0", "1 to 604800" },
         { "--for", "604801", "1 to 604800" },
         { "--for", "1m", "1 to 604800" },

@@ -1,0 +1,262 @@
+/* Calls that ring only when there are keys (RFC 5027). */
+#include "phone_support.h"
+
+static void phone_pre(struct line *l, unsigned i, const char *user, enum cph_precondition pre,
+                      enum cph_security media, const char *keying)
+{
+    struct cph_phone_account a = { .name = "", .user = user };
+    struct phone_extra x = { .account = &a, .n_accounts = 1 };
+
+    a.policy.media = media;
+    a.policy.precondition = pre;
+    a.policy.keying[0] = keying;
+    a.policy.keying_n = 1;
+    phone_add(l, i, &x);
+}
+
+/* Place of an event among those a phone told, -1 if it was not. */
+static int place(const struct line *l, unsigned i, enum cph_phone_event_kind kind)
+{
+    for (size_t k = 0; k < l->ear[i].n; k++)
+        if (l->ear[i].ev[k].kind == kind)
+            return (int)k;
+    return -1;
+}
+
+#define REQ  CPH_SECURITY_REQUIRED
+#define PREF CPH_SECURITY_PREFER
+
+static void both_have_keys_before_it_rings(void **state)
+{
+    static const char *const keying[] = { "sdes", "dtls" };
+
+    (void)state;
+    for (unsigned k = 0; k < 2; k++)
+        for (int a = CPH_PRECONDITION_OPTIONAL; a <= CPH_PRECONDITION_MANDATORY; a++)
+            for (int b = CPH_PRECONDITION_OPTIONAL; b <= CPH_PRECONDITION_MANDATORY; b++) {
+                struct line l;
+
+                line_open(&l, 31);
+                phone_pre(&l, 0, "alice", (enum cph_precondition)a, REQ, keying[k]);
+                phone_pre(&l, 1, "bob", (enum cph_precondition)b, REQ, keying[k]);
+                l.ear[1].hold_back = true;
+                dial(&l, 0, "sip:bob@10.0.0.2:5060");
+                run(&l, 1000);
+                assert_true(place(&l, 1, CPH_PHONE_INCOMING) >= 0);
+                assert_true(status(&l, 0).secured); /* though nobody has answered */
+                assert_true(status(&l, 1).secured);
+                assert_ok(
+                    cph_phone_ring(lab_terminal_phone(l.t[1]), l.ear[1].call, lab_now(l.net)));
+                assert_ok(
+                    cph_phone_accept(lab_terminal_phone(l.t[1]), l.ear[1].call, lab_now(l.net)));
+                lab_terminal_pump(l.t[1]);
+                run(&l, 1000);
+                assert_true(place(&l, 0, CPH_PHONE_ANSWERED) >= 0);
+                assert_true(status(&l, 0).media.packets_in > 20);
+                assert_true(status(&l, 1).media.packets_in > 20);
+                assert_int_equal(status(&l, 0).media.lost, 0); /* and not a word is clipped */
+                hangup(&l, 0);
+                line_close(&l);
+            }
+}
+
+static void who_does_not_know_it_rings_at_once_or_refuses(void **state)
+{
+    struct line l;
+
+    (void)state;
+    line_open(&l, 32);
+    phone_pre(&l, 0, "alice", CPH_PRECONDITION_OPTIONAL, REQ, "sdes");
+    phone_pre(&l, 1, "bob", CPH_PRECONDITION_OFF, REQ, "sdes");
+    dial(&l, 0, "sip:bob@10.0.0.2:5060");
+    run(&l, 1000);
+    assert_true(status(&l, 0).secured);
+    assert_true(status(&l, 0).media.packets_in > 10);
+    line_close(&l);
+
+    line_open(&l, 32);
+    phone_pre(&l, 0, "alice", CPH_PRECONDITION_MANDATORY, REQ, "sdes");
+    phone_pre(&l, 1, "bob", CPH_PRECONDITION_OFF, REQ, "sdes");
+    dial(&l, 0, "sip:bob@10.0.0.2:5060");
+    run(&l, 1000);
+    assert_int_equal(place(&l, 1, CPH_PHONE_INCOMING), -1);
+    assert_int_equal(heard(&l, 0, CPH_PHONE_ENDED)->status, 420); /* RFC 3261 8.2.2.3 */
+    line_close(&l);
+}
+
+static void rtp_needs_nothing_to_wait_for(void **state)
+{
+    struct line l;
+
+    (void)state;
+    line_open(&l, 33);
+    phone_pre(&l, 0, "alice", CPH_PRECONDITION_MANDATORY, PREF, "sdes");
+    phone_pre(&l, 1, "bob", CPH_PRECONDITION_OPTIONAL, CPH_SECURITY_NONE, "sdes");
+    dial(&l, 0, "sip:bob@10.0.0.2:5060");
+    run(&l, 1000);
+    assert_non_null(heard(&l, 0, CPH_PHONE_PLAIN));
+    assert_true(status(&l, 0).media.packets_in > 10); /* RFC 5027 3 */
+    line_close(&l);
+}
+
+/* ---- by hand --------------------------------------------------------------------------------- */
+
+#define BOB      "sip:bob@10.0.0.1:5060"
+#define WANTS    "Supported: 100rel\r\nAllow: INVITE, ACK, UPDATE, PRACK\r\nRequire: precondition\r\n"
+#define SEC(now) "a=curr:sec e2e " now "\r\na=des:sec mandatory e2e sendrecv\r\n"
+
+static void hand_asks(struct line *l, const char *method, const char *tag, unsigned cseq,
+                      const char *lines, const char *sdp)
+{
+    char all[TEXT];
+
+    snprintf(all, sizeof all,
+             "%s " BOB " SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bKp%s%u\r\n"
+             "Max-Forwards: 70\r\nFrom: <sip:carol@10.0.0.9>;tag=hand\r\nTo: <" BOB ">%s%s\r\n"
+             "Call-ID: by-hand\r\nCSeq: %u %s\r\nContact: <sip:hand@10.0.0.9:5060>\r\n%s%s"
+             "Content-Length: %zu\r\n\r\n%s",
+             method, method, cseq, tag[0] ? ";tag=" : "", tag, cseq, method, lines,
+             sdp ? "Content-Type: application/sdp\r\n" : "", sdp ? strlen(sdp) : 0, sdp ? sdp : "");
+    hand_says(l, all);
+}
+
+/* An INVITE with a precondition; tag and RAck of the 183 that comes. */
+static void invite(struct line *l, const char *security, char tag[64], char rack[96])
+{
+    char sdp[1024], text[256];
+
+    line_open(l, 34);
+    hand_open(l);
+    phone_pre(l, 0, "bob", CPH_PRECONDITION_OPTIONAL, REQ, "sdes");
+    hand_sdp(sdp, sizeof sdp, "RTP/SAVP", security);
+    hand_asks(l, "INVITE", "", 1, WANTS, sdp);
+    assert_int_equal(strncmp(l->hand.got, "SIP/2.0 183", 11), 0);
+    header(l->hand.got, "To: ", text, sizeof text);
+    snprintf(tag, 64, "%.*s", (int)strcspn(strstr(text, ";tag=") + 5, "\r"),
+             strstr(text, ";tag=") + 5);
+    header(l->hand.got, "RSeq: ", text, sizeof text);
+    snprintf(rack, 96, "RAck: %lu 1 INVITE\r\n", strtoul(text + 6, NULL, 10));
+}
+
+/* RFC 5027 4.1, line by line */
+static void the_example_of_the_rfc_is_played_as_it_stands(void **state)
+{
+    char tag[64], rack[96], sdp[1024];
+    struct line l;
+
+    (void)state;
+    invite(&l, SEC("none") CRYPTO(HAND_KEY_A), tag, rack);
+    assert_non_null(strstr(l.hand.got, "Require: 100rel"));
+    assert_non_null(strstr(l.hand.got, "a=curr:sec e2e recv\r\n"));
+    assert_non_null(strstr(l.hand.got, "a=des:sec mandatory e2e sendrecv\r\n"));
+    assert_non_null(strstr(l.hand.got, "a=conf:sec e2e sendrecv\r\n"));
+    assert_int_equal(place(&l, 0, CPH_PHONE_INCOMING), -1); /* MUST NOT alert */
+    hand_sdp(sdp, sizeof sdp, "RTP/SAVP", SEC("sendrecv") CRYPTO(HAND_KEY_A));
+    l.ear[0].hold_back = true;
+    hand_asks(&l, "PRACK", tag, 2, rack, sdp); /* the word in the PRACK, as there */
+    assert_int_equal(l.hand.status, 200);
+    assert_non_null(strstr(l.hand.got, "a=curr:sec e2e sendrecv\r\n"));
+    assert_null(strstr(l.hand.got, "a=conf"));
+    assert_true(place(&l, 0, CPH_PHONE_INCOMING) >= 0);
+    assert_ok(cph_phone_accept(lab_terminal_phone(l.t[0]), l.ear[0].call, lab_now(l.net)));
+    lab_terminal_pump(l.t[0]);
+    run(&l, 50);
+    assert_int_equal(l.hand.status, 200);
+    assert_null(strstr(l.hand.got, "\r\nv=0")); /* the answer went out in the 183 */
+    hand_asks(&l, "ACK", tag, 1, "", NULL);
+    run(&l, 300);
+    assert_true(status(&l, 0).secured);
+    assert_true(l.hand.n_media > 3);
+    line_close(&l);
+}
+
+static void the_word_may_come_in_an_update_and_says_nothing_before(void **state)
+{
+    char tag[64], rack[96], sdp[1024];
+    struct line l;
+
+    (void)state;
+    invite(&l, SEC("none") CRYPTO(HAND_KEY_A), tag, rack);
+    l.ear[0].hold_back = true;
+    hand_asks(&l, "PRACK", tag, 2, rack, NULL);
+    assert_int_equal(place(&l, 0, CPH_PHONE_INCOMING), -1);
+    hand_sdp(sdp, sizeof sdp, "RTP/SAVP", SEC("recv") CRYPTO(HAND_KEY_A));
+    hand_asks(&l, "UPDATE", tag, 3, "", sdp); /* half of it is not enough */
+    assert_int_equal(l.hand.status, 200);
+    assert_int_equal(place(&l, 0, CPH_PHONE_INCOMING), -1);
+    hand_sdp(sdp, sizeof sdp, "RTP/SAVP", SEC("sendrecv") CRYPTO(HAND_KEY_A));
+    hand_asks(&l, "UPDATE", tag, 4, "", sdp);
+    assert_int_equal(l.hand.status, 200);
+    assert_true(place(&l, 0, CPH_PHONE_INCOMING) >= 0);
+    line_close(&l);
+}
+
+static void a_caller_that_never_says_so_never_rings(void **state)
+{
+    char tag[64], rack[96];
+    struct line l;
+
+    (void)state;
+    invite(&l, SEC("none") CRYPTO(HAND_KEY_A), tag, rack);
+    hand_asks(&l, "PRACK", tag, 2, rack, NULL);
+    run(&l, 40000);
+    assert_int_equal(l.hand.status, 580);
+    assert_int_equal(place(&l, 0, CPH_PHONE_INCOMING), -1);
+    line_close(&l);
+}
+
+static void what_cannot_be_met_is_refused_with_580(void **state)
+{
+    static const char *const wrong[] = {
+        SEC("none"),                                                           /* no keys */
+        SEC("none") "a=des:qos mandatory e2e sendrecv\r\n" CRYPTO(HAND_KEY_A), /* RFC 3312 9 */
+    };
+    char sdp[1024];
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct line l;
+
+        line_open(&l, 35);
+        hand_open(&l);
+        phone_pre(&l, 0, "bob", CPH_PRECONDITION_OPTIONAL, REQ, "sdes");
+        hand_sdp(sdp, sizeof sdp, "RTP/SAVP", wrong[i]);
+        hand_asks(&l, "INVITE", "", 1, WANTS, sdp);
+        run(&l, 100);
+        assert_int_equal(l.hand.status, 580);
+        line_close(&l);
+    }
+}
+
+static void without_100rel_there_is_nothing_to_wait_with(void **state)
+{
+    char sdp[1024];
+    struct line l;
+
+    (void)state;
+    line_open(&l, 36);
+    hand_open(&l);
+    phone_pre(&l, 0, "bob", CPH_PRECONDITION_OPTIONAL, REQ, "sdes");
+    hand_sdp(sdp, sizeof sdp, "RTP/SAVP",
+             "a=curr:sec e2e none\r\na=des:sec optional e2e sendrecv\r\n" CRYPTO(HAND_KEY_A));
+    hand_asks(&l, "INVITE", "", 1, "", sdp);
+    assert_int_equal(l.hand.status, 200);
+    assert_null(strstr(l.hand.got, "a=curr"));
+    line_close(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(both_have_keys_before_it_rings),
+        cmocka_unit_test(who_does_not_know_it_rings_at_once_or_refuses),
+        cmocka_unit_test(rtp_needs_nothing_to_wait_for),
+        cmocka_unit_test(the_example_of_the_rfc_is_played_as_it_stands),
+        cmocka_unit_test(the_word_may_come_in_an_update_and_says_nothing_before),
+        cmocka_unit_test(a_caller_that_never_says_so_never_rings),
+        cmocka_unit_test(what_cannot_be_met_is_refused_with_580),
+        cmocka_unit_test(without_100rel_there_is_nothing_to_wait_with),
+    };
+
+    return cmocka_run_group_tests(tests, devices_make, devices_free);
+}
