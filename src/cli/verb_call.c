@@ -184,7 +184,7 @@ const struct cli_verb cli_verb_call = {
             "configuration says what was agreed on with that peer instead: a shared secret\n"
             "(psk, dhhmac) or certificates (rsa, rsa-r, dhsign).\n"
             "\n"
-            "With --ekt (RFC 8870; with keying sdes) each side makes its media keys itself and\n"
+            "With --ekt (RFC 8870; by sdes or mikey) each side makes its media keys itself and\n"
             "tells them in the media, under a key that came with the offer; both sides need\n"
             "it. That key is one of a group: who has it could speak for anybody in it, so\n"
             "such a call is hop at best. RTP header extensions are encrypted where the peer\n"

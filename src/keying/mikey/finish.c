@@ -263,6 +263,10 @@ cph_err mikey_finish(struct cph_mikey *m, const struct mikey_offer *offer, struc
     CPH_TRY(sessions(&f));
     CPH_TRY(prove(&f));
     CPH_TRY(usable(&f));
+    if (offer->ekt && mikey_ekt_taken(&f.msg, &offer->set)) {
+        f.csb.ekt = true;
+        f.csb.set = offer->set;
+    }
     f.csb.list_bound = f.csb.mode != CPH_MIKEY_NULL; /* we bound it, and were understood */
     *out = f.csb;
     return CPH_OK;

@@ -127,6 +127,8 @@ static struct mikey_around around_of(const struct mikey *k, const struct cph_sdp
         .suites = k->suite,
         .allow_unencrypted = k->cfg.allow_unencrypted,
         .allow_unauthenticated = k->cfg.allow_unauthenticated,
+        .ekt = k->cfg.ekt,
+        .allow_ekt = k->cfg.allow_ekt,
         .ssrc = ours ? our_ssrc(k, ours) : k->ssrc,
         .roc = k->roc,
         .line = line,
@@ -159,7 +161,7 @@ static bool same_master(const struct cph_srtp_policy *a, const struct cph_srtp_p
 static bool goes_on(const struct mikey *k, const struct mikey_csb *next, unsigned line,
                     enum cph_keying_dir dir)
 {
-    if (!k->keyed || k->csb.n_keys != next->n_keys)
+    if (!k->keyed || k->csb.n_keys != next->n_keys || !mikey_ekt_same(&k->csb, next))
         return false;
     for (unsigned i = 0; i < next->n_keys; i++) {
         CPH_SRTP_POLICY_SCOPED was = { 0 };
@@ -399,6 +401,18 @@ static cph_err mikey_keys(const struct cph_keying *base, enum cph_keying_compone
     return mikey_master(&k->csb, session_of(&k->csb, k->line, dir), i, out);
 }
 
+static cph_err mikey_ekt(const struct cph_keying *base, struct cph_ekt_params *out)
+{
+    const struct mikey *k = of_const(base);
+
+    if (!k->keyed)
+        return CPH_E_AGAIN;
+    if (!k->csb.ekt)
+        return CPH_E_NOTFOUND;
+    *out = k->csb.set;
+    return CPH_OK;
+}
+
 static unsigned mikey_hints(const struct cph_keying *base, struct cph_keying_hint *out,
                             unsigned cap)
 {
@@ -529,6 +543,7 @@ const struct cph_keying_method cph_keying_mikey = {
     .fork = mikey_fork,
     .status = mikey_status,
     .keys = mikey_keys,
+    .ekt = mikey_ekt,
     .hints = mikey_hints,
     .evidence = mikey_evidence,
 };

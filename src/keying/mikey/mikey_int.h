@@ -7,6 +7,7 @@
 #include "ciphony/crypto_key.h"
 #include "ciphony/keying_mikey.h"
 #include "ciphony/srtp.h"
+#include "ciphony/srtp_ekt.h"
 
 enum {
     MIKEY_VERSION = 1,
@@ -413,6 +414,8 @@ struct mikey_csb {
     unsigned n_policies;
     struct mikey_key key[MIKEY_MAX_KEYS];
     unsigned n_keys;
+    bool ekt; /* keys of streams are told in the media, under this set */
+    struct cph_ekt_params set;
     struct cph_secret envelope; /* cached for updates; n is 0 if there is none */
     unsigned updates;
     bool list_bound, weak_group, sha1;
@@ -437,6 +440,8 @@ struct mikey_offer {
     struct mikey_pair pair;
     uint8_t mki[MIKEY_MKI_MAX];
     uint8_t mki_n;
+    bool ekt; /* it has a set, which holds if the answer takes it */
+    struct cph_ekt_params set;
 };
 
 void mikey_offer_wipe(struct mikey_offer *o);
@@ -449,8 +454,10 @@ struct mikey_around {
     struct cph_span list;                       /* protocols offered, "mikey"; RFC 4567 4.1.4 */
     const struct cph_srtp_suite *const *suites; /* we take, best first, NULL-ended */
     bool allow_unencrypted, allow_unauthenticated;
-    uint32_t ssrc, roc; /* of our stream */
-    unsigned line;      /* which pair of crypto sessions is ours: 0 for CS 1 and 2 */
+    const struct cph_ekt_params *ekt; /* a set to offer with new keys, or NULL */
+    bool allow_ekt;                   /* take one */
+    uint32_t ssrc, roc;               /* of our stream */
+    unsigned line;                    /* which pair of crypto sessions is ours: 0 for CS 1 and 2 */
     struct cph_span
         rand; /* of a new bundle of ours; empty: drawn (MIKEYv2 makes it of its hellos) */
 };
@@ -551,6 +558,21 @@ const struct mikey_policy *mikey_policy_of(const struct mikey_csb *csb, unsigned
 /** Master key i of crypto session cs (from 1). CPH_E_NOTFOUND behind the last. */
 CPH_MUST_CHECK cph_err mikey_master(const struct mikey_csb *csb, unsigned cs, unsigned i,
                                     struct cph_srtp_policy *out);
+
+/* ---- ekt.c: EKT sets, RFC 8870 --------------------------------------------------------------- */
+
+/** Can it go with the keys and the policy of csb? */
+bool mikey_ekt_fits(const struct cph_ekt_params *set, const struct mikey_csb *csb);
+/** Add a set, under csb's TGK. */
+CPH_MUST_CHECK cph_err mikey_ekt_put(struct mikey_out *w, const struct mikey_csb *csb,
+                                     const struct cph_ekt_params *set);
+/** Say in an answer that it was taken. */
+void mikey_ekt_put_taken(struct mikey_out *w, const struct cph_ekt_params *set);
+/** The set a message has. CPH_E_NOTFOUND: none; CPH_E_AUTH, CPH_E_MALFORMED, CPH_E_UNSUPPORTED. */
+CPH_MUST_CHECK cph_err mikey_ekt_take(const struct mikey_msg *m, const struct mikey_csb *csb,
+                                      struct cph_ekt_params *out);
+bool mikey_ekt_taken(const struct mikey_msg *m, const struct cph_ekt_params *set);
+bool mikey_ekt_same(const struct mikey_csb *a, const struct mikey_csb *b);
 
 /* ---- desc.c: a=key-mgmt, RFC 4567 ------------------------------------------------------------ */
 

@@ -33,6 +33,7 @@ struct respond {
     bool gave_rand;        /* RSA-R: the RAND is in the message */
     enum cph_agree_group group;
     struct mikey_pair pair;
+    bool took_ekt;
     enum mikey_error error;
 };
 
@@ -421,6 +422,8 @@ static cph_err put_v(struct respond *r, struct mikey_out *w)
     size_t at;
 
     put_ids(r, false, false, w, &err);
+    if (r->took_ekt)
+        mikey_ekt_put_taken(w, &r->csb.set);
     at = mikey_put_v(w, r->csb.mode == CPH_MIKEY_NULL ? MIKEY_MAC_NULL : MIKEY_MAC_SHA1);
     if (err != CPH_OK || r->csb.mode == CPH_MIKEY_NULL)
         return err;
@@ -505,6 +508,21 @@ static cph_err usable(struct respond *r)
     return CPH_OK;
 }
 
+/* A set we may take; what other modes say of one is not looked at. */
+static cph_err take_ekt(struct respond *r)
+{
+    CPH_EKT_PARAMS_SCOPED set = { 0 };
+    cph_err err = CPH_E_NOTFOUND;
+
+    if (r->around->allow_ekt && (r->msg.type == MIKEY_PSK_I || r->msg.type == MIKEY_PK_I))
+        err = mikey_ekt_take(&r->msg, &r->csb, &set);
+    if (err == CPH_OK) {
+        r->csb.ekt = r->took_ekt = true;
+        r->csb.set = set;
+    }
+    return err == CPH_E_NOTFOUND || err == CPH_E_UNSUPPORTED ? CPH_OK : err;
+}
+
 static cph_err respond(struct respond *r, const struct mikey_csb *old, struct mikey_text *answer)
 {
     struct mikey_mark mark;
@@ -523,6 +541,7 @@ static cph_err respond(struct respond *r, const struct mikey_csb *old, struct mi
         CPH_TRY(mikey_replay_add(&r->m->replay, &mark, mikey_ntp(cph_wall(r->m->cfg.env))));
     CPH_TRY(make_keys(r));
     CPH_TRY(usable(r));
+    CPH_TRY(take_ekt(r));
     return write_answer(r, answer);
 }
 

@@ -165,19 +165,34 @@ static cph_err put_dh(struct cph_mikey *m, struct mikey_offer *o, bool rekey, st
     return cph_wr_end(&w->wr);
 }
 
-static cph_err put_psk(struct cph_mikey *m, struct mikey_offer *o, bool rekey, struct mikey_out *w)
+/* With new keys only: else what was agreed goes on. */
+static cph_err put_ekt(struct mikey_offer *o, const struct mikey_around *around,
+                       struct mikey_out *w)
+{
+    if (!around->ekt || !mikey_ekt_fits(around->ekt, &o->next))
+        return CPH_OK;
+    o->ekt = true;
+    o->set = *around->ekt;
+    return mikey_ekt_put(w, &o->next, &o->set);
+}
+
+static cph_err put_psk(struct cph_mikey *m, struct mikey_offer *o, bool rekey,
+                       const struct mikey_around *around, struct mikey_out *w)
 {
     size_t at;
 
-    if (rekey)
+    if (rekey) {
         CPH_TRY(mikey_tgk_new(m, NULL, &o->next));
+        CPH_TRY(put_ekt(o, around, w));
+    }
     CPH_TRY(mikey_put_keys(m, w, &o->key, &o->next, o->ts, NULL, rekey, &at));
     if (o->next.mode == CPH_MIKEY_NULL)
         return CPH_OK;
     return mikey_fill_mac(&o->key, &o->next.b, w, at, NULL, 0);
 }
 
-static cph_err put_rsa(struct cph_mikey *m, struct mikey_offer *o, struct mikey_out *w)
+static cph_err put_rsa(struct cph_mikey *m, struct mikey_offer *o,
+                       const struct mikey_around *around, struct mikey_out *w)
 {
     struct mikey_id id = mikey_id_of(m->id);
     struct cph_key *to = NULL;
@@ -185,6 +200,7 @@ static cph_err put_rsa(struct cph_mikey *m, struct mikey_offer *o, struct mikey_
     cph_err err;
 
     CPH_TRY(mikey_tgk_new(m, &id, &o->next));
+    CPH_TRY(put_ekt(o, around, w));
     CPH_TRY(mikey_put_keys(m, w, &o->key, &o->next, o->ts, &id, true, &at));
     CPH_TRY(cph_cert_key(m->cfg.env, m->peer_cert, &to));
     err = mikey_put_envelope(m, w, to, &o->key);
@@ -193,13 +209,13 @@ static cph_err put_rsa(struct cph_mikey *m, struct mikey_offer *o, struct mikey_
 }
 
 static cph_err put_proof(struct cph_mikey *m, struct mikey_offer *o, bool rekey,
-                         struct mikey_out *w)
+                         const struct mikey_around *around, struct mikey_out *w)
 {
     size_t at;
 
     switch (o->type) {
     case MIKEY_PK_I:
-        return put_rsa(m, o, w);
+        return put_rsa(m, o, around, w);
     case MIKEY_RSAR_I:
         return mikey_put_signature(m, w, NULL);
     case MIKEY_DH_I:
@@ -210,7 +226,7 @@ static cph_err put_proof(struct cph_mikey *m, struct mikey_offer *o, bool rekey,
         at = mikey_put_kemac(w, MIKEY_ENCR_NULL, (struct cph_span){ 0 }, MIKEY_MAC_SHA1);
         return mikey_fill_mac(&o->key, &o->next.b, w, at, NULL, 0);
     default:
-        return put_psk(m, o, rekey, w);
+        return put_psk(m, o, rekey, around, w);
     }
 }
 
@@ -250,7 +266,7 @@ cph_err mikey_start(struct cph_mikey *m, const struct mikey_csb *old, bool rekey
     hdr = (struct mikey_hdr){ o.type, true, o.next.b.csb_id, o.next.cs, o.next.n_cs };
     w = mikey_begin(msg->b, sizeof msg->b, &hdr);
     CPH_TRY(put_head(m, &o, around, &w));
-    CPH_TRY(put_proof(m, &o, rekey, &w));
+    CPH_TRY(put_proof(m, &o, rekey, around, &w));
     CPH_TRY(cph_wr_end(&w.wr));
     msg->n = w.wr.n;
     CPH_TRY(remember(m, &o, msg));

@@ -2,6 +2,7 @@
 #include "pair.h"
 
 #include "ciphony/keying_ekt.h"
+#include "mikey/mikey_int.h"
 
 /* ---- DTLS ------------------------------------------------------------------------------------ */
 
@@ -406,6 +407,103 @@ static void an_mki_and_ekt_exclude_each_other(void **state)
     pair_close(&p);
 }
 
+/* ---- MIKEY ----------------------------------------------------------------------------------- */
+
+static struct mikey_csb bundle(void)
+{
+    struct mikey_csb csb = { .b = { .csb_id = 7, .rand_n = 16 }, .n_keys = 1, .n_policies = 1 };
+
+    memset(csb.b.rand, 3, 16);
+    csb.key[0].key.n = 32;
+    memset(csb.key[0].key.b, 9, 32);
+    csb.policy[0].suite = cph_srtp_suite_by_dtls(8);
+    return csb;
+}
+
+static void a_set_in_a_mikey_message_is_taken_whole_or_not_at_all(void **state)
+{
+    static const size_t said = sizeof "ciphony EKT" - 1, open = 6; /* cipher, SPI, ttl */
+    struct cph_ekt_params set = set_of(CPH_EKT_AESKW256), got, other;
+    struct mikey_csb csb = bundle(), another = csb;
+    struct mikey_hdr hdr = { .type = MIKEY_PSK_I };
+    struct mikey_msg m = { .n_ext = 1 };
+    uint8_t b[300], *ext;
+    struct mikey_out w;
+
+    (void)state;
+    set.salt.n = 14;
+    memset(set.salt.b, 0x5a, 14);
+    w = mikey_begin(b, sizeof b, &hdr);
+    assert_ok(mikey_ekt_put(&w, &csb, &set));
+    ext = memmem(b, w.wr.n, "ciphony EKT", said);
+    assert_non_null(ext);
+    m.ext[0].data = (struct cph_span){ ext, (size_t)(b + w.wr.n - ext) };
+    assert_ok(mikey_ekt_take(&m, &csb, &got));
+    assert_memory_equal(&got, &set, sizeof set);
+    for (size_t i = 0; i < m.ext[0].data.n; i++)
+        for (unsigned bit = 0; bit < 8; bit++) {
+            ext[i] ^= (uint8_t)(1U << bit);
+            if (i < said)
+                assert_err(mikey_ekt_take(&m, &csb, &got), CPH_E_NOTFOUND);
+            else if (i >= said + open) /* the others are for the message's MAC to cover */
+                assert_err(mikey_ekt_take(&m, &csb, &got), CPH_E_AUTH);
+            ext[i] ^= (uint8_t)(1U << bit);
+        }
+    for (size_t n = m.ext[0].data.n; m.ext[0].data.n-- > 0;)
+        assert_true(mikey_ekt_take(&m, &csb, &got) != CPH_OK && n > 0);
+    m.ext[0].data.n = (size_t)(b + w.wr.n - ext);
+    another.key[0].key.b[0] ^= 1;
+    assert_err(mikey_ekt_take(&m, &another, &got), CPH_E_AUTH);
+    another = csb;
+    another.b.rand[0] ^= 1;
+    assert_err(mikey_ekt_take(&m, &another, &got), CPH_E_AUTH);
+    m.ext[0].type = MIKEY_EXT_SDP_IDS;
+    assert_err(mikey_ekt_take(&m, &csb, &got), CPH_E_NOTFOUND);
+
+    w = mikey_begin(b, sizeof b, &hdr); /* the answer */
+    mikey_ekt_put_taken(&w, &set);
+    ext = memmem(b, w.wr.n, "ciphony EKT", said);
+    m.ext[0] = (struct mikey_ext){ MIKEY_EXT_VENDOR, { ext, (size_t)(b + w.wr.n - ext) } };
+    assert_true(mikey_ekt_taken(&m, &set));
+    other = set;
+    other.spi++;
+    assert_false(mikey_ekt_taken(&m, &other));
+    other = set;
+    other.cipher = CPH_EKT_AESKW128;
+    assert_false(mikey_ekt_taken(&m, &other));
+    m.ext[0].data.n--;
+    assert_false(mikey_ekt_taken(&m, &set));
+    m.n_ext = 0;
+    assert_false(mikey_ekt_taken(&m, &set));
+}
+
+static void a_set_goes_with_some_keys_of_mikey_only(void **state)
+{
+    struct cph_ekt_params set = set_of(CPH_EKT_AESKW256), shorter = set_of(CPH_EKT_AESKW128);
+    struct mikey_csb csb = bundle();
+
+    (void)state;
+    set.salt.n = shorter.salt.n = 14;
+    assert_true(mikey_ekt_fits(&set, &csb));
+    assert_false(mikey_ekt_fits(&shorter, &csb)); /* than the suite's key */
+    csb.policy[0].suite = cph_srtp_suite_by_dtls(7);
+    assert_true(mikey_ekt_fits(&shorter, &csb));
+    set.salt.n = 12;
+    assert_false(mikey_ekt_fits(&set, &csb));
+    set.salt.n = 14;
+    csb.key[0].mki_n = 1; /* RFC 8870 4 MUST NOT: with an MKI */
+    assert_false(mikey_ekt_fits(&set, &csb));
+    csb = bundle();
+    csb.key[0].tek = true;
+    assert_false(mikey_ekt_fits(&set, &csb));
+    csb = bundle();
+    csb.policy[0].unauthenticated_rtp = true;
+    assert_false(mikey_ekt_fits(&set, &csb));
+    csb = bundle();
+    csb.n_keys = 0;
+    assert_false(mikey_ekt_fits(&set, &csb));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +519,8 @@ int main(void)
         cmocka_unit_test(another_set_in_the_answer_is_refused),
         cmocka_unit_test(who_passes_over_the_parameter_takes_the_line_without_it),
         cmocka_unit_test(an_mki_and_ekt_exclude_each_other),
+        cmocka_unit_test(a_set_in_a_mikey_message_is_taken_whole_or_not_at_all),
+        cmocka_unit_test(a_set_goes_with_some_keys_of_mikey_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@ static const struct cph_secret psk = { .n = 16, .b = "sixteen bytes..." };
 
 static struct pair t;
 static struct cph_mikey *m[2];
+static bool ekt[2]; /* who speaks EKT */
 
 static void open_call(struct cph_mikey_cfg cfg)
 {
@@ -20,6 +21,7 @@ static void open_call(struct cph_mikey_cfg cfg)
         cfg.peer_id = i == 0 ? "sip:b@example.org" : "sip:a@example.org";
         assert_ok(cph_mikey_new(&cfg, &m[i]));
         p[i]->cfg.keying.mikey = m[i];
+        p[i]->cfg.ekt = ekt[i];
         p[i]->n = 2; /* each stream has a bundle of its own */
         party_start(p[i]);
         came_by(p[i], CPH_HOP_TLS13, CPH_HOP_AUTH_AUTHORITY, CPH_HOP_WHOSE_NEXT);
@@ -75,9 +77,90 @@ static void a_group_that_can_be_broken_makes_no_more_either(void **state)
     close_call();
 }
 
+static unsigned spi_told(void)
+{
+    struct pkt k;
+
+    rtp(&t.a, &k, 0x44);
+    assert_ok(protect(&t, &t.a, 0, CPH_KEYING_RTP, &k));
+    return k.b[k.n - 1] == 2 ? (unsigned)(k.b[k.n - 7] << 8 | k.b[k.n - 6]) : 0x10000U;
+}
+
+/* RFC 8870, its set by MIKEY. */
+static void keys_told_in_the_media_under_a_set_that_mikey_brought(void **state)
+{
+    static const enum cph_mikey_mode mode[] = { CPH_MIKEY_PSK, CPH_MIKEY_NULL };
+
+    (void)state;
+    ekt[0] = ekt[1] = true;
+    for (unsigned i = 0; i < 2; i++) {
+        struct cph_verdict v;
+        unsigned spi;
+
+        open_call((struct cph_mikey_cfg){ .mode = mode[i], .accept = 1U << mode[i], .psk = &psk });
+        call(&t);
+        spi = spi_told();
+        assert_true(spi < 0x10000);
+        talk(&t);
+        assert_ok(cph_session_rekey_media(t.a.s, t.now));
+        assert_ok(cph_session_rekey_media(t.b.s, t.now));
+        t.now += CPH_MS(300);
+        talk(&t);
+        exchange(&t, &t.b, &t.a); /* an update without keys, by who was given the set */
+        exchange(&t, &t.a, &t.b);
+        talk(&t);
+        assert_ok(cph_session_rekey_media(t.b.s, t.now));
+        assert_ok(cph_session_rekey(t.a.s));
+        exchange(&t, &t.a, &t.b);
+        t.now += CPH_MS(300);
+        assert_int_not_equal(spi_told(), spi);
+        talk(&t);
+        assert_ok(cph_session_rekey(t.b.s));
+        exchange(&t, &t.b, &t.a); /* the other one's set now */
+        t.now += CPH_MS(300);
+        talk(&t);
+        cph_session_verdict(t.a.s, &v);
+        assert_string_equal(v.stream[0].keying, "mikey+ekt");
+        assert_int_equal(v.level, CPH_LEVEL_HOP); /* a shared secret proves nothing of a group */
+        assert_true(reason(&t.b, CPH_REASON_KEYS_GROUP));
+        close_call();
+    }
+    ekt[0] = ekt[1] = false;
+}
+
+static void without_ekt_on_both_sides_a_call_has_mikey_s_keys(void **state)
+{
+    (void)state;
+    for (unsigned who = 0; who < 2; who++) {
+        ekt[0] = who == 0;
+        ekt[1] = who == 1;
+        open_call((struct cph_mikey_cfg){ .mode = CPH_MIKEY_PSK, .psk = &psk });
+        call(&t);
+        talk(&t);
+        assert_err(cph_session_rekey_media(t.a.s, t.now), CPH_E_STATE);
+        assert_err(cph_session_rekey_media(t.b.s, t.now), CPH_E_STATE);
+        assert_int_equal(level(&t.a), CPH_LEVEL_VERIFIED);
+        close_call();
+    }
+    ekt[0] = ekt[1] = true; /* nor in a mode where who begins has no key to tell it under */
+    open_call((struct cph_mikey_cfg){ .mode = CPH_MIKEY_DHHMAC, .psk = &psk });
+    call(&t);
+    talk(&t);
+    assert_err(cph_session_rekey_media(t.a.s, t.now), CPH_E_STATE);
+    close_call();
+    open_call((struct cph_mikey_cfg){ .mode = CPH_MIKEY_PSK, .psk = &psk, .mki_n = 2 });
+    call(&t); /* RFC 8870 4 MUST NOT: with an MKI */
+    talk(&t);
+    assert_err(cph_session_rekey_media(t.a.s, t.now), CPH_E_STATE);
+    close_call();
+    ekt[0] = ekt[1] = false;
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(keys_told_in_the_media_under_a_set_that_mikey_brought),
+        cmocka_unit_test(without_ekt_on_both_sides_a_call_has_mikey_s_keys),
         cmocka_unit_test(a_call_under_a_shared_secret_is_heard),
         cmocka_unit_test(keys_in_clear_make_no_more_than_the_hops_are_worth),
         cmocka_unit_test(a_group_that_can_be_broken_makes_no_more_either),
