@@ -289,6 +289,57 @@ def zrtp_attacked(folder, message, of_peer, we_call):
         return last["why"]
 
 
+def goes_clear(folder, peer_key):
+    """Two of ours under `prefer`: one takes the keys away, the other agrees (c) or asks for keys again (s). linphonec
+    has no GoClear."""
+    with Stage(folder) as stage:
+        peer = stage.add(Ciphony(OURS, folder / "peer", "answer", "--listen", f"udp:{HOST}:{PEER}", "--play", stage.long,
+                                 "--record", folder / "peer.wav", "--keying", "zrtp", "--policy", "prefer", "--for", 9))
+        time.sleep(0.5)
+        ours = stage.ours("call", f"sip:peer@{HOST}:{PEER}", keying="zrtp", policy="prefer", seconds=9)
+        need("no keys", ours.event("secured", 10) and peer.event("secured", 10))
+        time.sleep(1)
+        ours.key("c")
+        cleared = peer.event("cleared", 5)
+        need(f"the other user is not told: {cleared}", cleared and cleared["verdict"]["level"] == "open")
+        need("who asked does not go on", ours.event("plain", 5))
+        time.sleep(0.5)
+        start = peer.seen(), ours.seen()
+        peer.key(peer_key)
+        for one, at in zip((peer, ours), start):
+            need("nothing came of it", one.event("plain" if peer_key == "c" else "secured", 5, at)
+                 or (peer_key == "c" and one is ours))
+        if peer_key == "c":
+            time.sleep(1)
+            start = peer.seen(), ours.seen()
+            peer.key("s")
+            need("no keys again", peer.event("secured", 5, start[0]) and ours.event("secured", 5, start[1]))
+        for one, clear in ((peer, peer_key == "c"), (ours, True)):
+            last, status = one.ended()
+            verdict = last["verdict"]
+            said = any("in clear" in r for r in verdict["reasons"])
+            need(f"exit status {status}, {verdict['level']}, {verdict['reasons']}", status == 0 and said == clear
+                 and verdict["level"] == ("open" if clear else "hop"))
+        return "told, agreed to, and back"
+
+
+def keeps_keys(folder):
+    """The same under `required`: the command says no, and the keys stay."""
+    with Stage(folder) as stage:
+        peer = stage.add(Ciphony(OURS, folder / "peer", "answer", "--listen", f"udp:{HOST}:{PEER}", "--play", stage.long,
+                                 "--record", folder / "peer.wav", "--keying", "zrtp", "--policy", "prefer", "--for", 4))
+        time.sleep(0.5)
+        ours = stage.ours("call", f"sip:peer@{HOST}:{PEER}", keying="zrtp", seconds=4)
+        need("no keys", ours.event("secured", 10) and peer.event("secured", 10))
+        ours.key("c")
+        peer.key("c")
+        for one in (ours, peer):
+            last, status = one.ended()
+            need(f"{status}, {last}", status == 0 and last["verdict"]["level"] == "hop")
+            need("nobody was told no", one.process.wait_line(lambda line: "not allowed" in line, 1))
+        return "the keys stay"
+
+
 def digits(folder, kind, keying):
     """Keys pressed at each end are heard at the other (RFC 4733)."""
     with Stage(folder) as stage:
@@ -368,6 +419,9 @@ def scenarios():
             yield f"linphonec zrtp {transport} two-calls {who}", lambda f, a=(transport, we_call): zrtp(f, *a)
             yield (f"linphonec zrtp {transport} hold-resume-rekey {who}",
                    lambda f, a=("linphonec", "zrtp", transport, we_call): changes(f, *a))
+    for name, key in (("agreed", "c"), ("not-agreed", "s")):
+        yield f"ciphony zrtp goclear {name}", lambda f, k=key: goes_clear(f, k)
+    yield "ciphony zrtp goclear required", keeps_keys
     for name, forget, words in (("lost-secrets", forget_secrets, "should have a secret"),
                                 ("new-device", forget_all, "another device")):
         yield f"linphonec zrtp {name} we-call", lambda f, a=(forget, words): zrtp_lost(f, *a)

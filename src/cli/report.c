@@ -279,6 +279,8 @@ static void draw_zrtp(struct cli_report *r, const struct cph_phone_status *st)
                "for keys again, q leaves");
     else if (st->went_clear)
         row(r, "    CLEAR the keys were taken away: s asks for keys again");
+    else if (st->may_clear)
+        row(r, "    ZRTP the peer would let the keys go: c takes the call back to RTP");
 }
 
 static void draw(struct cli_report *r, const struct cph_phone_status *st, cph_time now,
