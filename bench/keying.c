@@ -201,7 +201,7 @@ int main(int argc, char **argv)
             run_zrtp(*c, ms, only);
             continue;
         }
-        if (strcmp((*c)->name, "dtls") == 0) {
+        if ((*c)->keying[0] && strcmp((*c)->keying[0], "dtls") == 0) { /* what both take first */
             r.beside_name = "OpenSSL's handshake alone";
             r.beside = beside_openssl;
             r.ops = bench_openssl_ops;
