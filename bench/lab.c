@@ -23,8 +23,16 @@ static unsigned sessions(const char *keying, unsigned n)
     unsigned good = 0;
 
     for (unsigned i = 0; i < n; i++) {
-        struct lab_party_config a = { keying, NULL, CPH_SECURITY_REQUIRED, LAB_ALICE, i };
-        struct lab_party_config b = { keying, NULL, CPH_SECURITY_REQUIRED, LAB_BOB, i + n };
+        struct lab_party_config a = { .keying = keying,
+                                      .security = CPH_SECURITY_REQUIRED,
+                                      .who = LAB_ALICE,
+                                      .peer = LAB_BOB,
+                                      .draws = i };
+        struct lab_party_config b = { .keying = keying,
+                                      .security = CPH_SECURITY_REQUIRED,
+                                      .who = LAB_BOB,
+                                      .peer = LAB_ALICE,
+                                      .draws = i + n };
         uint8_t plain[LAB_FRAME], wire[LAB_WIRE];
         struct lab_duo *d;
         unsigned p, q;
@@ -108,11 +116,14 @@ int main(int argc, char **argv)
 
     if (lab_keys_open() != CPH_OK)
         return 1;
-    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++)
-        for (size_t k = 0; k < sizeof keyings / sizeof *keyings; k++)
-            if ((!only || strcmp(only, measures[i].name) == 0) &&
-                (!keying || strcmp(keying, keyings[k]) == 0))
-                measure(&measures[i], keyings[k], n);
+    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++) {
+        if (only && strcmp(only, measures[i].name) != 0)
+            continue;
+        for (size_t k = 0; k < sizeof keyings / sizeof *keyings && !keying; k++)
+            measure(&measures[i], keyings[k], n);
+        if (keying) /* any column of the lab */
+            measure(&measures[i], keying, n);
+    }
     lab_keys_close();
     return 0;
 }

@@ -14,7 +14,7 @@
  */
 enum { DIGITS = 8, HEAD = 1 + DIGITS };
 
-int16_t lab_ulaw_pcm(uint8_t u)
+static inline int16_t to_pcm(uint8_t u)
 {
     int v, t;
 
@@ -23,6 +23,15 @@ int16_t lab_ulaw_pcm(uint8_t u)
     t <<= (u & 0x70) >> 4;
     v = u & 0x80 ? 0x84 - t : t - 0x84;
     return (int16_t)v;
+}
+
+static inline uint8_t from_pcm(int16_t v)
+{
+    unsigned a = (unsigned)(v < 0 ? -v : v) + 0x84; /* so segments begin at powers of two */
+    unsigned seg = 24 - (unsigned)__builtin_clz(a);
+    uint8_t u = (uint8_t) ~((v < 0 ? 0x80U : 0U) | seg << 4 | (a >> (seg + 3) & 15U));
+
+    return to_pcm(u) == v ? u : 0x7f;
 }
 
 /* SplitMix64, from a keyed start: one frame tells nothing of the next. */
@@ -70,6 +79,16 @@ bool lab_speech_is(uint64_t seed, struct cph_span payload, unsigned *speaker, ui
     return *speaker < LAB_SPEAKERS && memcmp(want, payload.p, LAB_FRAME) == 0;
 }
 
+int16_t lab_ulaw_pcm(uint8_t u)
+{
+    return to_pcm(u);
+}
+
+uint8_t lab_pcm_ulaw(int16_t v)
+{
+    return from_pcm(v);
+}
+
 void lab_heard_add(struct lab_heard *h, unsigned speaker, uint32_t i, cph_time now)
 {
     if (h->frames[speaker] && i <= h->last[speaker])
@@ -107,7 +126,7 @@ static cph_err source_read(struct cph_media_source *base, int16_t *pcm, size_t n
                 lab_heard_add(s->said, s->speaker, s->next, lab_now(s->net));
             s->next++;
         }
-        pcm[i] = lab_ulaw_pcm(s->frame[s->at]);
+        pcm[i] = to_pcm(s->frame[s->at]);
         s->at = (s->at + 1) % LAB_FRAME;
     }
     return CPH_OK;
@@ -140,15 +159,6 @@ struct sink {
     struct lab_heard *heard;
 };
 
-uint8_t lab_pcm_ulaw(int16_t v)
-{
-    unsigned a = (unsigned)(v < 0 ? -v : v) + 0x84; /* so segments begin at powers of two */
-    unsigned seg = 24 - (unsigned)__builtin_clz(a);
-    uint8_t u = (uint8_t) ~((v < 0 ? 0x80U : 0U) | seg << 4 | (a >> (seg + 3) & 15U));
-
-    return lab_ulaw_pcm(u) == v ? u : 0x7f;
-}
-
 static cph_err sink_write(struct cph_media_sink *base, const int16_t *pcm, size_t n)
 {
     struct sink *s = (struct sink *)base;
@@ -159,7 +169,7 @@ static cph_err sink_write(struct cph_media_sink *base, const int16_t *pcm, size_
     if (n != LAB_FRAME)
         return CPH_OK;
     for (size_t k = 0; k < n; k++)
-        frame[k] = lab_pcm_ulaw(pcm[k]);
+        frame[k] = from_pcm(pcm[k]);
     if (lab_speech_is(s->seed, (struct cph_span){ frame, n }, &speaker, &i))
         lab_heard_add(s->heard, speaker, i, lab_now(s->net));
     return CPH_OK;

@@ -144,8 +144,7 @@ struct cph_session {
     bool rekey, rekey_offered;       /* wished; in the open offer */
     struct cph_ekt_params ekt;       /* a set of our own to offer, if we shall */
     struct cph_nego *base[CPH_SESSION_STREAMS]; /* of the first offer, until a branch takes them */
-    struct engine_branch branch[CPH_SESSION_BRANCHES];
-    int active; /* chosen, or the latest that answered; -1 */
+    int active;                                 /* chosen, or the latest that answered; -1 */
     bool chosen;
     struct cph_session_event event[ENGINE_EVENTS];
     unsigned event_at, events_n;
@@ -160,6 +159,8 @@ struct cph_session {
     bool clear_agreed;              /* the user knows that media goes in clear, since a GoClear */
     struct cph_ssm ssm;
     cph_time now; /* of the last call that told it */
+    /* Last, since they are most of a session, and most calls use one. */
+    struct engine_branch branch[CPH_SESSION_BRANCHES];
 };
 
 /* session.c */

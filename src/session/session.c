@@ -214,7 +214,8 @@ void cph_session_free(struct cph_session *s)
     cph_arena_free(s->pending.arena);
     cph_arena_free(s->pending_plain.arena);
     cph_free_secret(s->ring, ENGINE_RING * sizeof *s->ring);
-    cph_free_secret(s, sizeof *s);
+    cph_wipe(s, offsetof(struct cph_session, branch)); /* the branches are: those used */
+    free(s);
 }
 
 /* ---- wishes ---------------------------------------------------------------------------------- */

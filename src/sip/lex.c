@@ -237,6 +237,10 @@ cph_err sip_take_line(struct cph_span *rest, struct cph_span *line)
         return CPH_E_AGAIN;
     }
     while (i < rest->n) {
+        if (rest->p[i] != '\r' && rest->p[i] != '\n') { /* nearly always */
+            i++;
+            continue;
+        }
         if (is_crlf(*rest, i)) {
             i += 2;
             if (!is_wsp(*rest, i)) {
@@ -281,6 +285,8 @@ struct cph_span sip_cut_value(struct cph_span *rest, bool comments)
     for (; i < rest->n; i++) {
         uint8_t c = rest->p[i];
 
+        if (c > '>' && c != '\\') /* letters, and nothing that is looked for below */
+            continue;
         if (c == '\\' && (quoted || depth > 0)) {
             i++;
         } else if (depth == 0 && !angle && c == '"') {

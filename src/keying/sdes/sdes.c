@@ -54,7 +54,11 @@ static cph_err sdes_make(const struct cph_keying_cfg *cfg, struct cph_keying **o
 
 static void sdes_free(struct cph_keying *k)
 {
-    cph_free_secret(of(k), sizeof(struct sdes));
+    struct sdes *s = of(k);
+
+    sdes_offered_wipe(&s->offered);
+    cph_wipe(s, offsetof(struct sdes, offered));
+    free(s);
 }
 
 /* Our best suite that a set goes with, and the one that everybody has (RFC 4568 6.2.1): a set with

@@ -76,10 +76,10 @@ struct sdes {
     bool first; /* and it was the first exchange */
     bool keyed;
     bool renew;
-    struct sdes_offered offered;
     struct sdes_deal deal;
     struct cph_keying_status status;
     unsigned notes;
+    struct sdes_offered offered; /* most of it all */
 };
 
 void sdes_deal_wipe(struct sdes_deal *d);

@@ -13,7 +13,12 @@ void sdes_deal_wipe(struct sdes_deal *d)
 
 void sdes_offered_wipe(struct sdes_offered *o)
 {
-    cph_wipe(o, sizeof *o);
+    /* Lines are written one after the other, and the one that failed is not counted. */
+    unsigned n = o->n < SDES_MAX_SUITES ? o->n + 1 : SDES_MAX_SUITES;
+
+    cph_wipe(o->line, n * sizeof o->line[0]);
+    o->n = 0;
+    o->place = (struct sdes_place){ 0 };
 }
 
 /* ---- places --------------------------------------------------------------------------------- */
