@@ -285,6 +285,8 @@ struct cph_keying_method {
                     enum cph_keying_dir dir, unsigned i, struct cph_srtp_policy *out);
     /** Streams known beforehand; returns how many were written, at most cap. May be NULL. */
     unsigned (*hints)(const struct cph_keying *k, struct cph_keying_hint *out, unsigned cap);
+    /** Where our stream stands, before an offer or answer that may say so. May be NULL. */
+    void (*stream)(struct cph_keying *k, uint32_t ssrc, uint32_t roc);
     /** The EKT set that both sides agreed on: CPH_E_AGAIN before there are keys, CPH_E_NOTFOUND:
      * none; it changes with a generation only. The caller wipes *out. NULL: there never is one. */
     cph_err (*ekt)(const struct cph_keying *k, struct cph_ekt_params *out);
@@ -434,6 +436,9 @@ CPH_API CPH_MUST_CHECK cph_err cph_nego_keys(const struct cph_nego *n,
                                              struct cph_srtp_policy *out);
 CPH_API unsigned cph_nego_hints(const struct cph_nego *n, struct cph_keying_hint *out,
                                 unsigned cap);
+
+/** Where our stream stands: for what the next offer or answer says of it. */
+CPH_API void cph_nego_stream(struct cph_nego *n, uint32_t ssrc, uint32_t roc);
 
 /** Does a mechanism that is still in the game claim this packet? */
 CPH_API bool cph_nego_claims(const struct cph_nego *n, struct cph_span packet);

@@ -322,6 +322,14 @@ cph_err cph_nego_ekt(const struct cph_nego *n, struct cph_ekt_params *out)
     return k->method->ekt ? k->method->ekt(k, out) : CPH_E_NOTFOUND;
 }
 
+void cph_nego_stream(struct cph_nego *n, uint32_t ssrc, uint32_t roc)
+{
+    struct cph_keying *k = chosen(n);
+
+    if (k && k->method->stream)
+        k->method->stream(k, ssrc, roc);
+}
+
 unsigned cph_nego_hints(const struct cph_nego *n, struct cph_keying_hint *out, unsigned cap)
 {
     struct cph_keying *k = chosen(n);

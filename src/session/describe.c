@@ -129,6 +129,8 @@ static cph_err write_offer(struct cph_session *s, struct cph_sdp *sdp, struct cp
         CPH_TRY(nego_for_offer(s, i, &nego));
         if (s->rekey)
             cph_nego_renew(nego);
+        if (engine_branch(s))
+            engine_tell_stream(s, &engine_branch(s)->line[i]);
         CPH_TRY(write_line(s, i, nego, sdp, plain));
     }
     return CPH_OK;

@@ -177,6 +177,7 @@ const struct engine_branch *engine_branch_const(const struct cph_session *s);
 void engine_look(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now);
 void engine_look_all(struct cph_session *s, struct engine_branch *b, cph_time now);
 void engine_line_stop(struct cph_session *s, struct engine_line *l);
+void engine_tell_stream(const struct cph_session *s, const struct engine_line *l);
 void engine_grace_over(struct engine_line *l);
 void engine_plain(struct cph_session *s, struct engine_branch *b, unsigned stream, const char *why);
 /** Can a packet be verified on this line? While a last acknowledgement is missing, too. */

@@ -230,6 +230,40 @@ static cph_err install(struct cph_session *s, struct engine_branch *b, unsigned 
     return waiting;
 }
 
+static bool is_heard(const struct cph_srtp *ctx, uint32_t ssrc)
+{
+    struct cph_srtp_stream_info info;
+
+    for (size_t i = 0; cph_srtp_stream_at(ctx, i, &info) == CPH_OK; i++)
+        if (info.ssrc == ssrc)
+            return info.started;
+    return false;
+}
+
+/* A later offer or answer may say where a stream stands that has not been heard yet, under the keys
+ * that are there. One that is being heard knows better. */
+static void late_hints(const struct engine_line *l)
+{
+    struct cph_keying_hint hint[CPH_KEYING_MAX_HINTS];
+    unsigned n = l->recv[0] ? cph_nego_hints(l->nego, hint, CPH_KEYING_MAX_HINTS) : 0;
+
+    for (unsigned i = 0; i < n; i++)
+        for (int c = 0; c < 2 && hint[i].dir == CPH_KEYING_RECV; c++)
+            if (l->recv[c] && !is_heard(l->recv[c], hint[i].ssrc) &&
+                cph_srtp_roc_set(l->recv[c], hint[i].ssrc, hint[i].roc) != CPH_OK)
+                continue; /* it said more before */
+}
+
+/* And the mechanism is told where ours stands, since it may say so. */
+void engine_tell_stream(const struct cph_session *s, const struct engine_line *l)
+{
+    uint32_t ssrc = s->cfg.keying.ssrc, roc;
+
+    if (l->nego && l->send[0] && ssrc != 0 &&
+        cph_srtp_roc_get(l->send[0]->srtp, ssrc, &roc) == CPH_OK)
+        cph_nego_stream(l->nego, ssrc, roc);
+}
+
 /* From contexts to EKT: what is under way comes under the keys before. */
 static void retire_contexts(struct engine_line *l, cph_time now)
 {
@@ -268,6 +302,7 @@ static cph_err install_any(struct cph_session *s, struct engine_branch *b, unsig
     err = engine_ekt_follow(s, l, now, &changed);
     if (err == CPH_E_NOTFOUND) {
         CPH_TRY(install(s, b, stream, st, now, change));
+        late_hints(l);
         change->replaced |= l->ekt != NULL;
         retire_ekt(l, now);
         return CPH_OK;

@@ -203,6 +203,30 @@ static bool of_another_branch(const struct cph_session *s, const struct engine_l
     return l->ekt && (!s->chosen || l->ekt_forked) && !from_peer(l, from);
 }
 
+/* An answer that names its SSRC (MIKEY) takes no other: branches whose keys the caller made have
+ * the same, and only this tells whose packet it is. RFC 3830 6.1.1 MUST: the stream has the SSRC
+ * that its crypto session says */
+static bool of_another_stream(const struct engine_line *l, enum cph_keying_component kind,
+                              const uint8_t *p, size_t n)
+{
+    struct cph_keying_hint hint[CPH_KEYING_MAX_HINTS];
+    struct cph_rd rd = cph_rd_open((struct cph_span){ p, n });
+    unsigned hints = 0;
+    bool named = false;
+    uint32_t ssrc;
+
+    if (kind == CPH_KEYING_RTP && l->state == LINE_SECURE)
+        hints = cph_nego_hints(l->nego, hint, CPH_KEYING_MAX_HINTS);
+    (void)cph_rd_u64(&rd);
+    ssrc = cph_rd_u32(&rd);
+    for (unsigned i = 0; i < hints; i++) {
+        if (hint[i].dir == CPH_KEYING_RECV && hint[i].ssrc == ssrc)
+            return false;
+        named |= hint[i].dir == CPH_KEYING_RECV;
+    }
+    return named;
+}
+
 /* Try one packet on every branch, the one in use first. CPH_E_AGAIN: keys are still to come. */
 static cph_err try_branches(struct cph_session *s, unsigned stream, enum cph_keying_component kind,
                             enum cph_keying_component port, const struct cph_addr *from, uint8_t *p,
@@ -230,6 +254,8 @@ static cph_err try_branches(struct cph_session *s, unsigned stream, enum cph_key
             waiting |= !s->chosen; /* its answer may be on its way */
             continue;
         }
+        if (of_another_stream(l, kind, p, *n))
+            continue;
         e = unprotect(l, kind, p, n, s->now);
         if (e == CPH_OK) {
             if (l->state == LINE_KEYING)

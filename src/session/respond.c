@@ -15,6 +15,7 @@ static cph_err answer_line(struct cph_session *s, struct engine_branch *b,
         CPH_TRY(engine_nego(s, &l->nego));
     if (s->rekey)
         cph_nego_renew(l->nego);
+    engine_tell_stream(s, l);
     return cph_nego_answer(l->nego, &remote, &local);
 }
 

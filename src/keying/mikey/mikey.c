@@ -503,12 +503,17 @@ cph_err cph_mikey_info(const struct cph_keying *base, struct cph_mikey_info *out
     return CPH_OK;
 }
 
+static void mikey_stream(struct cph_keying *base, uint32_t ssrc, uint32_t roc)
+{
+    of(base)->ssrc = ssrc;
+    of(base)->roc = roc;
+}
+
 cph_err cph_mikey_stream(struct cph_keying *base, uint32_t ssrc, uint32_t roc)
 {
     if (!is_ours(base))
         return CPH_E_ARGUMENT;
-    of(base)->ssrc = ssrc;
-    of(base)->roc = roc;
+    mikey_stream(base, ssrc, roc);
     return CPH_OK;
 }
 
@@ -545,5 +550,6 @@ const struct cph_keying_method cph_keying_mikey = {
     .keys = mikey_keys,
     .ekt = mikey_ekt,
     .hints = mikey_hints,
+    .stream = mikey_stream,
     .evidence = mikey_evidence,
 };
