@@ -323,6 +323,7 @@ static cph_err run_offer_cost(const struct lab_case *c, struct lab_outcome *out)
     static const char *const name[] = { "1 suite", "2 suites", "3 suites", "4 suites" };
     unsigned ops[4];
 
+    CPH_TRY(offer_cost(c, 1, &ops[0])); /* keys that are made when first asked for are made now */
     for (unsigned i = 0; i < 4; i++) {
         CPH_TRY(offer_cost(c, i + 1, &ops[i]));
         lab_measure(out, name[i], "public-key operations", ops[i]);

@@ -89,6 +89,46 @@ static void a_sample_of_cells_is_as_documented(void **state)
     free(doc);
 }
 
+/* docs/choosing.md: a row names its experiment, its head the columns. */
+static void the_page_for_newcomers_says_what_the_matrix_says(void **state)
+{
+    char *matrix = slurp("docs/lab-matrix.md"), *page = slurp("docs/choosing.md");
+    struct cph_span rest = cph_span_of(page), line, head = { 0 };
+    unsigned cells = 0;
+
+    (void)state;
+    while (cph_span_line(&rest, &line)) {
+        char experiment[32], column[32];
+        struct cph_span names = head, row = line, name;
+
+        if (cph_span_starts(line, "| question | experiment |"))
+            head = line;
+        (void)cph_span_cut(&row, '`');
+        name = cph_span_cut(&row, '`');
+        if (!cph_span_starts(line, "| ") || head.n == 0 ||
+            cph_span_cstr(name, experiment, sizeof experiment) != CPH_OK ||
+            !lab_experiment_find(experiment))
+            continue;
+        (void)cph_span_cut(&row, '|');
+        for (unsigned i = 0; i < 3; i++)
+            (void)cph_span_cut(&names, '|');
+        while (names.n > 1) {
+            struct cph_span said = cph_span_trim(cph_span_cut(&row, '|'));
+
+            assert_ok(
+                cph_span_cstr(cph_span_trim(cph_span_cut(&names, '|')), column, sizeof column));
+            if (!cph_span_eq(said, documented(matrix, experiment, column)))
+                print_error("docs/choosing.md: %s with %s is %.*s\n", experiment, column,
+                            CPH_SPAN_ARG(documented(matrix, experiment, column)));
+            assert_true(cph_span_eq(said, documented(matrix, experiment, column)));
+            cells++;
+        }
+    }
+    assert_true(cells > 100);
+    free(matrix);
+    free(page);
+}
+
 static void a_column_the_lab_does_not_have_is_refused(void **state)
 {
     struct lab_results *r;
@@ -449,6 +489,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sample_of_cells_is_as_documented),
+        cmocka_unit_test(the_page_for_newcomers_says_what_the_matrix_says),
         cmocka_unit_test(a_column_the_lab_does_not_have_is_refused),
         cmocka_unit_test(the_draft_s_answers_are_about_our_experiments),
         cmocka_unit_test(several_answers_of_the_draft_are_told_apart),
