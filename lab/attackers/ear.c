@@ -134,12 +134,12 @@ static void add_mikey(void *ctx, const struct lab_mikey_key *k)
 {
     struct lab_ear *e = ctx;
 
-    for (uint8_t cs = 1; cs <= MIKEY_CS; cs++)
+    for (unsigned cs = 1; cs <= MIKEY_CS; cs++)
         for (unsigned i = 0; cph_srtp_suites[i]; i++) {
             CPH_SRTP_POLICY_SCOPED policy = { .suite = cph_srtp_suites[i] };
 
             if (policy.suite->encrypts &&
-                lab_mikey_master(k, cs, policy.suite->key_n, policy.suite->salt_n,
+                lab_mikey_master(k, (uint8_t)cs, policy.suite->key_n, policy.suite->salt_n,
                                  &policy.master.key, &policy.master.salt) == CPH_OK)
                 (void)add_key(e, &policy);
         }

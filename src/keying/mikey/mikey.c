@@ -150,7 +150,8 @@ static bool same_master(const struct cph_srtp_policy *a, const struct cph_srtp_p
     bool key = cph_ct_eq(cph_secret_span(&a->master.key), cph_secret_span(&b->master.key));
     bool salt = cph_ct_eq(cph_secret_span(&a->master.salt), cph_secret_span(&b->master.salt));
 
-    return key && salt && a->suite == b->suite && a->kdr == b->kdr &&
+    return key && salt && a->suite == b->suite && a->kdr == b->kdr && a->rcc == b->rcc &&
+           a->rcc_rate == b->rcc_rate && a->rcc_tag_n == b->rcc_tag_n &&
            a->unencrypted_rtp == b->unencrypted_rtp && a->unencrypted_rtcp == b->unencrypted_rtcp &&
            a->unauthenticated_rtp == b->unauthenticated_rtp &&
            cph_span_eq((struct cph_span){ a->master.mki, a->master.mki_n },

@@ -304,6 +304,8 @@ struct mikey_policy {
     const struct cph_srtp_suite *suite;
     uint64_t kdr;
     bool unencrypted_rtp, unencrypted_rtcp, unauthenticated_rtp;
+    uint16_t rcc_rate; /* RFC 4771: a packet in so many carries the ROC; 0: none does */
+    uint8_t rcc_tag_n;
 };
 
 /** What SRTP does when no policy says otherwise. */

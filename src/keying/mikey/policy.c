@@ -6,6 +6,7 @@
  *   2 authentication 0 NULL, 1 HMAC-SHA-1                     10 authentication of SRTP on
  *   3 its key, bytes                                          11 tag, bytes  (18 SRTP, 19 SRTCP)
  *   4 salt, bytes                                             12 prefix, bytes
+ *   13 one packet in so many has the ROC in its tag           14, 15 authentication of SRTP, SRTCP
  *   5 pseudo-random function                                  20 AEAD tag, bytes
  */
 #include "mikey_int.h"
@@ -25,6 +26,8 @@ enum {
     SP_TAG = 11,
     SP_PREFIX = 12,
     SP_ROC_RATE = 13, /* RFC 4771 4, as are 14 to 19 */
+    SP_RTP_AUTH_ALG = 14,
+    SP_RTCP_AUTH_ALG = 15,
     SP_RTP_TAG = 18,
     SP_RTCP_TAG = 19,
     SP_AEAD_TAG = 20, /* RFC 7714 14.3 */
@@ -99,8 +102,8 @@ static bool usual(const struct said *s, bool aead)
            or_else(s, SP_SALT, aead ? GCM_SALT : 14) == (aead ? GCM_SALT : 14) &&
            or_else(s, SP_PRF, 0) == 0 && or_else(s, SP_FEC, 0) == 0 &&
            or_else(s, SP_PREFIX, 0) == 0 && or_else(s, SP_AUTH, HMAC_SHA1) <= HMAC_SHA1 &&
-           s->v[SP_ROC_RATE] == NOT_SAID && s->v[14] == NOT_SAID && s->v[15] == NOT_SAID &&
-           s->v[16] == NOT_SAID && s->v[17] == NOT_SAID;
+           or_else(s, SP_RTCP_AUTH_ALG, HMAC_SHA1) == HMAC_SHA1 && s->v[16] == NOT_SAID &&
+           s->v[17] == NOT_SAID;
 }
 
 static int64_t tag_of(const struct said *s, bool aead)
@@ -110,7 +113,28 @@ static int64_t tag_of(const struct said *s, bool aead)
     if (aead) /* RFC 7714 14.3: 16 unless said */
         return or_else(s, SP_AEAD_TAG, 16);
     /* RFC 4771 4 MUST: what is said of SRTP alone stands above what is said of both */
+    if (or_else(s, SP_RTP_AUTH_ALG, HMAC_SHA1) != HMAC_SHA1)
+        return 10; /* what is left of SRTP's own; the real one has the ROC in it */
     return or_else(s, SP_RTP_TAG, or_else(s, SP_TAG, auth_key < 20 ? auth_key : 10));
+}
+
+/* RFC 4771 4. Of its modes we take the one where every packet has a MAC, and that of 80 bits or
+ * more: in the others anybody can move our counter. */
+static cph_err roc_in_tags(const struct said *s, bool aead, struct mikey_policy *p)
+{
+    int64_t alg = or_else(s, SP_RTP_AUTH_ALG, HMAC_SHA1), rate = or_else(s, SP_ROC_RATE, 1);
+    int64_t tag = or_else(s, SP_RTP_TAG, CPH_SRTP_RCC_TAG);
+
+    if (alg == HMAC_SHA1)
+        return s->v[SP_ROC_RATE] == NOT_SAID ? CPH_OK : CPH_E_UNSUPPORTED;
+    if (alg != CPH_SRTP_RCC_2 || aead || tag < CPH_SRTP_RCC_TAG || tag > CPH_SRTP_RCC_TAG_MAX)
+        return CPH_E_UNSUPPORTED;
+    /* RFC 4771 4 MUST: R is not 0 */
+    if (rate < 1 || rate > UINT16_MAX)
+        return CPH_E_MALFORMED;
+    p->rcc_rate = (uint16_t)rate;
+    p->rcc_tag_n = (uint8_t)tag; /* RFC 4771 4 MUST: it counts the ROC */
+    return CPH_OK;
 }
 
 static bool power_of_two(uint64_t v)
@@ -135,6 +159,7 @@ cph_err mikey_policy_read(const struct mikey_sp *sp, struct mikey_policy *out)
     aead = cipher == AES_GCM;
     if ((cipher != NULL_CIPHER && cipher != AES_CM && !aead) || !usual(&s, aead))
         return CPH_E_UNSUPPORTED;
+    CPH_TRY(roc_in_tags(&s, aead, &p));
     p.suite = find(cipher, or_else(&s, SP_ENCR_KEY, 16), tag_of(&s, aead));
     p.kdr = (uint64_t)or_else(&s, SP_KDR, 0);
     p.unencrypted_rtp = or_else(&s, SP_RTP_ENCR, 1) == 0;
@@ -144,6 +169,8 @@ cph_err mikey_policy_read(const struct mikey_sp *sp, struct mikey_policy *out)
     if (!p.suite || !power_of_two(p.kdr) || p.kdr > (uint64_t)1 << 24)
         return CPH_E_UNSUPPORTED;
     if (or_else(&s, SP_RTCP_TAG, p.suite->rtcp_tag_n) != p.suite->rtcp_tag_n)
+        return CPH_E_UNSUPPORTED;
+    if (p.rcc_rate > 0 && p.unauthenticated_rtp)
         return CPH_E_UNSUPPORTED;
     /* without cipher and tag nothing is left of SRTP */
     if (p.unauthenticated_rtp && (p.unencrypted_rtp || !p.suite->encrypts))

@@ -273,6 +273,11 @@ cph_err mikey_master(const struct mikey_csb *csb, unsigned cs, unsigned i,
     out->unencrypted_rtp = p->unencrypted_rtp;
     out->unencrypted_rtcp = p->unencrypted_rtcp;
     out->unauthenticated_rtp = p->unauthenticated_rtp;
+    if (p->rcc_rate > 0) {
+        out->rcc = CPH_SRTP_RCC_2;
+        out->rcc_rate = p->rcc_rate;
+        out->rcc_tag_n = p->rcc_tag_n;
+    }
     if (k->tek) {
         CPH_TRY(tek_of(k, p->suite, &out->master));
     } else {

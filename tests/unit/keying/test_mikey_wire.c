@@ -358,7 +358,7 @@ static void policies_with_and_without_their_defaults(void **state)
     assert_true(p.unauthenticated_rtp);
     assert_err(policy("0a0100070100", &p), CPH_E_UNSUPPORTED); /* nothing left */
     assert_err(policy("000102", &p), CPH_E_UNSUPPORTED);       /* AES-F8 */
-    assert_err(policy("0d020001", &p), CPH_E_UNSUPPORTED);     /* RFC 4771's ROC */
+    assert_err(policy("0d020001", &p), CPH_E_UNSUPPORTED);     /* a rate, and nothing to rate */
     assert_err(policy("0c0104", &p), CPH_E_UNSUPPORTED);       /* a prefix */
     assert_err(policy("060103", &p), CPH_E_UNSUPPORTED);       /* a rate that is no power of two */
     assert_err(policy("630100", &p), CPH_E_UNSUPPORTED);       /* a parameter of tomorrow */
@@ -366,6 +366,46 @@ static void policies_with_and_without_their_defaults(void **state)
     assert_err(policy("0000", &p), CPH_E_MALFORMED);
     assert_err(policy("00", &p), CPH_E_TRUNCATED);
     assert_err(policy("000201", &p), CPH_E_TRUNCATED);
+}
+
+/* RFC 4771 4: what a peer says of it is what SRTP gets. */
+static void the_roc_in_tags_is_agreed_on_with_its_rate(void **state)
+{
+    struct mikey_csb csb = { .b = { .csb_id = 1, .rand_n = 16 }, .n_keys = 1, .n_policies = 1 };
+    CPH_SRTP_POLICY_SCOPED out = { 0 };
+    struct cph_srtp_engine *e;
+    struct cph_srtp *ctx;
+    struct mikey_policy p;
+
+    (void)state;
+    assert_ok(policy("0e0103", &p)); /* RCCm2 */
+    assert_true(p.rcc_rate == 1 && p.rcc_tag_n == 14);
+    assert_string_equal(p.suite->name, "AES_CM_128_HMAC_SHA1_80");
+    assert_ok(policy("0201010e01030d020100120110", &p));
+    assert_true(p.rcc_rate == 256 && p.rcc_tag_n == 16);
+    csb.n_cs = 2;
+    csb.cs[0].policy = csb.cs[1].policy = 3;
+    csb.policy[0] = p;
+    csb.key[0].key.n = 32;
+    assert_ok(mikey_master(&csb, 1, 0, &out));
+    assert_true(out.rcc == CPH_SRTP_RCC_2 && out.rcc_rate == 256 && out.rcc_tag_n == 16);
+    assert_ok(cph_srtp_engine_new(CPH_SRTP_ACCEL_NONE, &e));
+    assert_ok(cph_srtp_new(e, &out, CPH_SRTP_RECV, &ctx));
+    cph_srtp_free(ctx);
+    cph_srtp_engine_free(e);
+    assert_ok(policy("0e0101", &p)); /* SRTP's own */
+    assert_int_equal(p.rcc_rate, 0);
+    assert_ok(policy("0f0101", &p));
+    assert_err(policy("0e0102", &p), CPH_E_UNSUPPORTED); /* packets without a MAC */
+    assert_err(policy("0e0104", &p), CPH_E_UNSUPPORTED); /* all of them */
+    assert_err(policy("0e0100", &p), CPH_E_UNSUPPORTED);
+    assert_err(policy("0e01030d020000", &p), CPH_E_MALFORMED);   /* R is 0 */
+    assert_err(policy("0e01030d03010000", &p), CPH_E_MALFORMED); /* more than 16 bits */
+    assert_err(policy("0e010312010d", &p), CPH_E_UNSUPPORTED);   /* less than 80 bits of MAC */
+    assert_err(policy("0e0103120115", &p), CPH_E_UNSUPPORTED);
+    assert_err(policy("0e01030a0100", &p), CPH_E_UNSUPPORTED); /* no authentication */
+    assert_err(policy("0001060e0103", &p), CPH_E_UNSUPPORTED); /* AES-GCM has no such tag */
+    assert_err(policy("0f0103", &p), CPH_E_UNSUPPORTED);       /* SRTCP has an index */
 }
 
 /* ---- replay ---------------------------------------------------------------------------------- */
@@ -497,6 +537,7 @@ int main(void)
         cmocka_unit_test(a_writer_without_room_says_so),
         cmocka_unit_test(every_suite_comes_back_from_its_policy),
         cmocka_unit_test(policies_with_and_without_their_defaults),
+        cmocka_unit_test(the_roc_in_tags_is_agreed_on_with_its_rate),
         cmocka_unit_test(the_window_of_timestamps_has_edges),
         cmocka_unit_test(what_was_before_our_time_is_refused),
         cmocka_unit_test(a_full_cache_forgets_and_refuses_the_oldest),
