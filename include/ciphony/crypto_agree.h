@@ -54,6 +54,18 @@ CPH_API CPH_MUST_CHECK cph_err cph_agree_derive(enum cph_agree_group group,
                                                 struct cph_span peer, struct cph_secret *out);
 
 /**
+ * Elliptic Curve MQV (SP 800-56A 5.7.2.3, SEC 1 3.4), for the P-curves: the secret that two pairs of
+ * each side make. A side without a pair for this exchange says its lasting one twice (one-pass MQV).
+ * Values as above; ours_now is the public value of now. CPH_E_ARGUMENT for another group,
+ * CPH_E_MALFORMED for a public value that is none, or a secret of nothing.
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_agree_mqv(enum cph_agree_group group,
+                                             const struct cph_secret *lasting,
+                                             const struct cph_secret *now, struct cph_span ours_now,
+                                             struct cph_span peer_lasting, struct cph_span peer_now,
+                                             struct cph_secret *out);
+
+/**
  * AES in cipher feedback mode with 128 bits of feedback (SP 800-38A 6.3); the last block may be
  * short. key is 16, 24 or 32 bytes. out may be in. CPH_E_ARGUMENT, CPH_E_NOMEM, CPH_E_CRYPTO.
  */

@@ -31,6 +31,43 @@ CPH_API CPH_MUST_CHECK cph_err cph_rsa_decrypt(const struct cph_env *env, const 
                                                enum cph_rsa_padding padding, struct cph_span in,
                                                size_t min, struct cph_secret *out);
 
+/* ---- ECIES (SEC 1 5.1) ------------------------------------------------------------------------
+ *
+ * The same for elliptic curves, with: P-256 or P-384, HKDF with SHA-256 over the common X, the
+ * secret under XOR, HMAC-SHA-256 of 32 bytes. The context of the derivation is the point sent and
+ * the recipient's.
+ *
+ *   | 4 | X | Y |  secret  | tag 32 |
+ */
+
+enum { CPH_ECIES_MORE = 1 + 96 + 32 }; /* at most so many bytes longer than the secret */
+
+/** Is it a key that can receive so? Private or not. */
+CPH_API bool cph_ecies_fits(const struct cph_key *key);
+/** As cph_rsa_encrypt(). */
+CPH_API CPH_MUST_CHECK cph_err cph_ecies_encrypt(const struct cph_env *env,
+                                                 const struct cph_key *key,
+                                                 const struct cph_secret *in, uint8_t *out,
+                                                 size_t cap, size_t *n);
+/** CPH_E_MALFORMED, CPH_E_AUTH; CPH_E_ARGUMENT for a key of another kind. */
+CPH_API CPH_MUST_CHECK cph_err cph_ecies_decrypt(const struct cph_key *key, struct cph_span in,
+                                                 struct cph_secret *out);
+
+/* ---- one-pass MQV (SP 800-56A 6.2.1.4) --------------------------------------------------------
+ *
+ * Both have a lasting key, P-256 or P-384 alike; who begins makes a pair for this exchange and sends
+ * its public value (cph_agree_public_size() bytes). The 32 bytes that come out are known to the
+ * holders of the two keys alone: HKDF with SHA-256 over the common X, and the three public values.
+ */
+
+/** CPH_E_ARGUMENT for keys that do not fit each other, or without their private half. */
+CPH_API CPH_MUST_CHECK cph_err cph_mqv_begin(const struct cph_env *env, const struct cph_key *ours,
+                                             const struct cph_key *peer, uint8_t *value, size_t *n,
+                                             struct cph_secret *out);
+/** CPH_E_MALFORMED for a value that is none; CPH_E_ARGUMENT as above. */
+CPH_API CPH_MUST_CHECK cph_err cph_mqv_finish(const struct cph_key *ours, const struct cph_key *peer,
+                                              struct cph_span value, struct cph_secret *out);
+
 /* ---- AES key wrap (RFC 3394) ----------------------------------------------------------------- */
 
 enum { CPH_WRAP_MORE = 8 }; /* bytes a wrapped key is longer */

@@ -14,10 +14,14 @@ struct cph_trust; /* crypto_key.h */
 enum cph_mikey_mode {
     CPH_MIKEY_NULL,   /* keys in clear, no MAC: for signalling that is protected from end to end */
     CPH_MIKEY_PSK,    /* keys under a secret shared beforehand. RFC 3830 3.1 */
-    CPH_MIKEY_RSA,    /* keys under an envelope for the responder's certificate. 3.2 */
-    CPH_MIKEY_RSA_R,  /* the responder makes the keys, for the initiator's certificate. RFC 4738 */
+    CPH_MIKEY_RSA,    /* keys under an envelope for the responder's certificate. 3.2. For an EC
+                         certificate it is ECIES's, after draft-ietf-msec-mikey-ecc */
+    CPH_MIKEY_RSA_R,  /* the responder makes the keys, for the initiator's certificate, of either
+                         kind. RFC 4738 */
     CPH_MIKEY_DHSIGN, /* Diffie-Hellman, signed. RFC 3830 3.3 */
     CPH_MIKEY_DHHMAC, /* Diffie-Hellman under a secret shared beforehand. RFC 4650 */
+    CPH_MIKEY_ECMQV,  /* keys under what two EC certificates agree on, without a signature.
+                         draft-ietf-msec-mikey-ecc */
     CPH_MIKEY_MODES_
 };
 
@@ -42,9 +46,9 @@ struct cph_mikey_cfg {
                             nobody in particular (info tells whom it names) */
 
     const struct cph_secret *psk;     /* PSK, DHHMAC */
-    const struct cph_key *key;        /* RSA, RSA_R, DHSIGN */
+    const struct cph_key *key;        /* RSA, RSA_R, DHSIGN, ECMQV */
     const struct cph_cert *cert;      /* and its certificate, with the chain to send along */
-    const struct cph_cert *peer_cert; /* RSA: the responder's. Where it is set, no other counts */
+    const struct cph_cert *peer_cert; /* RSA, ECMQV: the responder's. Where it is set, no other counts */
     const struct cph_trust *trust; /* anchors for the peer's; NULL: its key proves nothing of who */
 
     enum cph_agree_group group; /* of our DH offers; CPH_AGREE_MODP_1024 (0): P-256 */
@@ -74,7 +78,7 @@ CPH_API void cph_mikey_free(struct cph_mikey *m); /* wipes; NULL is fine. After 
  *  or if the mode needs none. Errors as of cph_agree_make(). */
 CPH_API CPH_MUST_CHECK cph_err cph_mikey_prepare(struct cph_mikey *m);
 
-/** "null", "psk", "rsa", "rsa-r", "dhsign", "dhhmac". */
+/** "null", "psk", "rsa", "rsa-r", "dhsign", "dhhmac", "ecmqv". */
 CPH_API const char *cph_mikey_mode_name(enum cph_mikey_mode mode);
 /** CPH_E_MALFORMED for another word. */
 CPH_API CPH_MUST_CHECK cph_err cph_mikey_mode_parse(struct cph_span name, enum cph_mikey_mode *out);

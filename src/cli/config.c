@@ -339,7 +339,7 @@ static const struct key caller_keys[] = {
 
 static const struct key peer_keys[] = {
     { "uri", set_uri, "an address like sip:bob@example.org, at most 255 bytes" },
-    { "mikey", set_mikey, "psk, rsa, rsa-r, dhsign, dhhmac or null" },
+    { "mikey", set_mikey, "psk, rsa, rsa-r, dhsign, dhhmac, ecmqv or null" },
     { "secret", set_password, "1 to 512 bytes" },
     { "secret-file", set_password_file, FILE_WORDS },
     { "secret-command", set_password_command, "a shell command, at most 1023 bytes" },
@@ -473,8 +473,9 @@ static cph_err check_peer(struct parse *p, const struct cli_peer *peer, bool has
                      has_secret ? "peer %s: mikey = %s uses no secret; remove it, or take psk"
                                 : "peer %s: mikey = %s needs secret, secret-file or secret-command",
                      name, cph_mikey_mode_name(peer->mode));
-    if (peer->mode == CPH_MIKEY_RSA && !peer->certificate[0])
-        return wrong(p, "peer %s: mikey = rsa needs certificate, the peer's, to encrypt to", name);
+    if ((peer->mode == CPH_MIKEY_RSA || peer->mode == CPH_MIKEY_ECMQV) && !peer->certificate[0])
+        return wrong(p, "peer %s: mikey = %s needs certificate, the peer's, to encrypt to", name,
+                     cph_mikey_mode_name(peer->mode));
     return CPH_OK;
 }
 

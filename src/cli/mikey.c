@@ -114,8 +114,8 @@ static cph_err add(const struct cli_mikey_config *cfg, const char *own, const st
     if (err == CPH_E_CONFIG)
         (void)snprintf(
             why, CLI_WHY,
-            "peer %s: mikey = %s does not work with this key; rsa and rsa-r take RSA keys "
-            "(own = FILE), and a certificate must be that of its key",
+            "peer %s: mikey = %s does not work with this key; ecmqv takes EC keys, none takes "
+            "Ed25519, and a certificate must be that of its key",
             peer->who.name, cph_mikey_mode_name(peer->mode));
     return err;
 }

@@ -182,7 +182,7 @@ const struct cli_verb cli_verb_call = {
             "With --keying mikey (RFC 3830) the keys are agreed on in the signalling, by default\n"
             "by Diffie-Hellman signed with the device's certificate; a [peer NAME] of the\n"
             "configuration says what was agreed on with that peer instead: a shared secret\n"
-            "(psk, dhhmac) or certificates (rsa, rsa-r, dhsign).\n"
+            "(psk, dhhmac) or certificates (rsa, rsa-r, dhsign, ecmqv).\n"
             "\n"
             "With --ekt (RFC 8870; by sdes or mikey) each side makes its media keys itself and\n"
             "tells them in the media, under a key that came with the offer; both sides need\n"

@@ -58,6 +58,26 @@ cph_err cph_agree_make(const struct cph_env *env, enum cph_agree_group group, si
     return CPH_OK;
 }
 
+cph_err cph_agree_mqv(enum cph_agree_group group, const struct cph_secret *lasting,
+                      const struct cph_secret *now, struct cph_span ours_now,
+                      struct cph_span peer_lasting, struct cph_span peer_now,
+                      struct cph_secret *out)
+{
+    const struct agree_row *r = row(group);
+    struct agree_mqv in = { lasting, now, ours_now.p, peer_lasting.p, peer_now.p };
+    CPH_SECRET_SCOPED secret = { 0 };
+
+    if (!r || r->family != &agree_ec || lasting->n != r->secret_n || now->n != r->secret_n ||
+        ours_now.n != r->public_n)
+        return CPH_E_ARGUMENT;
+    if (peer_lasting.n != r->public_n || peer_now.n != r->public_n)
+        return CPH_E_MALFORMED;
+    secret.n = r->secret_n;
+    CPH_TRY(agree_ec_mqv(r, &in, secret.b));
+    *out = secret;
+    return CPH_OK;
+}
+
 cph_err cph_agree_derive(enum cph_agree_group group, const struct cph_secret *private_value,
                          struct cph_span peer, struct cph_secret *out)
 {

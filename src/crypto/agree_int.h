@@ -25,4 +25,11 @@ struct agree_family {
 
 extern const struct agree_family agree_modp, agree_ec, agree_x;
 
+/* One side's view of MQV; public values have the row's length. */
+struct agree_mqv {
+    const struct cph_secret *lasting, *now;
+    const uint8_t *ours_now, *peer_lasting, *peer_now;
+};
+cph_err agree_ec_mqv(const struct agree_row *r, const struct agree_mqv *in, uint8_t *secret);
+
 #endif

@@ -26,6 +26,7 @@ void mikey_ids(const struct mikey_msg *m, struct cph_span out[2])
     switch (m->type) {
     case MIKEY_PSK_V:
     case MIKEY_PK_V:
+    case MIKEY_MQV_V:
     case MIKEY_RSAR_R:
     case MIKEY_ERROR:
         out[1] = one;
@@ -291,6 +292,47 @@ cph_err mikey_signed_by(const struct cph_mikey *m, const struct mikey_msg *msg,
         k = NULL;
     }
     cph_key_free(k);
+    cph_cert_free(cert);
+    return err;
+}
+
+/* The MAC is the proof: only the two keys' holders have what it is made under. */
+static cph_err check_mqv(const struct cph_mikey *m, const struct mikey_msg *msg,
+                         const struct cph_cert *cert, const struct mikey_bundle *b,
+                         struct cph_secret *secret)
+{
+    struct cph_key *peer = NULL;
+    cph_err err = cph_cert_key(m->cfg.env, cert, &peer);
+
+    if (err == CPH_OK)
+        err = cph_mqv_finish(m->key, peer, msg->envelope, secret);
+    if (err == CPH_E_ARGUMENT) /* keys that cannot have been meant for each other */
+        err = CPH_E_AUTH;
+    if (err == CPH_OK)
+        err = mikey_mac_good(secret, b, msg->covered, NULL, 0, msg->mac);
+    cph_key_free(peer);
+    return err;
+}
+
+cph_err mikey_mqv_by(const struct cph_mikey *m, const struct mikey_msg *msg,
+                     struct cph_span said_id, struct mikey_csb *csb, struct cph_secret *key,
+                     enum mikey_error *error)
+{
+    struct cph_cert *cert = NULL;
+    enum cph_keying_auth auth = CPH_KEYING_AUTH_NONE;
+    cph_err err = find_cert(m, msg, &cert);
+
+    *error = MIKEY_E_CERT;
+    if (err == CPH_OK) {
+        *error = MIKEY_E_AUTH;
+        err = check_mqv(m, msg, cert, &csb->b, key);
+    }
+    if (err == CPH_OK) {
+        *error = MIKEY_E_CERT;
+        err = check_cert(m, cert, said_id, &auth);
+    }
+    if (err == CPH_OK)
+        keep_facts(cert, auth, false, csb);
     cph_cert_free(cert);
     return err;
 }

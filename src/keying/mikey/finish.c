@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "ciphony/base_text.h"
-#include "ciphony/crypto_envelope.h"
 
 /* One answer being read. Holds key material. */
 struct finish {
@@ -24,7 +23,7 @@ static void finish_wipe(struct finish *f)
 
 static const enum mikey_type answer_type[MIKEY_TYPES_] = {
     [MIKEY_PSK_I] = MIKEY_PSK_V,       [MIKEY_PK_I] = MIKEY_PK_V,     [MIKEY_DH_I] = MIKEY_DH_R,
-    [MIKEY_DHHMAC_I] = MIKEY_DHHMAC_R, [MIKEY_RSAR_I] = MIKEY_RSAR_R,
+    [MIKEY_DHHMAC_I] = MIKEY_DHHMAC_R, [MIKEY_RSAR_I] = MIKEY_RSAR_R, [MIKEY_MQV_I] = MIKEY_MQV_V,
 };
 
 /* ---- cheap checks ---------------------------------------------------------------------------- */
@@ -141,7 +140,7 @@ static cph_err check_v(struct finish *f)
     return CPH_OK;
 }
 
-/* RSA: only the holder of the certificate's key could open the envelope. */
+/* RSA, ECMQV: only the holder of the certificate's key could open the envelope. */
 static cph_err know_responder(struct finish *f)
 {
     struct cph_fingerprint fp;
@@ -197,8 +196,7 @@ static cph_err check_rsar(struct finish *f)
         return CPH_E_POLICY;
     mikey_tail(&t, f->id[0], f->id[1], f->o->ts_type, f->o->ts);
     CPH_TRY(signed_answer(f, &t));
-    CPH_TRY(cph_rsa_decrypt(f->m->cfg.env, f->m->key, f->m->cfg.oaep ? CPH_RSA_OAEP : CPH_RSA_PKCS1,
-                            f->msg.envelope, MIKEY_TGK_MIN, &envelope));
+    CPH_TRY(mikey_open_envelope(f->m, f->msg.envelope, &envelope));
     memcpy(head, f->msg.kemac.p, f->msg.kemac.n);
     head[0] = MIKEY_LAST;
     covered = (struct cph_span){ head, f->msg.kemac.n };
@@ -219,6 +217,7 @@ static cph_err prove(struct finish *f)
 {
     switch (f->msg.type) {
     case MIKEY_PK_V:
+    case MIKEY_MQV_V:
         CPH_TRY(check_v(f));
         return know_responder(f);
     case MIKEY_DH_R:

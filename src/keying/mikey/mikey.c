@@ -361,7 +361,8 @@ static void mikey_renew(struct cph_keying *base)
 /* Modes where our message has the keys: whoever can read it has them all. */
 static bool transports(enum cph_mikey_mode mode)
 {
-    return mode == CPH_MIKEY_NULL || mode == CPH_MIKEY_PSK || mode == CPH_MIKEY_RSA;
+    return mode == CPH_MIKEY_NULL || mode == CPH_MIKEY_PSK || mode == CPH_MIKEY_RSA ||
+           mode == CPH_MIKEY_ECMQV;
 }
 
 static cph_err mikey_fork(const struct cph_keying *base, struct cph_keying **out)

@@ -44,8 +44,12 @@ enum mikey_type { /* Table 6.1.a, with RFC 4650 4.1 and RFC 4738 3.9.1 */
                   MIKEY_DHHMAC_R,
                   MIKEY_RSAR_I,
                   MIKEY_RSAR_R,
+                  MIKEY_MQV_I, /* for private use on the wire: the draft's numbers were never given */
+                  MIKEY_MQV_V,
                   MIKEY_TYPES_
 };
+
+enum { MIKEY_PRIVATE = 250 - MIKEY_MQV_I }; /* from those two to their octets */
 
 enum mikey_payload { /* Table 6.1.b */
                      MIKEY_LAST = 0,
@@ -516,6 +520,11 @@ CPH_MUST_CHECK cph_err mikey_signed_by(const struct cph_mikey *m, const struct m
                                        struct cph_span said_id, const struct mikey_tail *tail,
                                        struct mikey_csb *csb, struct cph_key **key,
                                        enum mikey_error *error);
+/** The same of a message that one-pass MQV and a MAC prove. key: what the two certificates' keys and
+ *  the PKE's point make. */
+CPH_MUST_CHECK cph_err mikey_mqv_by(const struct cph_mikey *m, const struct mikey_msg *msg,
+                                    struct cph_span said_id, struct mikey_csb *csb,
+                                    struct cph_secret *key, enum mikey_error *error);
 /** End a message with our signature; tail as above. */
 CPH_MUST_CHECK cph_err mikey_put_signature(const struct cph_mikey *m, struct mikey_out *o,
                                            const struct mikey_tail *tail);
@@ -547,6 +556,9 @@ CPH_MUST_CHECK cph_err mikey_take_keys(const struct mikey_msg *msg, const struct
 CPH_MUST_CHECK cph_err mikey_put_envelope(struct cph_mikey *m, struct mikey_out *o,
                                           const struct cph_key *to,
                                           const struct cph_secret *envelope);
+/** What somebody encrypted to our key so. With RSA a wrong one gives a random key (RFC 3218). */
+CPH_MUST_CHECK cph_err mikey_open_envelope(const struct cph_mikey *m, struct cph_span box,
+                                           struct cph_secret *envelope);
 /** A Diffie-Hellman secret as the only key of csb, valid as DHi says. CPH_E_MALFORMED for a value
  *  that is none. */
 CPH_MUST_CHECK cph_err mikey_dh_key(enum cph_agree_group group, const struct mikey_pair *ours,

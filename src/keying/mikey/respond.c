@@ -5,7 +5,8 @@
  *   form -> mode -> bundle -> time and replay -> identities -> list of protocols -> policies, group
  *        -> MAC or signature -> envelope, Diffie-Hellman -> remembered as seen
  *
- *   PSK, NULL, RSA   HDR, T, [IDr], V
+ *   PSK, NULL, RSA,
+ *   ECMQV            HDR, T, [IDr], V
  *   RSA-R            HDR, T, [RAND], IDr, CERTr, SP, KEMAC, PKE, SIGNr
  *   DHSIGN           HDR, T, IDr, CERTr, IDi, [DHr, DHi], SIGNr
  *   DHHMAC           HDR, T, IDr, IDi, [DHr, DHi], KEMAC
@@ -16,7 +17,6 @@
 
 #include "ciphony/base_text.h"
 #include "ciphony/crypto_cipher.h"
-#include "ciphony/crypto_envelope.h"
 
 enum { OUR_RAND = 16 };
 
@@ -66,6 +66,9 @@ static cph_err mode_of(struct respond *r, const struct mikey_csb *old)
         break;
     case MIKEY_RSAR_I:
         mode = CPH_MIKEY_RSA_R;
+        break;
+    case MIKEY_MQV_I:
+        mode = CPH_MIKEY_ECMQV;
         break;
     default:
         return CPH_E_UNSUPPORTED; /* no message of an initiator */
@@ -320,8 +323,7 @@ static cph_err prove_rsa(struct respond *r)
     CPH_TRY(meant_us(r));
     CPH_TRY(mikey_signed_by(r->m, &r->msg, r->id[0], NULL, &r->csb, &r->peer, &r->error));
     r->error = MIKEY_E_AUTH;
-    CPH_TRY(cph_rsa_decrypt(r->m->cfg.env, r->m->key, r->m->cfg.oaep ? CPH_RSA_OAEP : CPH_RSA_PKCS1,
-                            r->msg.envelope, MIKEY_TGK_MIN, &r->key));
+    CPH_TRY(mikey_open_envelope(r->m, r->msg.envelope, &r->key));
     memset(&r->csb.envelope, 0, sizeof r->csb.envelope);
     if (r->msg.cache != MIKEY_NO_CACHE) /* 6.3 MUST NOT: unless we were told to keep it */
         r->csb.envelope = r->key;
@@ -337,12 +339,26 @@ static cph_err prove_rsa(struct respond *r)
     return CPH_OK;
 }
 
+static cph_err prove_mqv(struct respond *r)
+{
+    char none[CPH_MIKEY_ID];
+
+    if (r->msg.mac_alg != MIKEY_MAC_SHA1 || r->msg.encr == MIKEY_ENCR_NULL)
+        return CPH_E_POLICY;
+    CPH_TRY(mikey_mqv_by(r->m, &r->msg, r->id[0], &r->csb, &r->key, &r->error));
+    r->csb.envelope = r->key;
+    r->error = MIKEY_E_OTHER;
+    return mikey_take_keys(&r->msg, &r->key, r->msg.ts, false, none, &r->csb);
+}
+
 static cph_err prove(struct respond *r)
 {
     r->error = MIKEY_E_AUTH;
     switch (r->msg.type) {
     case MIKEY_PK_I:
         return prove_rsa(r);
+    case MIKEY_MQV_I:
+        return prove_mqv(r);
     case MIKEY_DH_I:
     case MIKEY_RSAR_I:
         return mikey_signed_by(r->m, &r->msg, r->id[0], NULL, &r->csb, &r->peer, &r->error);
@@ -454,7 +470,7 @@ static cph_err put_rsar(struct respond *r, struct mikey_out *w)
 
 static const enum mikey_type answer_type[MIKEY_TYPES_] = {
     [MIKEY_PSK_I] = MIKEY_PSK_V,       [MIKEY_PK_I] = MIKEY_PK_V,     [MIKEY_DH_I] = MIKEY_DH_R,
-    [MIKEY_DHHMAC_I] = MIKEY_DHHMAC_R, [MIKEY_RSAR_I] = MIKEY_RSAR_R,
+    [MIKEY_DHHMAC_I] = MIKEY_DHHMAC_R, [MIKEY_RSAR_I] = MIKEY_RSAR_R, [MIKEY_MQV_I] = MIKEY_MQV_V,
 };
 
 static cph_err put_answer(struct respond *r, struct mikey_out *w)

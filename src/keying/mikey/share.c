@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ciphony/base_text.h"
+#include "ciphony/crypto_envelope.h"
 
 enum {
     SKEW_MAX_S = 7 * 86400, /* a clock that is off by more is wrong */
@@ -18,6 +19,11 @@ static bool has_pk(const struct cph_mikey *m)
     return m->key && m->cert;
 }
 
+static bool can_open(const struct cph_key *key)
+{
+    return cph_key_kind(key) == CPH_KEY_RSA || cph_ecies_fits(key);
+}
+
 /* Can we send (or answer) in this mode with what we were given? */
 static bool material(const struct cph_mikey *m, enum cph_mikey_mode mode, bool answer)
 {
@@ -28,14 +34,16 @@ static bool material(const struct cph_mikey *m, enum cph_mikey_mode mode, bool a
         return m->psk.n > 0;
     case CPH_MIKEY_DHHMAC: /* RFC 4650 3 MUST: names both sides */
         return m->psk.n > 0 && m->id[0] && (answer || m->peer_id[0]);
-    case CPH_MIKEY_RSA: /* the envelope is for the responder's RSA key; IDi is in the KEMAC */
+    case CPH_MIKEY_RSA: /* the envelope is for the responder's key; IDi is in the KEMAC */
         if (answer)
-            return has_pk(m) && cph_key_kind(m->key) == CPH_KEY_RSA;
+            return has_pk(m) && can_open(m->key);
         return has_pk(m) && m->id[0] && m->peer_cert;
     case CPH_MIKEY_RSA_R: /* and here for the initiator's; IDr is in the KEMAC */
-        return has_pk(m) && m->id[0] && (answer || cph_key_kind(m->key) == CPH_KEY_RSA);
+        return has_pk(m) && m->id[0] && (answer || can_open(m->key));
     case CPH_MIKEY_DHSIGN:
         return has_pk(m) && m->id[0];
+    case CPH_MIKEY_ECMQV: /* both keys lie on one curve: seen when they meet */
+        return has_pk(m) && cph_ecies_fits(m->key) && (answer || (m->id[0] && m->peer_cert));
     case CPH_MIKEY_MODES_:
         break;
     }
@@ -128,6 +136,7 @@ void cph_mikey_free(struct cph_mikey *m)
 static const char *const mode_name[CPH_MIKEY_MODES_] = {
     [CPH_MIKEY_NULL] = "null",   [CPH_MIKEY_PSK] = "psk",       [CPH_MIKEY_RSA] = "rsa",
     [CPH_MIKEY_RSA_R] = "rsa-r", [CPH_MIKEY_DHSIGN] = "dhsign", [CPH_MIKEY_DHHMAC] = "dhhmac",
+    [CPH_MIKEY_ECMQV] = "ecmqv",
 };
 
 const char *cph_mikey_mode_name(enum cph_mikey_mode mode)

@@ -3,11 +3,12 @@
  *
  *   PSK, NULL   HDR, T, [RAND], [IDi, [IDr]], EXT, SP, KEMAC
  *   RSA         HDR, T, [RAND], IDi, CERTi, [IDr], EXT, SP, KEMAC, PKE, SIGNi
+ *   ECMQV       HDR, T, [RAND], IDi, CERTi, [IDr], EXT, SP, PKE, KEMAC
  *   RSA-R       HDR, T, RAND, IDi, CERTi, [IDr], EXT, SP..., SIGNi
  *   DHSIGN      HDR, T, [RAND], IDi, CERTi, [IDr], EXT, SP, [DHi], SIGNi
  *   DHHMAC      HDR, T, [RAND], IDi, IDr, EXT, SP, [DHi], KEMAC
  *
- * An update has neither RAND nor SP, and RSA and RSA-R are updated by a PSK message
+ * An update has neither RAND nor SP, and RSA, RSA-R and ECMQV are updated by a PSK message
  * under the envelope key.
  */
 #include "mikey_int.h"
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #include "ciphony/base_text.h"
+#include "ciphony/crypto_envelope.h"
 
 enum {
     OUR_CS = 2, /* RFC 4567 7.1 MUST: two numbers for one stream */
@@ -32,6 +34,8 @@ static enum mikey_type first_type(enum cph_mikey_mode mode)
         return MIKEY_DH_I;
     case CPH_MIKEY_DHHMAC:
         return MIKEY_DHHMAC_I;
+    case CPH_MIKEY_ECMQV:
+        return MIKEY_MQV_I;
     case CPH_MIKEY_NULL:
     case CPH_MIKEY_PSK:
     case CPH_MIKEY_MODES_:
@@ -42,7 +46,9 @@ static enum mikey_type first_type(enum cph_mikey_mode mode)
 
 static enum mikey_type update_type(enum cph_mikey_mode mode)
 {
-    return mode == CPH_MIKEY_RSA || mode == CPH_MIKEY_RSA_R ? MIKEY_PSK_I : first_type(mode);
+    return mode == CPH_MIKEY_RSA || mode == CPH_MIKEY_RSA_R || mode == CPH_MIKEY_ECMQV
+               ? MIKEY_PSK_I
+               : first_type(mode);
 }
 
 /* Can this bundle be updated by what we have, or must a new one take its place? */
@@ -55,6 +61,7 @@ static bool can_update(const struct cph_mikey *m, const struct mikey_csb *old)
         return m->psk.n > 0;
     case CPH_MIKEY_RSA: /* RFC 3830 4.5: under the envelope key, if both keep it */
     case CPH_MIKEY_RSA_R:
+    case CPH_MIKEY_ECMQV:
         return old->envelope.n > 0;
     case CPH_MIKEY_DHSIGN:
         return m->key && m->cert && m->id[0];
@@ -125,7 +132,8 @@ static cph_err put_head(struct cph_mikey *m, const struct mikey_offer *o,
     const struct mikey_csb *csb = &o->next;
     struct mikey_id id = mikey_id_of(m->id);
     struct mikey_id peer = mikey_id_of(m->peer_id[0] ? m->peer_id : csb->peer_id);
-    bool certs = o->type == MIKEY_PK_I || o->type == MIKEY_DH_I || o->type == MIKEY_RSAR_I;
+    bool certs = o->type == MIKEY_PK_I || o->type == MIKEY_DH_I || o->type == MIKEY_RSAR_I ||
+                 o->type == MIKEY_MQV_I;
     uint8_t params[MIKEY_SP_MAX];
 
     mikey_put_t(w, o->ts_type, o->ts);
@@ -208,6 +216,24 @@ static cph_err put_rsa(struct cph_mikey *m, struct mikey_offer *o,
     return err == CPH_OK ? mikey_put_signature(m, w, NULL) : err;
 }
 
+static cph_err put_mqv(struct cph_mikey *m, struct mikey_offer *o,
+                       const struct mikey_around *around, struct mikey_out *w)
+{
+    uint8_t value[CPH_AGREE_PUBLIC_MAX];
+    struct cph_key *to = NULL;
+    size_t n = 0;
+    cph_err err;
+
+    CPH_TRY(cph_cert_key(m->cfg.env, m->peer_cert, &to));
+    err = cph_mqv_begin(m->cfg.env, m->key, to, value, &n, &o->key);
+    cph_key_free(to);
+    if (err != CPH_OK)
+        return err == CPH_E_ARGUMENT ? CPH_E_CONFIG : err; /* another curve than ours */
+    o->next.envelope = o->key;
+    mikey_put_pke(w, MIKEY_CACHE_CSB, (struct cph_span){ value, n });
+    return put_psk(m, o, true, around, w);
+}
+
 static cph_err put_proof(struct cph_mikey *m, struct mikey_offer *o, bool rekey,
                          const struct mikey_around *around, struct mikey_out *w)
 {
@@ -216,6 +242,8 @@ static cph_err put_proof(struct cph_mikey *m, struct mikey_offer *o, bool rekey,
     switch (o->type) {
     case MIKEY_PK_I:
         return put_rsa(m, o, around, w);
+    case MIKEY_MQV_I:
+        return put_mqv(m, o, around, w);
     case MIKEY_RSAR_I:
         return mikey_put_signature(m, w, NULL);
     case MIKEY_DH_I:

@@ -125,12 +125,25 @@ cph_err mikey_put_envelope(struct cph_mikey *m, struct mikey_out *o, const struc
     uint8_t box[CPH_RSA_MAX];
     size_t n;
 
-    if (cph_key_kind(to) != CPH_KEY_RSA)
+    if (cph_ecies_fits(to))
+        CPH_TRY(cph_ecies_encrypt(m->cfg.env, to, envelope, box, sizeof box, &n));
+    else if (cph_key_kind(to) == CPH_KEY_RSA)
+        CPH_TRY(cph_rsa_encrypt(m->cfg.env, to, m->cfg.oaep ? CPH_RSA_OAEP : CPH_RSA_PKCS1,
+                                envelope, box, sizeof box, &n));
+    else
         return CPH_E_UNSUPPORTED;
-    CPH_TRY(cph_rsa_encrypt(m->cfg.env, to, m->cfg.oaep ? CPH_RSA_OAEP : CPH_RSA_PKCS1, envelope,
-                            box, sizeof box, &n));
     mikey_put_pke(o, MIKEY_CACHE_CSB, (struct cph_span){ box, n });
     return cph_wr_end(&o->wr);
+}
+
+cph_err mikey_open_envelope(const struct cph_mikey *m, struct cph_span box,
+                            struct cph_secret *envelope)
+{
+    if (!cph_ecies_fits(m->key))
+        return cph_rsa_decrypt(m->cfg.env, m->key, m->cfg.oaep ? CPH_RSA_OAEP : CPH_RSA_PKCS1, box,
+                               MIKEY_TGK_MIN, envelope);
+    CPH_TRY(cph_ecies_decrypt(m->key, box, envelope));
+    return envelope->n >= MIKEY_TGK_MIN ? CPH_OK : CPH_E_AUTH;
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

@@ -63,6 +63,9 @@ static const struct {
                        BIT(MIKEY_RAND) | BIT(MIKEY_ID) | BIT(MIKEY_CERT) | BIT(MIKEY_SP) },
     [MIKEY_RSAR_R] = { BIT(MIKEY_T) | BIT(MIKEY_KEMAC) | BIT(MIKEY_PKE) | BIT(MIKEY_SIGN),
                        BIT(MIKEY_RAND) | BIT(MIKEY_ID) | BIT(MIKEY_CERT) | BIT(MIKEY_SP) },
+    [MIKEY_MQV_I] = { BIT(MIKEY_T) | BIT(MIKEY_ID) | BIT(MIKEY_PKE) | BIT(MIKEY_KEMAC),
+                      BIT(MIKEY_RAND) | BIT(MIKEY_CERT) | BIT(MIKEY_SP) },
+    [MIKEY_MQV_V] = { BIT(MIKEY_T) | BIT(MIKEY_V), BIT(MIKEY_ID) },
 };
 
 /* ---- numbers that stand for sizes ------------------------------------------------------------ */
@@ -419,6 +422,8 @@ static cph_err read_hdr(struct reader *r, uint8_t *next)
         return CPH_E_TRUNCATED;
     if (version != MIKEY_VERSION)
         return unknown(r, MIKEY_E_PARSE);
+    if (type >= MIKEY_MQV_I) /* of ours, or none */
+        type = type >= MIKEY_MQV_I + MIKEY_PRIVATE ? (uint8_t)(type - MIKEY_PRIVATE) : MIKEY_TYPES_;
     if (type >= MIKEY_TYPES_)
         return unknown(r, MIKEY_E_DT);
     m->type = (enum mikey_type)type;

@@ -6,7 +6,7 @@ struct mikey_out mikey_begin(void *buf, size_t cap, const struct mikey_hdr *hdr)
     struct mikey_out o = { cph_wr_open(buf, cap), 0 };
 
     cph_wr_u8(&o.wr, MIKEY_VERSION);
-    cph_wr_u8(&o.wr, (uint8_t)hdr->type);
+    cph_wr_u8(&o.wr, (uint8_t)(hdr->type + (hdr->type >= MIKEY_MQV_I ? MIKEY_PRIVATE : 0)));
     o.next_at = cph_wr_mark(&o.wr);
     cph_wr_u8(&o.wr, MIKEY_LAST);
     cph_wr_u8(&o.wr, hdr->v ? 0x80 : 0);

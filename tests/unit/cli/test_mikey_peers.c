@@ -103,7 +103,6 @@ static void what_cannot_work_is_said_in_words(void **state)
     static const struct {
         const char *peer, *words;
     } row[] = {
-        { "mikey = rsa-r", "rsa and rsa-r take RSA keys" }, /* the device's is no RSA key */
         { "mikey = rsa\ncertificate = /nowhere/x.pem", "expected a PEM file with the peer's" },
         { "mikey = dhsign\nauthority = /dev/null", "expected a PEM file with certificates of" },
         { "mikey = psk\nsecret-file = /nowhere/x", "peer b: the password cannot be read from" },

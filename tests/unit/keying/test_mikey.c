@@ -10,8 +10,8 @@
 static const struct cph_keying_method *row[2];
 static const struct cph_secret psk = { .n = 16, .b = "sixteen bytes..." };
 static struct test_env env_a, env_b;
-static struct cph_key *rsa_a, *rsa_b, *ec_a, *ec_b;
-static struct cph_cert *cert_rsa_a, *cert_rsa_b, *cert_ec_a, *cert_ec_b;
+static struct cph_key *rsa_a, *rsa_b, *ec_a, *ec_b, *ec_b256;
+static struct cph_cert *cert_rsa_a, *cert_rsa_b, *cert_ec_a, *cert_ec_b, *cert_ec_b256;
 static struct cph_trust *trust;
 static struct cph_mikey_cfg cfg_a, cfg_b;
 static struct cph_mikey *ma, *mb;
@@ -41,10 +41,12 @@ static int open_all(void **state)
     assert_ok(cph_key_generate(&env_a.env, CPH_KEY_RSA, &rsa_b));
     assert_ok(cph_key_generate(&env_a.env, CPH_KEY_EC_P256, &ec_a));
     assert_ok(cph_key_generate(&env_a.env, CPH_KEY_EC_P384, &ec_b));
+    assert_ok(cph_key_generate(&env_a.env, CPH_KEY_EC_P256, &ec_b256));
     cert_rsa_a = cert_for(rsa_a, ALICE);
     cert_rsa_b = cert_for(rsa_b, BOB);
     cert_ec_a = cert_for(ec_a, ALICE);
     cert_ec_b = cert_for(ec_b, BOB);
+    cert_ec_b256 = cert_for(ec_b256, BOB);
     return 0;
 }
 
@@ -59,6 +61,8 @@ static int close_all(void **state)
     cph_cert_free(cert_rsa_b);
     cph_cert_free(cert_ec_a);
     cph_cert_free(cert_ec_b);
+    cph_cert_free(cert_ec_b256);
+    cph_key_free(ec_b256);
     cph_trust_free(trust);
     return 0;
 }
@@ -571,6 +575,67 @@ static void a_certificate_proves_the_name_it_has(void **state)
     assert_int_equal(evidence_of(&p.b).peer_auth, CPH_KEYING_AUTH_CERT);
 }
 
+static void on_curves(struct cph_key *b, struct cph_cert *cert_b)
+{
+    cfg_a.key = ec_a;
+    cfg_a.cert = cfg_b.peer_cert = cert_ec_a;
+    cfg_b.key = b;
+    cfg_b.cert = cfg_a.peer_cert = cert_b;
+}
+
+/* draft-ietf-msec-mikey-ecc: ECIES where the certificate's key is on a curve. */
+static void a_call_by_an_envelope_on_curves(void **state)
+{
+    (void)state;
+    on_curves(ec_b, cert_ec_b);
+    calls_in(CPH_MIKEY_RSA, (struct claim){ CPH_KEYING_AUTH_CERT, true, false, true });
+    calls_in(CPH_MIKEY_RSA_R, (struct claim){ CPH_KEYING_AUTH_CERT, true, false, true });
+}
+
+static void a_call_by_mqv(void **state)
+{
+    (void)state;
+    on_curves(ec_b256, cert_ec_b256);
+    calls_in(CPH_MIKEY_ECMQV, (struct claim){ CPH_KEYING_AUTH_CERT, true, false, true });
+    assert_int_equal(evidence_of(&p.b).peer_auth, CPH_KEYING_AUTH_CERT);
+    assert_int_equal(evidence_of(&p.b).peer_fingerprint_n, 32);
+}
+
+static void mqv_takes_the_two_keys_that_were_meant(void **state)
+{
+    struct cph_sdp *offer, *answer;
+
+    (void)state;
+    on_curves(ec_b256, cert_ec_b256);
+    cfg_a.mode = CPH_MIKEY_ECMQV;
+    cfg_b.key = ec_b; /* Bob has another key than the one Alice knows */
+    cfg_b.cert = cert_ec_b;
+    reopen();
+    assert_err(try_answer(&p, &p.b, make_offer(&p, &p.a), &answer), CPH_E_POLICY);
+    on_curves(ec_b256, cert_ec_b256);
+    cfg_b.peer_cert = cert_rsa_a; /* and knows another of Alice */
+    reopen();
+    assert_err(try_answer(&p, &p.b, make_offer(&p, &p.a), &answer), CPH_E_POLICY);
+    on_curves(ec_b256, cert_ec_b256);
+    cfg_b.peer_cert = NULL;
+    cfg_b.peer_id = "sip:mallory@example.org"; /* or expects somebody else */
+    reopen();
+    assert_err(try_answer(&p, &p.b, make_offer(&p, &p.a), &answer), CPH_E_POLICY);
+    on_curves(ec_b256, cert_ec_b256);
+    cfg_b.peer_id = ALICE;
+    cfg_b.accept = 1U << CPH_MIKEY_DHSIGN; /* or does not want it */
+    reopen();
+    assert_err(try_answer(&p, &p.b, make_offer(&p, &p.a), &answer), CPH_E_POLICY);
+    cfg_b.accept = 0;
+    cfg_a.peer_cert = cert_ec_b; /* on another curve: there is nothing to offer */
+    reopen();
+    assert_int_not_equal(try_offer(&p, &p.a, &offer), CPH_OK);
+    cfg_a.key = rsa_a;
+    cfg_a.cert = cert_rsa_a;
+    cfg_a.peer_cert = cert_ec_b256;
+    assert_err(cph_mikey_new(&cfg_a, &(struct cph_mikey *){ NULL }), CPH_E_CONFIG);
+}
+
 static void an_envelope_for_somebody_else_stays_shut(void **state)
 {
     struct cph_sdp *answer;
@@ -619,6 +684,10 @@ static void no_bit_of_an_offer_can_be_changed(void **state)
     flip_all(CPH_MIKEY_RSA_R, false, 7);
     cfg_a.peer_cert = cert_rsa_b;
     flip_all(CPH_MIKEY_RSA, false, 7);
+    on_curves(ec_b256, cert_ec_b256);
+    flip_all(CPH_MIKEY_RSA, false, 7);
+    flip_all(CPH_MIKEY_RSA_R, false, 7);
+    flip_all(CPH_MIKEY_ECMQV, false, 3);
 }
 
 static void no_bit_of_an_answer_can_be_changed(void **state)
@@ -630,6 +699,9 @@ static void no_bit_of_an_answer_can_be_changed(void **state)
     flip_all(CPH_MIKEY_RSA_R, true, 11);
     cfg_a.peer_cert = cert_rsa_b;
     flip_all(CPH_MIKEY_RSA, true, 1);
+    on_curves(ec_b256, cert_ec_b256);
+    flip_all(CPH_MIKEY_RSA_R, true, 7);
+    flip_all(CPH_MIKEY_ECMQV, true, 1);
 }
 
 static void a_message_that_comes_twice_is_answered_once(void **state)
@@ -1073,6 +1145,9 @@ int main(void)
         test(a_call_by_rsa),
         test(a_call_by_rsa_oaep_and_pss),
         test(a_call_by_rsa_in_reverse),
+        test(a_call_by_an_envelope_on_curves),
+        test(a_call_by_mqv),
+        test(mqv_takes_the_two_keys_that_were_meant),
         test(a_call_by_signed_diffie_hellman),
         test(a_call_by_diffie_hellman_under_a_shared_secret),
         test(a_call_with_ecdsa_over_every_curve),

@@ -88,6 +88,33 @@ static struct cph_span pk_message(uint8_t *buf, size_t cap)
     return out;
 }
 
+/* ECMQV's two have octets for private use; those right behind RSA-R's are RFC 6043's. */
+static void the_types_of_mqv_are_private_ones(void **state)
+{
+    static const struct mikey_cs cs[] = { { 0, 1, 0 }, { 0, 2, 0 } };
+    struct mikey_hdr hdr = { MIKEY_MQV_I, true, 1, cs, 2 };
+    struct mikey_id id = { MIKEY_ID_URI, CPH_SPAN_LIT("sip:a@x") };
+    uint8_t buf[512];
+    struct mikey_out o = mikey_begin(buf, sizeof buf, &hdr);
+    struct mikey_msg m;
+    struct cph_span msg;
+
+    (void)state;
+    mikey_put_t(&o, MIKEY_TS_COUNTER, 77);
+    mikey_put_id(&o, &id);
+    mikey_put_pke(&o, MIKEY_CACHE_CSB, some(64));
+    (void)mikey_put_kemac(&o, MIKEY_ENCR_AES_CM, some(24), MIKEY_MAC_SHA1);
+    finish_message(&o, &msg);
+    assert_int_equal(buf[1], 250);
+    assert_ok(mikey_parse(msg, &m, NULL));
+    assert_int_equal(m.type, MIKEY_MQV_I);
+    for (unsigned type = MIKEY_RSAR_R + 1; type < 256; type++) {
+        buf[1] = (uint8_t)type;
+        if (type != 250)
+            assert_int_not_equal(mikey_parse(msg, &m, NULL), CPH_OK);
+    }
+}
+
 static void a_message_with_everything_is_read_as_written(void **state)
 {
     uint8_t buf[2048];
@@ -526,6 +553,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_of_the_rfc_are_read_field_by_field),
+        cmocka_unit_test(the_types_of_mqv_are_private_ones),
         cmocka_unit_test(a_message_with_everything_is_read_as_written),
         cmocka_unit_test(cut_messages_are_refused),
         cmocka_unit_test(bytes_behind_the_last_payload_are_refused),
