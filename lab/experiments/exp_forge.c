@@ -1,8 +1,7 @@
 /* Packets sent again or made up, and an authority that both trust: draft-wing-... 4 R16 to R18. */
 #include "lab.h"
 
-#include "ciphony/base_wire.h"
-#include "ciphony/rtp.h"
+#include "forger.h"
 
 enum { AB = 1 << LAB_ALICE | 1 << LAB_BOB };
 
@@ -118,37 +117,11 @@ const struct lab_experiment lab_exp_replay = { "replay", "4 R16",
                                                "Are recorded packets, sent again, taken?",
                                                run_replay };
 
-/* He puts frames of his own into the call: in clear, and under keys he made up, from the address of
- * the callee and with his SSRC and next numbers. */
-static cph_err inject_frames(struct lab_stage *s, const struct lab_packet *like)
-{
-    struct cph_rtp rtp;
-    uint8_t packet[12 + LAB_FRAME + 10];
-
-    CPH_TRY(cph_rtp_parse(like->bytes, &rtp));
-    for (uint32_t i = 0; i < 50; i++) {
-        struct cph_wr wr = cph_wr_open(packet, sizeof packet);
-
-        cph_wr_u8(&wr, 0x80);
-        cph_wr_u8(&wr, 0);
-        cph_wr_u16(&wr, (uint16_t)(rtp.seq + 2 + i));
-        cph_wr_u32(&wr, rtp.ts + 160 * (2 + i));
-        cph_wr_u32(&wr, rtp.ssrc);
-        lab_speech_frame(s->cfg.seed, LAB_MALLORY, i, packet + wr.n);
-        wr.n += LAB_FRAME;
-        CPH_TRY(lab_inject(s->net, &like->from, &like->to, cph_wr_done(&wr)));
-        cph_wr_zero(&wr, 10); /* the same with a tag that he cannot know */
-        CPH_TRY(lab_inject(s->net, &like->from, &like->to, cph_wr_done(&wr)));
-    }
-    return CPH_OK;
-}
-
 static cph_err run_inject(const struct lab_case *c, struct lab_outcome *out)
 {
     struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    const struct lab_packet *like = NULL;
+    bool any = false;
     uint64_t his, after;
-    struct cph_addr bob;
     struct lab_stage *s;
     cph_err err;
 
@@ -157,13 +130,7 @@ static cph_err run_inject(const struct lab_case *c, struct lab_outcome *out)
     if (err == CPH_OK)
         err = lab_stage_run(s, CPH_SEC(2));
     if (err == CPH_OK)
-        err = cph_addr_parse_ip(cph_span_of(lab_person_ip(LAB_BOB)), &bob);
-    for (size_t i = 0; i < lab_trace_count(s->trace) && err == CPH_OK; i++)
-        if (lab_trace_at(s->trace, i)->kind == LAB_RTP &&
-            cph_addr_ip_eq(&lab_trace_at(s->trace, i)->from, &bob))
-            like = lab_trace_at(s->trace, i);
-    if (err == CPH_OK && like)
-        err = inject_frames(s, like);
+        err = lab_forge(s, LAB_BOB, &any);
     after = s->person[LAB_ALICE].heard.frames[LAB_BOB];
     if (err == CPH_OK)
         err = lab_stage_run(s, CPH_SEC(2));
@@ -172,7 +139,7 @@ static cph_err run_inject(const struct lab_case *c, struct lab_outcome *out)
     out->sessions = 1;
     lab_measure(out, "of his frames heard", "frames", (double)his);
     lab_measure(out, "of bob's afterwards", "frames", (double)after);
-    if (!like)
+    if (!any)
         lab_say(out, "call fails", "there was no media to imitate");
     else
         lab_say(out,

@@ -1,0 +1,205 @@
+/* Every attacker both succeeds where he should and fails where he should: one who never succeeds
+ * proves nothing. */
+#include "support.h"
+
+#include "ear.h"
+#include "forger.h"
+#include "meddler.h"
+
+enum { SEED = 3, A = 1 << LAB_ALICE, B = 1 << LAB_BOB };
+
+static int open_lab(void **state)
+{
+    (void)state;
+    assert_ok(lab_keys_open());
+    return 0;
+}
+
+static int close_lab(void **state)
+{
+    (void)state;
+    lab_keys_close();
+    return 0;
+}
+
+static struct lab_stage *talk(const char *keying)
+{
+    struct lab_stage_config cfg = { .seed = SEED,
+                                    .link.delay = CPH_MS(20),
+                                    .keying = keying,
+                                    .security = CPH_SECURITY_REQUIRED,
+                                    .people = A | B };
+    struct lab_stage *s;
+
+    assert_ok(lab_stage_open(&cfg, &s));
+    assert_ok(lab_stage_talk(s, CPH_SEC(2)));
+    assert_true(lab_stage_heard(s, LAB_ALICE, LAB_BOB));
+    return s;
+}
+
+static uint64_t listens(const struct lab_stage *s, bool with_keys_of_alice, bool and_of_bob)
+{
+    struct lab_ear *ear;
+    uint64_t frames;
+
+    assert_ok(lab_ear_new(SEED, &ear));
+    if (with_keys_of_alice)
+        lab_ear_steal(ear, LAB_ALICE);
+    if (and_of_bob)
+        lab_ear_steal(ear, LAB_BOB);
+    (void)lab_ear_read_signalling(ear, s->trace);
+    lab_ear_listen(ear, s->trace, 0);
+    frames = lab_heard_total(lab_ear_heard(ear));
+    lab_ear_free(ear);
+    return frames;
+}
+
+static void who_reads_mikey_opens_what_his_keys_open_and_no_more(void **state)
+{
+    static const struct {
+        const char *keying;
+        bool reading, alice, both; /* suffices */
+    } row[] = {
+        { "mikey-null", true, true, true },
+        { "mikey-psk", false, true, true },
+        { "mikey-rsa", false, false, true },
+        { "mikey-rsa-r", false, true, true },
+        { "mikey-dhsign", false, false, false },
+        { "mikey-dhhmac", false, false, false },
+        { "sdes", true, true, true },
+        { "zrtp", false, false, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct lab_stage *s = talk(row[i].keying);
+        uint64_t said = s->person[LAB_ALICE].said.frames[LAB_ALICE] +
+                        s->person[LAB_BOB].said.frames[LAB_BOB];
+
+        assert_int_equal(listens(s, false, false), row[i].reading ? said : 0);
+        assert_int_equal(listens(s, true, false), row[i].alice ? said : 0);
+        assert_int_equal(listens(s, true, true), row[i].both ? said : 0);
+        lab_stage_close(s);
+    }
+}
+
+static uint64_t pretends(const struct lab_stage *s, const char *keying, enum lab_person who)
+{
+    struct lab_pretence p = { s, keying, who, lab_stage_sdp(s, lab_person_ip(LAB_ALICE), false, 0),
+                              lab_person_ip(LAB_ALICE) };
+    struct lab_heard heard = { 0 };
+
+    assert_ok(lab_pretend(&p, &heard));
+    return lab_heard_total(&heard);
+}
+
+static void who_answers_a_recorded_offer_needs_the_keys_of_who_was_called(void **state)
+{
+    static const char *const opens[] = { "mikey-psk", "mikey-rsa" };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct lab_stage *s = talk(opens[i]);
+
+        assert_true(pretends(s, opens[i], LAB_BOB2) > 50);
+        assert_int_equal(pretends(s, opens[i], LAB_MALLORY), 0);
+        lab_stage_close(s);
+    }
+}
+
+/* What was heard in the middle of a call, and whether the two noticed. */
+static uint64_t in_the_middle(const char *keying, enum lab_meddling how, bool check, bool *noticed)
+{
+    struct lab_stage_config cfg = { .seed = SEED,
+                                    .link.delay = CPH_MS(20),
+                                    .keying = keying,
+                                    .security = CPH_SECURITY_REQUIRED,
+                                    .people = A | B,
+                                    .pinned = check };
+    struct lab_meddler_feat feat;
+    struct lab_meddler *m;
+    struct lab_stage *s;
+
+    assert_ok(lab_meddler_new(how, keying, cfg.seed, &m));
+    lab_meddler_place(m, &cfg);
+    assert_ok(lab_stage_open(&cfg, &s));
+    assert_ok(lab_meddler_start(m, s));
+    assert_ok(lab_stage_talk(s, CPH_SEC(2)));
+    feat = lab_meddler_feat(m);
+    *noticed = !lab_stage_heard(s, LAB_ALICE, LAB_BOB) || s->person[LAB_ALICE].mismatch;
+    lab_stage_close(s);
+    lab_meddler_free(m);
+    return lab_heard_total(&feat.heard);
+}
+
+static void who_stands_in_the_middle_of_zrtp_is_betrayed_by_the_string(void **state)
+{
+    bool noticed;
+
+    (void)state;
+    assert_true(in_the_middle("zrtp", LAB_MEDDLE_BOTH, false, &noticed) > 50);
+    assert_false(noticed);
+    (void)in_the_middle("zrtp", LAB_MEDDLE_BOTH, true, &noticed);
+    assert_true(noticed);
+    assert_int_equal(in_the_middle("zrtp", LAB_MEDDLE_MEDIA, false, &noticed), 0);
+}
+
+static void who_stands_in_the_middle_of_mikey_needs_the_users_keys(void **state)
+{
+    static const char *const mode[] = { "mikey-psk", "mikey-rsa", "mikey-rsa-r", "mikey-dhsign",
+                                        "mikey-dhhmac" };
+    bool noticed;
+
+    (void)state;
+    assert_true(in_the_middle("mikey-null", LAB_MEDDLE_BOTH, false, &noticed) > 50);
+    assert_false(noticed);
+    for (size_t i = 0; i < sizeof mode / sizeof *mode; i++) {
+        assert_int_equal(in_the_middle(mode[i], LAB_MEDDLE_BOTH, false, &noticed), 0);
+        assert_true(noticed);
+        assert_true(in_the_middle(mode[i], LAB_MEDDLE_INVITED, false, &noticed) > 50);
+        assert_false(noticed);
+    }
+}
+
+static uint64_t forged(const char *keying)
+{
+    struct lab_stage_config cfg = { .seed = SEED,
+                                    .link.delay = CPH_MS(20),
+                                    .keying = keying,
+                                    .security = CPH_SECURITY_REQUIRED,
+                                    .people = A | B };
+    struct lab_stage *s;
+    uint64_t heard;
+    bool any;
+
+    assert_ok(lab_stage_open(&cfg, &s));
+    assert_ok(lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB));
+    assert_ok(lab_stage_run(s, CPH_SEC(1)));
+    assert_ok(lab_forge(s, LAB_BOB, &any));
+    assert_true(any);
+    assert_ok(lab_stage_run(s, CPH_SEC(2)));
+    heard = s->person[LAB_ALICE].heard.frames[LAB_MALLORY];
+    lab_stage_close(s);
+    return heard;
+}
+
+static void who_makes_up_packets_is_heard_in_rtp_and_not_in_srtp(void **state)
+{
+    (void)state;
+    assert_true(forged(NULL) > 0);
+    assert_int_equal(forged("sdes"), 0);
+    assert_int_equal(forged("zrtp"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_reads_mikey_opens_what_his_keys_open_and_no_more),
+        cmocka_unit_test(who_answers_a_recorded_offer_needs_the_keys_of_who_was_called),
+        cmocka_unit_test(who_stands_in_the_middle_of_zrtp_is_betrayed_by_the_string),
+        cmocka_unit_test(who_stands_in_the_middle_of_mikey_needs_the_users_keys),
+        cmocka_unit_test(who_makes_up_packets_is_heard_in_rtp_and_not_in_srtp),
+    };
+
+    return cmocka_run_group_tests(tests, open_lab, close_lab);
+}
