@@ -54,6 +54,7 @@ static void media(struct cph_keying *k, struct cph_rd rd)
             continue;
     }
     cph_keying_tick(k, now); /* begins the clock, if nothing did */
+    k->method->answered(k, now);
     cph_keying_tick(k, now + CPH_SEC(60));
     if (k->method->keys(k, CPH_KEYING_RTP, CPH_KEYING_SEND, 0, &none) == CPH_OK ||
         cph_keying_deadline(k) != CPH_TIME_NEVER)

@@ -259,6 +259,9 @@ struct cph_keying_method {
     void (*rollback)(struct cph_keying *k);
     /** Bring new keys with the next offer or answer, at the same address. May be NULL. */
     void (*renew)(struct cph_keying *k);
+    /** The user takes the call to which we gave this answer while it rang: only now the peer learns
+     * of it. May be NULL. */
+    void (*answered)(struct cph_keying *k, cph_time now);
     /** Another answerer of our first offer: an instance of its own, same offer, no keys yet.
      *  CPH_E_STATE once there was another exchange. */
     cph_err (*fork)(const struct cph_keying *k, struct cph_keying **out);
@@ -425,6 +428,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_nego_finish(struct cph_nego *n,
 CPH_API void cph_nego_rollback(struct cph_nego *n);
 /** Bring new keys with the next offer or answer (re-key; after a fork). */
 CPH_API void cph_nego_renew(struct cph_nego *n);
+/** Our answer, made while it rang, goes to the peer now. */
+CPH_API void cph_nego_answered(struct cph_nego *n, cph_time now);
 
 /** The instance of the chosen mechanism, for what its own header offers; NULL before the choice. */
 CPH_API struct cph_keying *cph_nego_instance(const struct cph_nego *n);

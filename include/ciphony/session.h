@@ -113,6 +113,9 @@ CPH_API void cph_session_form(struct cph_session *s, enum cph_keying_form form);
  */
 CPH_API CPH_MUST_CHECK cph_err cph_session_finish(struct cph_session *s, uint32_t branch,
                                                   struct cph_span answer, cph_time now);
+/** The user takes the call whose offer we answered: the answer goes to the peer now. Until then a
+ * peer that does not make keys is waited for as long as a phone may ring. */
+CPH_API void cph_session_answered(struct cph_session *s, cph_time now);
 /** The call was answered on this branch: the others' keys are wiped. CPH_E_NOTFOUND. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_choose(struct cph_session *s, uint32_t branch);
 /** This branch is over (its early dialog ended). Unknown is fine. */

@@ -241,6 +241,13 @@ void cph_nego_rollback(struct cph_nego *n)
             n->slot[i].method->rollback(n->slot[i].k);
 }
 
+void cph_nego_answered(struct cph_nego *n, cph_time now)
+{
+    for (unsigned i = 0; i < n->n; i++)
+        if (n->slot[i].k && n->slot[i].method->answered)
+            n->slot[i].method->answered(n->slot[i].k, now);
+}
+
 void cph_nego_renew(struct cph_nego *n)
 {
     for (unsigned i = 0; i < n->n; i++)

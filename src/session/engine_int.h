@@ -14,6 +14,7 @@ enum {
     ENGINE_RING = 16,         /* good packets that wait to be taken; feed one, take one is usual */
     ENGINE_EVENTS = 32,       /* that wait to be taken; the oldest notice goes first */
     ENGINE_GRACE_MS = 3000,   /* old receiving keys stay this long for packets under way */
+    ENGINE_RING_S = 300,      /* the same while it rings at our side */
     ENGINE_KEYING_S = 40,     /* longer than any mechanism tries: then something is stuck */
     ENGINE_LIFE_EVERY = 1024, /* packets between looks at a key's lifetime */
     ENGINE_KIND = 32,         /* bytes of "audio" with its NUL */
@@ -142,7 +143,8 @@ struct cph_session {
     bool offered;                    /* our offer waits for an answer, or for the choice */
     bool first;                      /* and it is the first exchange */
     bool rekey, rekey_offered;       /* wished; in the open offer */
-    struct cph_ekt_params ekt;       /* a set of our own to offer, if we shall */
+    bool rings; /* we answered the first offer, and the user did not take the call yet */
+    struct cph_ekt_params ekt;                  /* a set of our own to offer, if we shall */
     struct cph_nego *base[CPH_SESSION_STREAMS]; /* of the first offer, until a branch takes them */
     int active;                                 /* chosen, or the latest that answered; -1 */
     bool chosen;
@@ -179,6 +181,8 @@ void engine_look_all(struct cph_session *s, struct engine_branch *b, cph_time no
 void engine_line_stop(struct cph_session *s, struct engine_line *l);
 void engine_tell_stream(const struct cph_session *s, const struct engine_line *l);
 void engine_grace_over(struct engine_line *l);
+/* By when this line must have its keys. */
+cph_time engine_keys_due(const struct cph_session *s, const struct engine_line *l);
 void engine_plain(struct cph_session *s, struct engine_branch *b, unsigned stream, const char *why);
 /** Can a packet be verified on this line? While a last acknowledgement is missing, too. */
 static inline bool engine_hears(const struct engine_line *l)

@@ -451,6 +451,25 @@ static void listen_first(struct cph_session *s, struct engine_branch *b, unsigne
         fail(s, b, stream, err, "the keys cannot be used");
 }
 
+cph_time engine_keys_due(const struct cph_session *s, const struct engine_line *l)
+{
+    return l->keying_since + CPH_SEC(s->rings ? ENGINE_RING_S : ENGINE_KEYING_S);
+}
+
+void cph_session_answered(struct cph_session *s, cph_time now)
+{
+    s->rings = false;
+    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++) {
+        for (unsigned k = 0; s->branch[i].used && k < s->n; k++) {
+            struct engine_line *l = &s->branch[i].line[k];
+
+            l->keying_since = now;
+            if (l->nego)
+                cph_nego_answered(l->nego, now);
+        }
+    }
+}
+
 static void keying(struct cph_session *s, struct engine_branch *b, unsigned stream,
                    const struct cph_nego_status *st, cph_time now)
 {
@@ -476,7 +495,7 @@ static void keying(struct cph_session *s, struct engine_branch *b, unsigned stre
     }
     if (l->state == LINE_KEYING && engine_hears_first(l))
         listen_first(s, b, stream, st, now);
-    if (l->state == LINE_KEYING && now - l->keying_since >= CPH_SEC(ENGINE_KEYING_S))
+    if (l->state == LINE_KEYING && now >= engine_keys_due(s, l))
         fail(s, b, stream, CPH_E_TIMEOUT, "the peer never finished making keys");
 }
 

@@ -635,14 +635,14 @@ static cph_time earlier(cph_time a, cph_time b)
     return a < b ? a : b;
 }
 
-static cph_time line_deadline(const struct engine_line *l)
+static cph_time line_deadline(const struct cph_session *s, const struct engine_line *l)
 {
     cph_time at = l->nego ? cph_nego_deadline(l->nego) : CPH_TIME_NEVER;
 
     if (l->prev_until)
         at = earlier(at, l->prev_until);
     if (l->state == LINE_KEYING)
-        at = earlier(at, l->keying_since + CPH_SEC(ENGINE_KEYING_S));
+        at = earlier(at, engine_keys_due(s, l));
     return at;
 }
 
@@ -656,7 +656,7 @@ cph_time cph_session_deadline(const struct cph_session *s)
 
         for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
             if (s->branch[i].used)
-                at = earlier(at, line_deadline(&s->branch[i].line[stream]));
+                at = earlier(at, line_deadline(s, &s->branch[i].line[stream]));
         if (s->base[stream])
             at = earlier(at, cph_nego_deadline(s->base[stream]));
         if (m->early)

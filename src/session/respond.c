@@ -110,6 +110,7 @@ cph_err cph_session_answer(struct cph_session *s, struct cph_span offer, cph_tim
     }
     if (err == CPH_OK) {
         s->local_side = side;
+        s->rings = !s->local.sdp;
         engine_desc_move(&s->local, &ours);
         s->active = (int)(b - s->branch);
         s->chosen |= b->id == 0;

@@ -425,8 +425,10 @@ cph_err cph_phone_accept(struct cph_phone *p, uint32_t call, cph_time now)
     body = (struct cph_span){ (uint8_t *)c->answer, c->answer_sent ? 0 : c->answer_n };
     CPH_TRY(cph_sip_call_accept(p->ua, c->sip, phone_type(c->answer_type), body, now));
     c->ring_until = CPH_TIME_NEVER;
-    if (!c->late_offer)
+    if (!c->late_offer) {
+        cph_session_answered(c->session, now);
         answered(c, now);
+    }
     return CPH_OK;
 }
 

@@ -304,6 +304,7 @@ static cph_err dtls_answer(struct cph_keying *k, const struct cph_keying_remote 
         return err;
     }
     dtls_rollback(k); /* their offer won over ours */
+    d->rings = !d->agreed;
     d->own = own;
     d->peer = peer;
     d->agreed = true;
@@ -348,6 +349,15 @@ static cph_err dtls_finish(struct cph_keying *k, const struct cph_keying_remote 
     if (fresh)
         dtls_follow_begin(d, role, pool);
     return CPH_OK;
+}
+
+static void dtls_answered(struct cph_keying *k, cph_time now)
+{
+    struct dtls *d = (struct dtls *)k;
+
+    d->rings = false;
+    if (d->making && d->begun)
+        dtls_follow_answered(d, now);
 }
 
 /* ---- the media path -------------------------------------------------------------------------- */
@@ -585,6 +595,7 @@ const struct cph_keying_method cph_keying_dtls = {
     .finish = dtls_finish,
     .rollback = dtls_rollback,
     .renew = dtls_renew,
+    .answered = dtls_answered,
     .fork = dtls_fork,
     .feed = dtls_feed,
     .pull = dtls_pull,

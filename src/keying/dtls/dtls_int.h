@@ -18,6 +18,7 @@ enum {
     DTLS_RESTARTS = 6,   /* times an active side begins anew after a false answer */
     DTLS_PAUSE_MS = 250, /* before it does, doubled each time */
     DTLS_GIVE_UP_S = 30, /* no keys by then: the stream fails */
+    DTLS_RING_S = 240,   /* the same while the phone rings: the peer may not listen before */
     DTLS_DOUBT_S = 5,    /* after a false certificate, the true one has this long to show up */
     DTLS_LATCH_MS = 500, /* before an answer from where nobody said is listened to */
     DTLS_STALE_S = 2,    /* an unfinished rival older than this gives way to a newcomer */
@@ -210,6 +211,7 @@ struct dtls {
     enum cph_stream_role role;
     bool making; /* an association is to be made, or is being made */
     bool begun;  /* and the clock below is set */
+    bool rings;  /* our first answer, and nobody took the call yet */
     cph_time give_up;
     unsigned tries[2];    /* times the active side began, by component */
     cph_time retry_at[2]; /* when it may begin anew */
@@ -231,7 +233,8 @@ struct dtls {
 
 /* follow.c: from agreement to keys. */
 void dtls_follow_begin(struct dtls *d, enum cph_stream_role role, struct dtls_pool *pool);
-void dtls_follow(struct dtls *d, cph_time now); /* look at every handshake once more */
+void dtls_follow(struct dtls *d, cph_time now);          /* look at every handshake once more */
+void dtls_follow_answered(struct dtls *d, cph_time now); /* the call was taken */
 void dtls_fail(struct dtls *d, cph_err err, const char *why);
 
 /* Is component c of the association being made still open? */

@@ -276,7 +276,7 @@ void dtls_follow(struct dtls *d, cph_time now)
     if (!d->begun) {
         d->begun = true;
         d->since = now;
-        d->give_up = now + CPH_SEC(DTLS_GIVE_UP_S);
+        d->give_up = now + CPH_SEC(d->rings ? DTLS_RING_S : DTLS_GIVE_UP_S);
         age(d);
         dtls_path_begin(d, now);
     }
@@ -291,4 +291,24 @@ void dtls_follow(struct dtls *d, cph_time now)
         finish(d);
     else if (now >= d->give_up)
         out_of_time(d);
+}
+
+/* A peer that did not listen before it knew our answer does so now. Our hello was repeated less and
+ * less: it begins anew. */
+void dtls_follow_answered(struct dtls *d, cph_time now)
+{
+    d->give_up = now + CPH_SEC(DTLS_GIVE_UP_S);
+    for (int c = 0; c < 2; c++) {
+        for (unsigned i = 0; i < DTLS_SLOTS; i++) {
+            const struct dtls_shake *shake = d->pool->slot[c][i];
+
+            if (!shake || shake->owner != d || shake->detour || shake->from.family != CPH_AF_NONE ||
+                now - shake->born < CPH_MS(DTLS_FIRST_MS))
+                continue;
+            dtls_shake_free(dtls_pool_take(d->pool, (enum cph_keying_component)c, i));
+            d->tries[c] = 0;
+            d->retry_at[c] = CPH_TIME_NEVER;
+        }
+    }
+    dtls_follow(d, now);
 }

@@ -1038,6 +1038,7 @@ static void nobody_there_fails_in_time(void **state)
     (void)state;
     loss = 100;
     agree(&who[0], &who[1]);
+    cph_keying_dtls.answered(who[1].k, now);
     run(&who[0], &who[1], now + CPH_SEC(DTLS_GIVE_UP_S + 1));
     s = status(&who[0]);
     assert_int_equal(s.state, CPH_KEYING_FAILED);
@@ -1045,6 +1046,54 @@ static void nobody_there_fails_in_time(void **state)
     assert_int_equal(status(&who[1]).state, CPH_KEYING_FAILED);
     assert_true(cph_keying_deadline(who[0].k) == CPH_TIME_NEVER);
     assert_true(cph_keying_deadline(who[1].k) == CPH_TIME_NEVER);
+}
+
+/* Our answer is made when the phone begins to ring. A peer that hears our hello no sooner than it
+ * knows the answer is waited for that long, and then quickly found. */
+static void a_phone_may_ring_for_minutes_before_the_peer_listens(void **state)
+{
+    struct cph_keying_remote offer = offer_by(&who[0]), answer = answer_by(&who[1], &offer);
+    cph_time taken;
+
+    (void)state;
+    loss = 100;
+    run(&who[0], &who[1], now + CPH_SEC(170));
+    assert_int_equal(status(&who[1]).state, CPH_KEYING_RUNNING);
+    loss = 0;
+    taken = now;
+    cph_keying_dtls.answered(who[1].k, now);
+    assert_ok(cph_keying_dtls.finish(who[0].k, &answer));
+    run(&who[0], &who[1], taken + CPH_MS(100));
+    assert_keyed(&who[0], &who[1]);
+}
+
+static void even_ringing_has_an_end(void **state)
+{
+    struct cph_keying_remote offer = offer_by(&who[0]);
+
+    (void)state;
+    (void)answer_by(&who[1], &offer);
+    loss = 100;
+    run(&who[0], &who[1], now + CPH_SEC(DTLS_RING_S + 1));
+    assert_int_equal(status(&who[1]).state, CPH_KEYING_FAILED);
+    assert_err(status(&who[1]).err, CPH_E_TIMEOUT);
+}
+
+/* A hello that may be answered at any moment is not taken back. */
+static void a_call_that_is_taken_at_once_goes_on_with_its_first_hello(void **state)
+{
+    struct cph_keying_remote offer = offer_by(&who[0]), answer = answer_by(&who[1], &offer);
+    struct cph_keying_packet hello;
+
+    (void)state;
+    assert_ok(cph_keying_dtls.finish(who[0].k, &answer));
+    assert_ok(cph_keying_pull(who[1].k, &hello, now));
+    now += CPH_MS(DTLS_FIRST_MS) - 1;
+    cph_keying_dtls.answered(who[1].k, now);
+    post(who[1].at[0], who[0].at[0], &hello);
+    run(&who[0], &who[1], now + CPH_MS(50));
+    assert_keyed(&who[0], &who[1]);
+    assert_int_equal(((struct dtls *)who[1].k)->tries[0], 1);
 }
 
 /* ---- re-offers ------------------------------------------------------------------------------- */
@@ -1525,6 +1574,9 @@ int main(void)
         T(a_false_answer_to_our_hello_makes_us_begin_anew),
         T(who_is_fast_but_was_not_announced_is_not_listened_to),
         T(nobody_there_fails_in_time),
+        T(a_phone_may_ring_for_minutes_before_the_peer_listens),
+        T(even_ringing_has_an_end),
+        T(a_call_that_is_taken_at_once_goes_on_with_its_first_hello),
         T(a_re_offer_keeps_the_association),
         T(an_answer_that_repeats_actpass_keeps_what_stands),
         T(a_new_tls_id_makes_a_new_association),

@@ -293,6 +293,48 @@ static void a_handshake_nobody_answers_fails_in_time(void **state)
     pair_close(&t);
 }
 
+/* Time passes at one side, and what it sends is lost. */
+static void alone(struct pair *t, struct party *p, cph_time until)
+{
+    struct cph_session_out out;
+
+    while (cph_session_deadline(p->s) < until) {
+        t->now = cph_session_deadline(p->s) > t->now ? cph_session_deadline(p->s) : t->now + 1;
+        cph_session_tick(p->s, t->now);
+        while (cph_session_pull(p->s, &out, t->now) == CPH_OK)
+            continue;
+    }
+    t->now = until;
+}
+
+static void a_phone_that_rings_waits_longer_than_one_that_talks(void **state)
+{
+    struct pair t;
+    struct cph_session_event ev;
+
+    (void)state;
+    open_pair(&t, REQ, true);
+    assert_ok(offer(&t, &t.a));
+    assert_ok(answer(&t, &t.b, t.a.text));
+    alone(&t, &t.b, CPH_SEC(170)); /* the peer listens when it has the answer, and has none */
+    assert_false(happened(&t.b, CPH_SESSION_FAILED, NULL));
+    cph_session_answered(t.b.s, t.now);
+    assert_ok(cph_session_finish(t.a.s, 1, t.b.text, t.now));
+    assert_ok(cph_session_choose(t.a.s, 1));
+    shuttle(&t);
+    talk(&t);
+    pair_close(&t);
+
+    open_pair(&t, REQ, true);
+    assert_ok(offer(&t, &t.a));
+    assert_ok(answer(&t, &t.b, t.a.text));
+    cph_session_answered(t.b.s, t.now);
+    alone(&t, &t.b, CPH_SEC(41));
+    assert_true(happened(&t.b, CPH_SESSION_FAILED, &ev));
+    assert_int_equal(ev.err, CPH_E_TIMEOUT);
+    pair_close(&t);
+}
+
 static void each_branch_of_a_fork_gets_a_handshake_of_its_own(void **state)
 {
     struct pair t, u;
@@ -428,6 +470,7 @@ int main(void)
         cmocka_unit_test(an_expired_certificate_vouches_for_nobody),
         cmocka_unit_test(a_wrong_fingerprint_means_no_media_and_a_loud_reason),
         cmocka_unit_test(a_handshake_nobody_answers_fails_in_time),
+        cmocka_unit_test(a_phone_that_rings_waits_longer_than_one_that_talks),
         cmocka_unit_test(each_branch_of_a_fork_gets_a_handshake_of_its_own),
         cmocka_unit_test(hold_keeps_the_association_and_a_rekey_makes_a_new_one),
         cmocka_unit_test(dtls_is_taken_before_sdes_when_both_are_offered),
