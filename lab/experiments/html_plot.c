@@ -96,12 +96,20 @@ static void mark(unsigned i, double x, double y, struct cph_buf *out)
 
 /* ---- what to draw ---------------------------------------------------------------------------- */
 
+static bool same(const struct plot *p, const double *a, const double *b)
+{
+    for (unsigned i = 0; i < p->points; i++)
+        if (a[i] < b[i] || a[i] > b[i])
+            return false;
+    return true;
+}
+
 static void add(struct plot *p, unsigned keying, const char *name, const double v[POINTS])
 {
     unsigned i = 0;
     size_t n;
 
-    while (i < p->n && memcmp(p->series[i].v, v, sizeof p->series[i].v) != 0) /* figures */
+    while (i < p->n && !same(p, p->series[i].v, v))
         i++;
     n = strlen(p->series[i].names);
     (void)snprintf(p->series[i].names + n, sizeof p->series[i].names - n, "%s%s", n ? ", " : "",
@@ -168,12 +176,15 @@ static void frame(const struct plot *p, struct cph_buf *out)
 {
     double foot = y_of(p, 0);
 
-    for (double v = 0; v <= p->top * 1.0001; v += p->step)
+    for (long i = 0; i <= lround(p->top / p->step); i++) {
+        double v = (double)i * p->step;
+
         html_put(out,
                  "<line class=\"%s\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
                  "<text class=\"soft\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
                  v > 0 ? "grid" : "axis", LEFT, WIDTH - RIGHT, y_of(p, v), y_of(p, v), LEFT - 8,
                  y_of(p, v) + 4, v);
+    }
     for (unsigned i = 0; i < p->points; i++)
         html_put(out,
                  "<line class=\"axis\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>"

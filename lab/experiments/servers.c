@@ -7,7 +7,9 @@ static const char *const ip[LAB_SERVERS] = { "10.0.0.100", "10.0.0.101", "10.0.0
 
 static unsigned count(const struct lab_stage *s)
 {
-    return s->cfg.chain.servers > 1 ? s->cfg.chain.servers : 1;
+    unsigned n = s->cfg.chain.servers > 1 ? s->cfg.chain.servers : 1;
+
+    return n < LAB_SERVERS ? n : LAB_SERVERS;
 }
 
 const char *lab_server_ip(unsigned i)
@@ -58,7 +60,7 @@ cph_err lab_servers_open(struct lab_stage *s)
 {
     if (s->cfg.chain.servers > LAB_SERVERS)
         return CPH_E_LIMIT;
-    for (unsigned i = 0; i < count(s); i++)
+    for (unsigned i = 0; i < LAB_SERVERS && i < count(s); i++)
         CPH_TRY(start(s, i));
     s->proxy = s->server[0];
     return CPH_OK;
