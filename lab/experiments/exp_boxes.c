@@ -184,10 +184,8 @@ static cph_err run_gateway(const struct lab_case *c, struct lab_outcome *out)
                     (unsigned long long)circuit, cph_ends_text(a->verdict.ends_at));
         lab_case_show(c, s, "A call to a telephone behind a gateway");
     }
-    for (unsigned i = 0; i < LAB_PEOPLE; i++) /* its calls still hold the gateway's sound */
-        s->person[i].sound = NULL;
-    lab_gateway_free(g);
     lab_stage_close(s);
+    lab_gateway_free(g);
     return err;
 }
 

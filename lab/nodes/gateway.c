@@ -139,10 +139,6 @@ cph_err lab_gateway_new(struct lab_net *net, const char *near, const char *far, 
 
 void lab_gateway_free(struct lab_gateway *g)
 {
-    if (!g)
-        return;
-    lab_unbind(g->near_node, &g->near);
-    lab_unbind(g->far_node, &g->far);
     free(g);
 }
 

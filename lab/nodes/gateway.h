@@ -17,7 +17,7 @@ enum { LAB_TRUNK_PORT = 7000 }; /* the circuit, as far as this network knows */
  * time. */
 CPH_MUST_CHECK cph_err lab_gateway_new(struct lab_net *net, const char *near, const char *far,
                                        uint64_t seed, unsigned speaker, struct lab_gateway **out);
-/** After its terminal, before the network. NULL is fine. */
+/** After its terminal and the network, which both hold parts of it. NULL is fine. */
 void lab_gateway_free(struct lab_gateway *g);
 /** ctx: the gateway. */
 CPH_MUST_CHECK cph_err lab_gateway_sound(void *ctx, uint32_t call, struct cph_media_source **source,
