@@ -139,7 +139,8 @@ class Linphonec:
     """Debian's linphonec, driven by its prompt. Takes calls with -a, plays and records WAV files."""
 
     def __init__(self, folder, sip_port, rtp_port, keying, play=None, auto=True, tls_ca=None,
-                 register=None):
+                 register=None, capabilities=False):
+        """capabilities: it asks for keys and takes them by RFC 5939, and its m= lines are plain RTP."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.port = folder, sip_port
         self.recording = folder / "linphonec-heard.wav"
@@ -148,12 +149,15 @@ class Linphonec:
 sip_port={sip_port}
 sip_tcp_port={sip_port}
 sip_tls_port={sip_port + 1}
-media_encryption={keying}
-media_encryption_mandatory={int(keying != "none")}
+media_encryption={keying if not capabilities else "none"}
+media_encryption_mandatory={int(keying != "none" and not capabilities)}
 use_ipv6=0
 verify_server_certs={int(tls_ca is not None)}
 verify_server_cn=0
 """
+        if capabilities:
+            rc += ("support_capability_negotiations=1\ncapability_negotiations_reinvite=1\n"
+                   f"supported_encryptions=LinphoneMediaEncryption{keying.upper()}\n")
         if tls_ca:
             rc += f"root_ca={tls_ca}\n"
         if register:

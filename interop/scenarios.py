@@ -80,10 +80,10 @@ class Stage:
         ours.recording = heard
         return ours
 
-    def peer(self, kind, keying, auto=True, register=None, ca=None, both=None, rtcp_mux=False):
+    def peer(self, kind, keying, auto=True, register=None, ca=None, both=None, rtcp_mux=False, capabilities=False):
         if kind == "linphonec":
             return self.add(Linphonec(self.folder / kind, PEER, 21200, media(keying, kind), play=self.long, auto=auto,
-                                      tls_ca=ca, register=register))
+                                      tls_ca=ca, register=register, capabilities=capabilities))
         return self.add(Baresip(self.folder / kind, PEER, 21000, media(keying, kind), self.long,
                                 transport="tls" if register else "udp", cert=both, ca=ca, register=register,
                                 rtcp_mux=rtcp_mux))
@@ -374,6 +374,23 @@ def unprotected(folder, kind, we_call, policy):
         return last["why"]
 
 
+def best_effort(folder, kind, keying, form, we_call, level, **peer_how):
+    """Plain RTP in the m= line, or keys beside it: the peer takes them, or asks us so."""
+    with Stage(folder) as stage:
+        more = ("--best-effort", form) if we_call else ()
+        call = Call(stage, kind, keying, "udp", we_call, policy="prefer", ours_more=more, **peer_how)
+        call.stands()
+        return call.over(level)[1]
+
+
+def plain_peer(folder, kind, form):
+    """A peer that knows RTP alone is called in clear, in whatever form we ask for keys."""
+    with Stage(folder) as stage:
+        call = Call(stage, kind, "none", "udp", True, policy="prefer", ours_more=("--best-effort", form))
+        call.stands("plain")
+        return call.over("open")[1]
+
+
 def silent(last):
     streams = last["verdict"]["streams"]
     need(f"media was accepted or sent: {streams}", all(s["packets_in"] == 0 and s["packets_out"] == 0 for s in streams))
@@ -434,6 +451,15 @@ def scenarios():
     for kind in kinds:  # lines with a parameter they do not know stand first, those without behind
         yield (f"{kind} sdes ekt-offered we-call",
                lambda f, k=kind: talk(f, k, "sdes", "udp", True, ours_more=("--ekt",)))
+    for keying, level in (("sdes", "open"), ("dtls", "private")):
+        for we_call, who in ways:
+            yield (f"linphonec {keying} best-effort capneg {who}",
+                   lambda f, a=(keying, "capneg", we_call, level): best_effort(f, "linphonec", *a, capabilities=True))
+    for kind in kinds:
+        for form in ("osrtp", "attribute", "capneg", "group", "bodies"):
+            if (kind, form) == ("linphonec", "bodies"):
+                continue  # it answers two bodies with a 200 that has none
+            yield (f"{kind} plain-rtp best-effort {form} we-call", lambda f, a=(kind, form): plain_peer(f, *a))
     for we_call, who in ways:
         yield (f"baresip dtls rtcp-mux {who}",
                lambda f, w=we_call: talk(f, "baresip", "dtls", "udp", w, rtcp_mux=True))

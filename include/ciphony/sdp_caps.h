@@ -57,7 +57,8 @@ struct cph_sdp_config {
     struct cph_sdp_caps_refs attrs;
 };
 
-/** What a=acfg says: a configuration whose proto is not filled in. RFC 5939 3.5.2 */
+/** What a=acfg says: a configuration whose proto is not filled in. Alternatives, which it should not
+ * have, are put together. RFC 5939 3.5.2 */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_acfg_parse(struct cph_span arg, struct cph_sdp_config *out);
 
 struct cph_sdp_configs {
@@ -95,7 +96,9 @@ CPH_API CPH_MUST_CHECK cph_err cph_sdp_acfg_add(struct cph_sdp *sdp, struct cph_
 /**
  * Add to an m= line a configuration of its own transport with the attributes that section `with`
  * has and `media` has not (with: a section of a copy of sdp). Those named in optional (NULL-ended)
- * are marked so. *out: as it was written. CPH_E_LIMIT, CPH_E_NOMEM. RFC 5939 3.6.1.
+ * are marked so; of several a=crypto or a=key-mgmt each is an alternative. *out: attrs has first
+ * the common ones (mandatory), then alternatives, then optional ones. CPH_E_LIMIT, CPH_E_NOMEM. RFC
+ * 5939 3.6.1.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_config_offer(struct cph_sdp *sdp,
                                                     struct cph_sdp_media *media,

@@ -91,6 +91,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_session_offer(struct cph_session *s, cph_time
  * first, that with keys last, in a multipart/alternative. CPH_E_STATE: it has one body. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_offer_plain(const struct cph_session *s,
                                                        struct cph_wr *out);
+/** Has the open offer a stream in two m= lines (CPH_KEYING_FORM_GROUP)? */
+CPH_API bool cph_session_offers_twice(const struct cph_session *s);
 /**
  * Read the peer's offer or re-offer and write our answer. CPH_E_POLICY: nothing we may accept
  * (answer 488; in a standing call what held goes on holding). CPH_E_MALFORMED, CPH_E_LIMIT,

@@ -98,6 +98,7 @@ static cph_err begin(struct lab_duo *d, unsigned i)
     if (p->cfg.ekt || p->cfg.takes_ekt)
         cfg.ekt = true;
     cfg.policy.media = p->cfg.security;
+    cfg.policy.form = p->cfg.form;
     lab_kit_policy(p->kit, &cfg.policy);
     memcpy(media.local, p->local, sizeof media.local);
     p->keyed = false;

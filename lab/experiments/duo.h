@@ -14,6 +14,7 @@ struct lab_party_config {
     const char *keying;        /* a column */
     const char *const *suites; /* NULL: all */
     enum cph_security security;
+    enum cph_keying_form form;        /* of offers, where RTP will do */
     enum lab_person who;              /* whose keys */
     enum lab_person peer;             /* whom it talks to */
     uint32_t ssrc;                    /* of what it will send; 0: it does not know yet */

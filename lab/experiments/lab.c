@@ -8,17 +8,21 @@
 /* A new experiment is a row here. */
 /* clang-format off: one line each, so that two who add one do not meet */
 const struct lab_experiment *const lab_experiments[] = {
-    &lab_exp_forking,   &lab_exp_retargeting,   &lab_exp_association,  &lab_exp_pad,
-    &lab_exp_clipping,  &lab_exp_central_mixer, &lab_exp_central_user, &lab_exp_rekeying,
-    &lab_exp_ssrc,      &lab_exp_roc,           &lab_exp_pki,          &lab_exp_shared,
-    &lab_exp_pfs,       &lab_exp_best_effort,   &lab_exp_offer_cost,   &lab_exp_messages,
-    &lab_exp_loss,      &lab_exp_class,         &lab_exp_class_pinned, &lab_exp_over_tls,
-    &lab_exp_hop,       &lab_exp_media_only,    &lab_exp_downgrade,    &lab_exp_replay,
-    &lab_exp_inject,    &lab_exp_mixed_fork,    &lab_exp_resume,       &lab_exp_validity,
-    &lab_exp_gate,      &lab_exp_inspection,    &lab_exp_b2bua,        &lab_exp_early_dialog,
-    &lab_exp_upgrade,   &lab_exp_dos,           &lab_exp_agility,      &lab_exp_no_sip,
-    &lab_exp_intercept, &lab_exp_nat,           &lab_exp_gateway,      &lab_exp_chain,
-    &lab_exp_rtp_only,  &lab_exp_conference,    &lab_exp_recording,    NULL,
+    &lab_exp_forking,      &lab_exp_retargeting,  &lab_exp_association,
+    &lab_exp_pad,          &lab_exp_clipping,     &lab_exp_central_mixer,
+    &lab_exp_central_user, &lab_exp_rekeying,     &lab_exp_ssrc,
+    &lab_exp_roc,          &lab_exp_pki,          &lab_exp_shared,
+    &lab_exp_pfs,          &lab_exp_best_effort,  &lab_exp_forms,
+    &lab_exp_offer_cost,   &lab_exp_messages,     &lab_exp_loss,
+    &lab_exp_class,        &lab_exp_class_pinned, &lab_exp_over_tls,
+    &lab_exp_hop,          &lab_exp_media_only,   &lab_exp_downgrade,
+    &lab_exp_replay,       &lab_exp_inject,       &lab_exp_mixed_fork,
+    &lab_exp_resume,       &lab_exp_validity,     &lab_exp_gate,
+    &lab_exp_inspection,   &lab_exp_b2bua,        &lab_exp_early_dialog,
+    &lab_exp_upgrade,      &lab_exp_dos,          &lab_exp_agility,
+    &lab_exp_no_sip,       &lab_exp_intercept,    &lab_exp_nat,
+    &lab_exp_gateway,      &lab_exp_chain,        &lab_exp_rtp_only,
+    &lab_exp_conference,   &lab_exp_recording,    NULL,
 };
 /* clang-format on */
 

@@ -233,6 +233,7 @@ static cph_err equip(struct lab_stage *s, unsigned i, struct cph_policy *policy,
                                   .strangers = s->cfg.strangers };
 
     policy->media = s->cfg.of[i] ? s->cfg.of[i] : s->cfg.security;
+    policy->form = s->cfg.form;
     if (!s->column || policy->media == CPH_SECURITY_NONE) {
         policy->media = CPH_SECURITY_NONE;
         return CPH_OK;

@@ -64,6 +64,7 @@ struct lab_stage_config {
     struct lab_link link;
     const char *keying;               /* a column; NULL: none (plain RTP) */
     enum cph_security security;       /* of everybody */
+    enum cph_keying_form form;        /* of offers, where RTP will do */
     enum cph_security of[LAB_PEOPLE]; /* where it is not UNSET: of this one */
     unsigned people;                  /* bits 1 << enum lab_person */
     unsigned unlisted;                /* of them, who does not register */

@@ -57,7 +57,7 @@ static bool has_number(const struct cph_sdp_caps_refs *r, unsigned n, uint32_t w
     return false;
 }
 
-/* RFC 5939 3.5.2 MUST: the parameters that were used, all mandatory ones and no others. Who leaves
+/* RFC 5939 3.5.2 MUST: the parameters that were used, all common ones and no others. Who leaves
  * the list of attributes away altogether says nothing wrong. */
 static bool same_attrs(const struct nego_config *c, const struct cph_sdp_config *a)
 {

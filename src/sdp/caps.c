@@ -205,20 +205,45 @@ cph_err cph_sdp_pcfg_parse(struct cph_span arg, struct cph_sdp_pcfg *out)
     return CPH_OK;
 }
 
+/* All attributes of all alternatives, each once. */
+static cph_err merge(const struct cph_sdp_pcfg *p, struct cph_sdp_caps_refs *out)
+{
+    for (unsigned a = 0; a < p->n_attrs; a++)
+        for (unsigned i = 0; i < p->attrs[a].n; i++) {
+            unsigned k = 0;
+
+            while (k < out->n && out->number[k] != p->attrs[a].number[i])
+                k++;
+            if (k == CPH_SDP_CAPS_REFS)
+                return CPH_E_LIMIT;
+            out->number[k] = p->attrs[a].number[i];
+            out->n += k == out->n;
+        }
+    out->mandatory = out->n;
+    return CPH_OK;
+}
+
 cph_err cph_sdp_acfg_parse(struct cph_span arg, struct cph_sdp_config *out)
 {
     struct cph_sdp_pcfg p;
+    struct cph_sdp_config c;
 
     CPH_TRY(cph_sdp_pcfg_parse(arg, &p));
-    /* RFC 5939 3.5.2 MUST: what was selected, and no alternatives */
-    if (p.n_attrs > 1 || p.n_transports > 1 || p.foreign)
+    if (p.n_transports > 1 || p.foreign)
         return CPH_E_MALFORMED;
-    *out = (struct cph_sdp_config){ .number = p.number,
-                                    .transport = p.n_transports ? p.transport[0] : 0,
-                                    .delete_media = p.delete_media,
-                                    .delete_session = p.delete_session,
-                                    .has_attrs = p.n_attrs > 0,
-                                    .attrs = p.attrs[0] };
+    c = (struct cph_sdp_config){ .number = p.number,
+                                 .transport = p.n_transports ? p.transport[0] : 0,
+                                 .delete_media = p.delete_media,
+                                 .delete_session = p.delete_session,
+                                 .has_attrs = p.n_attrs > 0,
+                                 .attrs = p.attrs[0] };
+    /* RFC 5939 3.5.2 EXCEPTION: what was selected, and no alternatives; but liblinphone 5.1 repeats
+     * them all, and the attributes of the answer tell which it took */
+    if (p.n_attrs > 1) {
+        c.attrs = (struct cph_sdp_caps_refs){ 0 };
+        CPH_TRY(merge(&p, &c.attrs));
+    }
+    *out = c;
     return CPH_OK;
 }
 

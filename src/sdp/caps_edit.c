@@ -192,16 +192,44 @@ static bool named(struct cph_span name, const char *const *list)
     return false;
 }
 
-/* The attributes of one sort (mandatory or not) that the section lacks. */
+static const struct cph_sdp_line *first_of(const struct cph_sdp_media *with,
+                                           const struct cph_sdp_line *line)
+{
+    const struct cph_sdp_line *l = with->part.first;
+
+    while (l->type != 'a' || !cph_span_eq(l->name, line->name))
+        l = l->next;
+    return l;
+}
+
+enum sort { COMMON, ALTERNATIVE, OPTIONAL };
+
+/* Several lines of a name are so many ways to say it, of which the peer need know one only. All of
+ * an alternative must be known: RFC 5939 3.5.1. */
+static enum sort sort_of(const struct cph_sdp_media *with, const struct cph_sdp_line *l,
+                         const char *const *optional)
+{
+    static const char *const ways[] = { "crypto", "key-mgmt", NULL };
+
+    if (named(l->name, optional))
+        return OPTIONAL;
+    return named(l->name, ways) && cph_sdp_attr_next(first_of(with, l)) ? ALTERNATIVE : COMMON;
+}
+
+/* The attributes of one sort that the section lacks. */
 static cph_err offer_attrs(struct cph_sdp *sdp, struct cph_sdp_media *media,
                            const struct cph_sdp_media *with, const char *const *optional,
-                           bool wanted, struct cph_sdp_caps_refs *refs)
+                           enum sort sort, struct cph_sdp_caps_refs *refs)
 {
+    unsigned before = refs->n;
+
     for (const struct cph_sdp_line *l = with->part.first; l; l = l->next) {
         uint32_t n;
 
-        if (l->type != 'a' || named(l->name, optional) != wanted || has_line(media, l))
+        if (l->type != 'a' || has_line(media, l) || sort_of(with, l, optional) != sort)
             continue;
+        if (sort == ALTERNATIVE && refs->n - before == CPH_SDP_CAPS_ALTS)
+            break; /* the rest we like less */
         if (refs->n == CPH_SDP_CAPS_REFS)
             return CPH_E_LIMIT;
         n = highest(sdp, "acap") + 1;
@@ -214,21 +242,50 @@ static cph_err offer_attrs(struct cph_sdp *sdp, struct cph_sdp_media *media,
     return CPH_OK;
 }
 
+/* refs: first what is common, then n alternatives, then what is optional. "1 t=1 a=1,2|1,3" */
+static cph_err add_pcfg(struct cph_sdp *sdp, struct cph_sdp_media *media,
+                        const struct cph_sdp_config *c, unsigned alternatives)
+{
+    unsigned common = c->attrs.mandatory, optional = common + alternatives;
+    char text[CONFIG_TEXT * CPH_SDP_CAPS_ALTS];
+    struct cph_wr wr = cph_wr_open(text, sizeof text);
+
+    cph_wr_fmt(&wr, "%u t=%u", c->number, c->transport);
+    for (unsigned i = 0; c->has_attrs && i < (alternatives ? alternatives : 1); i++) {
+        struct cph_sdp_caps_refs one = { .n = common, .mandatory = common };
+
+        memcpy(one.number, c->attrs.number, common * sizeof *one.number);
+        if (alternatives)
+            one.number[one.n++] = c->attrs.number[common + i];
+        one.mandatory = one.n;
+        for (unsigned k = optional; k < c->attrs.n; k++)
+            one.number[one.n++] = c->attrs.number[k];
+        cph_wr_text(&wr, i ? "|" : " a=");
+        write_refs(&wr, &one);
+    }
+    cph_wr_u8(&wr, 0);
+    CPH_TRY(cph_wr_end(&wr));
+    return cph_sdp_attr_add(sdp, media, "pcfg", text);
+}
+
 cph_err cph_sdp_config_offer(struct cph_sdp *sdp, struct cph_sdp_media *media,
                              const struct cph_sdp_media *with, const char *const *optional,
                              struct cph_sdp_config *out)
 {
     struct cph_sdp_config c = { .number = 1, .proto = with->proto_text };
+    unsigned alternatives;
 
     for (const struct cph_sdp_line *l = cph_sdp_attr(&media->part, "pcfg"); l;
          l = cph_sdp_attr_next(l))
         c.number++;
     CPH_TRY(offer_transport(sdp, media, with->proto_text, &c.transport));
-    CPH_TRY(offer_attrs(sdp, media, with, optional, false, &c.attrs));
+    CPH_TRY(offer_attrs(sdp, media, with, optional, COMMON, &c.attrs));
     c.attrs.mandatory = c.attrs.n;
-    CPH_TRY(offer_attrs(sdp, media, with, optional, true, &c.attrs));
+    CPH_TRY(offer_attrs(sdp, media, with, optional, ALTERNATIVE, &c.attrs));
+    alternatives = c.attrs.n - c.attrs.mandatory;
+    CPH_TRY(offer_attrs(sdp, media, with, optional, OPTIONAL, &c.attrs));
     c.has_attrs = c.attrs.n > 0;
-    CPH_TRY(add_config(sdp, media, "pcfg", &c));
+    CPH_TRY(add_pcfg(sdp, media, &c, alternatives));
     *out = c;
     return CPH_OK;
 }

@@ -87,6 +87,14 @@ cph_err engine_place_twice(struct cph_session *s)
     return CPH_OK;
 }
 
+bool cph_session_offers_twice(const struct cph_session *s)
+{
+    for (unsigned i = 0; s->offered && i < s->n; i++)
+        if (s->second[i] < s->lines)
+            return true;
+    return false;
+}
+
 cph_err engine_place_groups(const struct cph_session *s, const struct engine_wishes *w,
                             struct cph_sdp *sdp)
 {

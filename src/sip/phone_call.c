@@ -252,7 +252,7 @@ static cph_err place(struct phone_call *c, const char *to, cph_time now)
     return invite(c, to, now);
 }
 
-/* The peer takes no two bodies: once more, with one. */
+/* The peer does not understand a stream that is offered twice: once more, with one. */
 static bool place_again(struct phone_call *c, cph_time now)
 {
     cph_session_rollback(c->session);

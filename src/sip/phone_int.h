@@ -54,7 +54,7 @@ struct phone_call {
     bool keyed, plain; /* media may flow: with keys, or policy lets it go without */
     bool told_keyed;   /* SECURED was said */
     bool answered, late_offer;
-    bool bodies;         /* our offer went out in two */
+    bool twice;          /* our offer has a stream twice, in two bodies or in two lines */
     bool waiting;        /* for keys on both sides: nobody was told of it yet */
     bool answer_sent;    /* in a reliable 183 */
     uint32_t confirming; /* branch that is being told of our keys, or 0 */
@@ -176,7 +176,7 @@ void phone_offer_wipe(struct phone_offer *o);
 #define PHONE_OFFER_SCOPED __attribute__((cleanup(phone_offer_wipe))) struct phone_offer
 /** Our first offer, in one body or two. */
 CPH_MUST_CHECK cph_err phone_offer_write(struct phone_call *c, cph_time now, struct phone_offer *o);
-/** Was it refused for having two bodies? */
+/** Was it refused, perhaps for having a stream twice? */
 bool phone_offer_misunderstood(const struct phone_call *c, const struct cph_sip_event *ev);
 /** Answer an offer; of several bodies of an INVITE the last that we can. body: the one offer,
  * opened if it was sealed. */

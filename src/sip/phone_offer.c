@@ -46,14 +46,16 @@ cph_err phone_offer_write(struct phone_call *c, cph_time now, struct phone_offer
 {
     PHONE_SDP_SCOPED keyed;
     PHONE_SDP_SCOPED plain;
+    bool bodies;
 
     o->wr = cph_wr_open(o->b, sizeof o->b);
     CPH_TRY(cph_session_offer(c->session, now, phone_sdp_open(&keyed)));
     CPH_TRY(cph_wr_end(&keyed.wr));
     CPH_TRY(phone_seal(c, false, &keyed));
-    c->bodies = !c->sealed && /* what is sealed has no open twin */
-                cph_session_offer_plain(c->session, phone_sdp_open(&plain)) == CPH_OK;
-    if (c->bodies) {
+    bodies = !c->sealed && /* what is sealed has no open twin */
+             cph_session_offer_plain(c->session, phone_sdp_open(&plain)) == CPH_OK;
+    c->twice = bodies || cph_session_offers_twice(c->session);
+    if (bodies) {
         CPH_TRY(cph_wr_end(&plain.wr));
         return two_bodies(c, cph_wr_done(&keyed.wr), cph_wr_done(&plain.wr), o);
     }
@@ -62,11 +64,23 @@ cph_err phone_offer_write(struct phone_call *c, cph_time now, struct phone_offer
     return cph_wr_end(&o->wr);
 }
 
+/* Refusals that may be for the form of the offer: 415 and 406 for its type; 488 and 606 by those
+ * that look at the first m= line alone (liblinphone 5.1), 400, 500 and 501 by those that look for a
+ * description where a boundary is (baresip 1.0). */
+static bool for_its_form(unsigned status)
+{
+    static const unsigned refusal[] = { 400, 406, 415, 488, 500, 501, 606 };
+
+    for (size_t i = 0; i < sizeof refusal / sizeof *refusal; i++)
+        if (status == refusal[i])
+            return true;
+    return false;
+}
+
 bool phone_offer_misunderstood(const struct phone_call *c, const struct cph_sip_event *ev)
 {
-    /* 415: no multipart; 488 and 400: by those who look for a description at its beginning */
-    return c->bodies && c->outgoing && !c->answered && c->failed == CPH_OK && ev->by_peer &&
-           (ev->status == 415 || ev->status == 488 || ev->status == 400);
+    return c->twice && c->outgoing && !c->answered && c->failed == CPH_OK && ev->by_peer &&
+           for_its_form(ev->status);
 }
 
 /* ---- the peer's ------------------------------------------------------------------------------ */

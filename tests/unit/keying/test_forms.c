@@ -200,7 +200,7 @@ static void each_mechanism_has_a_configuration_and_a_transport_of_its_own(void *
 static void an_answer_that_does_not_name_what_was_offered_fails(void **state)
 {
     static const char *const wrong[] = { "9 t=1",        "1 t=2",   "1", "1 t=1 a=99",
-                                         "1 t=1 a=-m:1", "1 t=1|1", "x", "1 t=1 a=[1]" };
+                                         "1 t=1 a=-m:1", "1 t=1|1", "x", "1 t=1 a=1,99" };
     struct cph_sdp *offer, *answer;
 
     (void)state;

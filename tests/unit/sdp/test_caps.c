@@ -310,13 +310,31 @@ static void an_answer_may_have_another_transport_if_it_says_which_configuration(
                CPH_E_MALFORMED);
 }
 
+/* as liblinphone 5.1 does */
+static void alternatives_in_an_answer_are_put_together(void **state)
+{
+    struct cph_sdp_config c;
+
+    (void)state;
+    assert_ok(cph_sdp_acfg_parse(CPH_SPAN_LIT("1 a=1,3|2,3|4 t=1"), &c));
+    assert_int_equal(c.attrs.n, 4);
+    assert_int_equal(c.attrs.number[1], 3);
+    assert_int_equal(c.attrs.number[3], 4);
+    assert_err(
+        cph_sdp_acfg_parse(CPH_SPAN_LIT("1 a=1,2,3,4,5,6,7,8,9|10,11,12,13,14,15,16,17 t=1"), &c),
+        CPH_E_LIMIT);
+    assert_err(cph_sdp_acfg_parse(CPH_SPAN_LIT("1 a=1 t=1|2"), &c), CPH_E_MALFORMED);
+    assert_err(cph_sdp_acfg_parse(CPH_SPAN_LIT("1 a=1 +x=1"), &c), CPH_E_MALFORMED);
+}
+
 static void what_is_offered_is_read_back_as_it_was_meant(void **state)
 {
     static const char *const optional[] = { "tls-id", NULL };
     struct cph_sdp *offer = parse(TOP LINE "a=sendrecv\r\n");
     struct cph_sdp *one = parse(TOP "m=audio 53456 UDP/TLS/RTP/SAVP 0\r\na=setup:actpass\r\n"
                                     "a=tls-id:abc\r\na=fingerprint:sha-256 00\r\na=sendrecv\r\n");
-    struct cph_sdp *two = parse(TOP "m=audio 53456 RTP/SAVP 0\r\na=sendrecv\r\na=crypto:1 x y\r\n");
+    struct cph_sdp *two = parse(TOP "m=audio 53456 RTP/SAVP 0\r\na=sendrecv\r\na=crypto:1 x y\r\n"
+                                    "a=cryptex\r\na=crypto:2 z y\r\n");
     struct cph_sdp_config c;
     struct cph_sdp_configs all;
     struct cph_sdp *as;
@@ -332,12 +350,15 @@ static void what_is_offered_is_read_back_as_it_was_meant(void **state)
                                   "a=acap:3 tls-id:abc\r\n"
                                   "a=pcfg:1 t=1 a=1,2,[3]\r\n"
                                   "a=tcap:1 UDP/TLS/RTP/SAVP RTP/SAVP\r\n"
-                                  "a=acap:4 crypto:1 x y\r\n"
-                                  "a=pcfg:2 t=2 a=4\r\n");
+                                  "a=acap:4 cryptex\r\n"
+                                  "a=acap:5 crypto:1 x y\r\n"
+                                  "a=acap:6 crypto:2 z y\r\n"
+                                  "a=pcfg:2 t=2 a=4,5|4,6\r\n");
     cph_sdp_configs_of(offer, offer->media[0], &all);
-    assert_int_equal(all.n, 2);
+    assert_int_equal(all.n, 3);
     assert_ok(cph_sdp_config_apply(arena, offer, 0, &all.config[1], &as));
-    assert_prints(as, TOP "m=audio 53456 RTP/SAVP 0\r\na=crypto:1 x y\r\na=sendrecv\r\n");
+    assert_prints(as, TOP "m=audio 53456 RTP/SAVP 0\r\na=cryptex\r\na=crypto:1 x y\r\n"
+                          "a=sendrecv\r\n");
     assert_ok(cph_sdp_acfg_add(two, two->media[0], &all.config[0]));
     assert_true(cph_span_is(cph_sdp_attr(&two->media[0]->part, "acfg")->arg, "1 t=1 a=1,2,[3]"));
 }
@@ -381,6 +402,7 @@ int main(void)
         test(configurations_that_are_not_valid_are_passed_over),
         test(many_configurations_are_looked_at_only_so_far),
         test(an_answer_may_have_another_transport_if_it_says_which_configuration),
+        test(alternatives_in_an_answer_are_put_together),
         test(what_is_offered_is_read_back_as_it_was_meant),
         test(damaged_examples_never_crash),
     };

@@ -79,17 +79,18 @@ static void ring_hand(struct line *l, enum cph_keying_form form)
 }
 
 /* peers.md 2, themes 11 to 14: one that knows RTP alone, and takes the first thing it reads */
-static void a_peer_that_refuses_two_bodies_is_offered_one(void **state)
+static void a_peer_that_refuses_a_stream_offered_twice_is_offered_one(void **state)
 {
-    static const unsigned refusal[] = { 415, 488, 400 };
+    static const unsigned refusal[] = { 415, 488, 400, 500, 488 };
     char sdp[1024];
 
     (void)state;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 5; i++) {
         struct line l;
 
-        ring_hand(&l, CPH_KEYING_FORM_BODIES);
-        assert_non_null(strstr(l.hand.invite, "Content-Type: multipart/alternative"));
+        ring_hand(&l, i == 4 ? CPH_KEYING_FORM_GROUP : CPH_KEYING_FORM_BODIES);
+        assert_non_null(
+            strstr(l.hand.invite, i == 4 ? "a=group:ANAT" : "Content-Type: multipart/alternative"));
         hand_answers(&l, refusal[i], "x", NULL);
         run(&l, 100);
         assert_int_equal(l.hand.invites, 2);
@@ -97,6 +98,7 @@ static void a_peer_that_refuses_two_bodies_is_offered_one(void **state)
         assert_non_null(strstr(l.hand.invite, "Content-Type: application/sdp"));
         assert_non_null(strstr(l.hand.invite, "RTP/AVP"));
         assert_non_null(strstr(l.hand.invite, "a=crypto"));
+        assert_null(strstr(l.hand.invite, "a=group"));
         hand_sdp(sdp, sizeof sdp, "RTP/AVP", CRYPTO(HAND_KEY_A));
         hand_answers(&l, 200, "y", sdp);
         run(&l, 300);
@@ -233,7 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(phones_understand_each_other_in_every_form),
         cmocka_unit_test(a_phone_in_rtp_is_called_in_rtp_in_every_form),
-        cmocka_unit_test(a_peer_that_refuses_two_bodies_is_offered_one),
+        cmocka_unit_test(a_peer_that_refuses_a_stream_offered_twice_is_offered_one),
         cmocka_unit_test(a_refusal_for_another_reason_is_one),
         cmocka_unit_test(a_peer_may_answer_either_body),
         cmocka_unit_test(a_configuration_that_was_taken_comes_again_as_the_line_itself),
