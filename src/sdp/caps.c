@@ -303,9 +303,10 @@ static bool tcap_of(const struct cph_sdp *sdp, const struct cph_sdp_media *media
 
 /* Attributes whose meaning somebody in this house knows, and those that stand in a section only. */
 static const char *const known[] = {
-    "crypto",   "fingerprint", "setup",      "tls-id",   "key-mgmt", "zrtp-hash", "cryptex",
-    "rtcp-mux", "rtcp",        "rtpmap",     "fmtp",     "ptime",    "maxptime",  "mid",
-    "sendrecv", "sendonly",    "encryption", "recvonly", "inactive", "ssrc",      NULL,
+    "crypto",   "fingerprint", "setup",    "tls-id",   "key-mgmt",       "zrtp-hash",
+    "cryptex",  "rtcp-mux",    "rtcp",     "rtpmap",   "fmtp",           "ptime",
+    "maxptime", "mid",         "sendrecv", "sendonly", "encryption",     "recvonly",
+    "inactive", "ssrc",        "sdp-dh",   "mikeyv2",  "mikeyv2-inband", NULL,
 };
 static const char *const media_only[] = {
     "crypto", "zrtp-hash", "rtcp-mux", "rtcp", "rtpmap",  "fmtp",

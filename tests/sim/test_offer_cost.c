@@ -30,12 +30,25 @@ static unsigned offer_ops(const char *column, enum cph_keying_form form, enum cp
     return lab_count_between(&before, &after);
 }
 
-static void the_policy_best_costs_no_public_key_operation_in_any_form(void **state)
+/* What MIKEY's one signed Diffie-Hellman message costs is all that the policy best costs, in
+ * whatever form and with however many suites; without MIKEY an offer is free. */
+static void the_policy_best_costs_what_its_mikey_does_and_nothing_in_any_form(void **state)
 {
+    unsigned mikey = offer_ops("mikey-dhsign", CPH_KEYING_FORM_OSRTP, CPH_SECURITY_REQUIRED);
+    static const char *const free_ones[] = { "dtls", "zrtp", "sdes" };
+
     (void)state;
+    assert_int_equal(mikey, 2); /* a value of ours, and a signature */
     for (int f = CPH_KEYING_FORM_DEFAULT; f <= CPH_KEYING_FORM_PROBE; f++) {
-        assert_int_equal(offer_ops("best", (enum cph_keying_form)f, CPH_SECURITY_PREFER), 0);
-        assert_int_equal(offer_ops("best", (enum cph_keying_form)f, CPH_SECURITY_REQUIRED), 0);
+        enum cph_keying_form form = (enum cph_keying_form)f;
+
+        assert_int_equal(offer_ops("best", form, CPH_SECURITY_PREFER),
+                         form == CPH_KEYING_FORM_PROBE ? 0 : mikey);
+        assert_int_equal(offer_ops("best", form, CPH_SECURITY_REQUIRED), mikey);
+        for (size_t i = 0; i < sizeof free_ones / sizeof *free_ones; i++) {
+            assert_int_equal(offer_ops(free_ones[i], form, CPH_SECURITY_PREFER), 0);
+            assert_int_equal(offer_ops(free_ones[i], form, CPH_SECURITY_REQUIRED), 0);
+        }
     }
 }
 
@@ -69,7 +82,7 @@ static int close_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_policy_best_costs_no_public_key_operation_in_any_form),
+        cmocka_unit_test(the_policy_best_costs_what_its_mikey_does_and_nothing_in_any_form),
         cmocka_unit_test(no_form_costs_more_than_another),
     };
 
