@@ -112,7 +112,7 @@ static void mismatch(struct dtls *d, enum cph_keying_component c, unsigned i, cp
 static cph_err export_keys(struct dtls_shake *shake, const struct cph_srtp_suite *suite)
 {
     return cph_stream_export(shake->s, "EXTRACTOR-dtls_srtp", &shake->keys,
-                             2U * (suite->key_n + suite->salt_n));
+                             2 * (size_t)(suite->key_n + suite->salt_n));
 }
 
 static void judge(struct dtls *d, enum cph_keying_component c, unsigned i, cph_time now)
