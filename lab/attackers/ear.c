@@ -200,7 +200,7 @@ static unsigned read_inband(struct lab_ear *e, struct cph_span b, struct cph_spa
     enum { HEAD = 16 };
     size_t total = b.n > HEAD ? (size_t)b.p[6] << 8 | b.p[7] : 0, n;
 
-    if (b.n <= HEAD || memcmp(b.p, "mkv2", 4) != 0)
+    if (b.n <= HEAD || memcmp(b.p, "mkv2", 4) != 0) /* public */
         return 0;
     if (b.p[4] == 0)
         gathered->n = 0;

@@ -210,7 +210,7 @@ static cph_err kept_put(void *ctx, const uint8_t zid[CPH_ZRTP_ZID],
 {
     struct lab_kit *k = ctx;
 
-    for (unsigned i = 0; i < LAB_KEPT; i++) /* as above */
+    for (unsigned i = 0; i < LAB_KEPT; i++) /* public, as above */
         if (!k->kept[i].used || memcmp(k->kept[i].zid, zid, CPH_ZRTP_ZID) == 0) {
             k->kept[i].used = true;
             memcpy(k->kept[i].zid, zid, CPH_ZRTP_ZID);

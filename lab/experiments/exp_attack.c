@@ -387,6 +387,12 @@ static cph_err run_downgrade(const struct lab_case *c, struct lab_outcome *out)
         lab_say(out, "yes",
                 "the offer is part of the keys: who changed it made them differ, and "
                 "neither understands the other");
+    else if (same && weakened.passive > 0)
+        lab_say(
+            out, "no",
+            "nothing to take out, but the server reads the keys themselves (%llu frames heard), "
+            "and could put others with another suite in their place",
+            (unsigned long long)weakened.passive);
     else
         lab_say(out, same ? "yes" : "no",
                 same ? "the suites are agreed on inside the key exchange: the server has nothing "

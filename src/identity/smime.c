@@ -157,7 +157,7 @@ static bool id_of(struct cph_span head, char out[CPH_SMIME_ID])
     size_t n = CPH_SMIME_ID - 1;
 
     if (head.n != 1 + n + sizeof at_us || head.p[0] != '<' || head.p[head.n - 1] != '>' ||
-        memcmp(head.p + 1 + n, at_us, sizeof at_us - 1) != 0)
+        memcmp(head.p + 1 + n, at_us, sizeof at_us - 1) != 0) /* public */
         return false;
     return cph_span_cstr((struct cph_span){ head.p + 1, n }, out, CPH_SMIME_ID) == CPH_OK;
 }
@@ -298,7 +298,7 @@ static cph_err remember(struct cph_smime *s, const struct cph_cms_signer *who, c
     memcpy(both + fp.n, id, CPH_SMIME_ID);
     CPH_TRY(cph_digest(CPH_DIGEST_SHA256, (struct cph_span){ both, fp.n + (size_t)CPH_SMIME_ID },
                        hash));
-    for (unsigned i = 0; i < s->n; i++) /* not a secret */
+    for (unsigned i = 0; i < s->n; i++) /* public */
         if (memcmp(s->seen[i].hash, hash, SEEN_HASH) == 0)
             return CPH_E_REPLAY;
     if (s->n == s->max)

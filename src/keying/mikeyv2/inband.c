@@ -83,7 +83,7 @@ static struct cph_span view_of(const struct v2_text *t)
 
 static bool band_claims(struct cph_span packet)
 {
-    return packet.n >= HEAD && memcmp(packet.p, MAGIC, 4) == 0;
+    return packet.n >= HEAD && memcmp(packet.p, MAGIC, 4) == 0; /* public */
 }
 
 static cph_err part_parse(struct cph_span packet, struct part *out)
