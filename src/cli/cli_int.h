@@ -146,6 +146,7 @@ enum cli_opt {
     CLI_OPT_EFFORT,
     CLI_OPT_PRECONDITION,
     CLI_OPT_RESUME,
+    CLI_OPT_SMIME,
     CLI_OPT_COUNT_,
 };
 

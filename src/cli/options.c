@@ -45,6 +45,9 @@ const struct cli_opt_row cli_opts[CLI_OPT_COUNT_] = {
                          false },
     [CLI_OPT_PRECONDITION] = { "precondition", "WORD",
                                "ring only when there are keys: off, optional or mandatory", false },
+    [CLI_OPT_SMIME] = { "smime", "FILE",
+                        "seal keys to the certificate of the peer in this PEM file (S/MIME)",
+                        true },
     [CLI_OPT_MAN] = { "man", NULL, "print the manual page's source", false },
 };
 

@@ -12,6 +12,9 @@
 #include "ciphony/media_io.h"
 #include "ciphony/sip_msg.h"
 #include "mikey.h"
+#include "smime.h"
+
+#include "ciphony/crypto_cms.h"
 #include "zrtp.h"
 
 enum {
@@ -29,6 +32,8 @@ struct terminal {
     struct cph_device *device;
     struct cli_zrtp zrtp;
     struct cli_mikey *mikey;
+    struct cli_smime smime;
+    struct cph_phone_smime smime_cfg;
     struct cph_trust *trust;
     struct cph_sip_pin pin[CLI_PINS];
     char pin_name[CLI_PINS][CPH_PEER_MAX];
@@ -197,6 +202,25 @@ static cph_err open_mikey(struct terminal *t, char why[CLI_WHY])
     if (!cfg.own_uri)
         cfg.own_uri = here;
     return cli_mikey_new(&cfg, why, &t->mikey);
+}
+
+static const struct cph_cert *peer_cert(void *arg, struct cph_span peer_uri)
+{
+    return cli_smime_for(&((struct terminal *)arg)->smime, peer_uri);
+}
+
+/* Where the peers' certificates are named, bodies are sealed to them. */
+static cph_err open_smime(struct terminal *t, char why[CLI_WHY])
+{
+    if (t->o->n_smime == 0)
+        return CPH_OK;
+    if (!cph_cms_can_receive(cph_device_cert(t->device))) {
+        (void)snprintf(why, CLI_WHY,
+                       "--smime: this device's certificate is from before it could be encrypted "
+                       "to; begin with another --store");
+        return CPH_E_CONFIG;
+    }
+    return cli_smime_load(t->env, t->o->smime, t->o->n_smime, why, &t->smime);
 }
 
 static cph_err open_trust(struct terminal *t, char why[CLI_WHY])
@@ -461,8 +485,10 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
     CPH_TRY(open_zrtp(t, why));
     CPH_TRY(choose_listeners(t, why));
     CPH_TRY(open_mikey(t, why));
+    CPH_TRY(open_smime(t, why));
     if (t->mikey)
         cfg.mikey = mikey_for;
+    cfg.peer_cert = peer_cert;
     CPH_TRY(cph_net_new(t->env, &t->net));
     t->sip.env = t->env;
     t->sip.tls = &t->tls;
@@ -478,6 +504,7 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
                                               .caller = o->caller,
                                               .n_callers = o->n_callers,
                                               .zrtp = t->zrtp.phone.store ? &t->zrtp.phone : NULL,
+                                              .smime = t->smime.n > 0 ? &t->smime_cfg : NULL,
                                               .rtcp_mux = true,
                                               .ekt = o->ekt,
                                               .resume_s = o->resume ? CPH_DTLS_RESUME_S : 0,
@@ -538,6 +565,7 @@ static void close_all(struct terminal *t)
     cph_net_watch_close(t->keys);
     cli_driver_free(t->driver);
     cli_mikey_free(t->mikey);
+    cli_smime_drop(&t->smime);
     cph_net_wake_free(t->panel);
     cph_net_wake_free(t->limit);
     cph_net_free(t->net);

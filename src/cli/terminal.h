@@ -21,8 +21,10 @@ struct cli_terminal_options {
     const char *device;        /* ALSA name, NULL "default", "none": no device */
     const char *ca; /* PEM file or directory of authorities for TLS; NULL: the system's */
     bool ekt, cryptex, resume; /* of the phone */
-    bool insecure_tls;         /* accept any server; the verdict says so */
-    cph_time limit;            /* 0: none */
+    const char *smime[16];     /* --smime: PEM files with the peers' certificates */
+    size_t n_smime;
+    bool insecure_tls; /* accept any server; the verdict says so */
+    cph_time limit;    /* 0: none */
     const struct cph_phone_account *account;
     const struct cph_phone_caller *caller;
     unsigned n_callers;

@@ -94,6 +94,10 @@ static cph_err fill(struct cli *cli, enum cli_terminal_mode mode, struct outfit 
     t->resume = f->config.resume || cli_given(args, CLI_OPT_RESUME);
     t->ekt = f->config.ekt || cli_given(args, CLI_OPT_EKT);
     t->cryptex = !f->config.no_cryptex && !cli_given(args, CLI_OPT_NO_CRYPTEX);
+    while (t->n_smime < sizeof t->smime / sizeof *t->smime &&
+           (t->smime[t->n_smime] = cli_value(args, CLI_OPT_SMIME, t->n_smime)) != NULL)
+        t->n_smime++;
+    f->account.policy.smime = t->n_smime > 0;
     t->limit = f->opts.for_us;
     t->report = (struct cli_report){ .out = stdout, .json = f->opts.json, .tty = isatty(1) == 1 };
     return CPH_OK;
@@ -131,7 +135,7 @@ static const enum cli_opt call_opts[] = {
     CLI_OPT_CONFIG, CLI_OPT_ACCOUNT,      CLI_OPT_LISTEN, CLI_OPT_PLAY,   CLI_OPT_LOOP,
     CLI_OPT_RECORD, CLI_OPT_DEVICE,       CLI_OPT_KEYING, CLI_OPT_POLICY, CLI_OPT_FOR,
     CLI_OPT_CA,     CLI_OPT_INSECURE_TLS, CLI_OPT_JSON,   CLI_OPT_EKT,    CLI_OPT_NO_CRYPTEX,
-    CLI_OPT_EFFORT, CLI_OPT_PRECONDITION, CLI_OPT_RESUME, CLI_OPT_END,
+    CLI_OPT_EFFORT, CLI_OPT_PRECONDITION, CLI_OPT_RESUME, CLI_OPT_SMIME,  CLI_OPT_END,
 };
 
 static const enum cli_opt register_opts[] = {
@@ -183,6 +187,8 @@ const struct cli_verb cli_verb_call = {
             "by Diffie-Hellman signed with the device's certificate; a [peer NAME] of the\n"
             "configuration says what was agreed on with that peer instead: a shared secret\n"
             "(psk, dhhmac) or certificates (rsa, rsa-r, dhsign, ecmqv).\n"
+            "With --smime the keys go sealed to the peer's certificate (its ciphony id --pem)\n"
+            "and must come so: no server can read or change them.\n"
             "\n"
             "With --ekt (RFC 8870; by sdes or mikey) each side makes its media keys itself and\n"
             "tells them in the media, under a key that came with the offer; both sides need\n"
