@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "ciphony/base_text.h"
+#include "ciphony/crypto_cms.h"
 #include "ciphony/keying_ekt.h"
 #include "ciphony/rtp.h"
 #include "ciphony/session.h"
 #include "ciphony/srtp.h"
 
-enum { KEYS = 256, SDES_KEY = 64, MESSAGE = 8192, MIKEY_CS = 2 };
+enum { OPENED = 32, KEYS = 256, SDES_KEY = 64, MESSAGE = 8192, MIKEY_CS = 2 };
 
 struct lab_ear {
     uint64_t seed;
@@ -22,6 +23,8 @@ struct lab_ear {
     struct cph_ekt_receiver *told[KEYS]; /* under an EKT set: the keys come with the packets */
     struct cph_span told_seen[KEYS];
     unsigned told_n;
+    uint8_t *opened[OPENED]; /* sealed descriptions, which the keys are views of */
+    unsigned opened_n;
     struct lab_heard heard;
 };
 
@@ -50,6 +53,8 @@ void lab_ear_free(struct lab_ear *e)
         cph_srtp_free(e->key[i]);
     for (unsigned i = 0; i < e->told_n; i++)
         cph_ekt_receiver_free(e->told[i]);
+    for (unsigned i = 0; i < e->opened_n; i++)
+        free(e->opened[i]);
     cph_srtp_engine_free(e->engine);
     free(e);
 }
@@ -171,10 +176,46 @@ void lab_ear_steal(struct lab_ear *e, enum lab_person from)
     e->seen_n = 0; /* with these, what was read before is worth another look */
 }
 
+struct cph_span lab_unseal(const struct lab_loot *l, struct cph_span body, uint8_t *out, size_t cap)
+{
+    struct cph_span none = { 0 };
+    const uint8_t *at;
+    size_t n;
+
+    for (unsigned k = 0; k < l->n_keys; k++)
+        for (unsigned who = 0; who < LAB_PEOPLE; who++) {
+            const struct cph_cert *cert = lab_rsa_cert((enum lab_person)who, true);
+
+            if (!cert || !cph_cert_has_key(cert, l->key[k]) ||
+                cph_cms_decrypt(lab_keys_env(), l->key[k], cert, body, out, cap, &n) != CPH_OK)
+                continue;
+            at = memmem(out, n, "v=0\r\n", 5); /* who signed it he does not ask */
+            return at ? (struct cph_span){ at, n - (size_t)(at - out) } : none;
+        }
+    return none;
+}
+
+/* With the key of whom a body is sealed to it is as good as open. */
+static struct cph_span open_sealed(struct lab_ear *e, struct cph_span body)
+{
+    struct cph_span none = { 0 };
+    uint8_t *out;
+
+    if (body.n == 0 || body.p[0] != 0x30 || e->opened_n == OPENED || e->loot.n_keys == 0)
+        return body;
+    out = malloc(body.n);
+    if (!out)
+        return none;
+    e->opened[e->opened_n++] = out;
+    return lab_unseal(&e->loot, body, out, body.n);
+}
+
 unsigned lab_ear_read_sdp(struct lab_ear *e, struct cph_span sdp)
 {
     struct cph_span line, suite, key, more;
     unsigned n = 0;
+
+    sdp = open_sealed(e, sdp);
 
     while (cph_span_line(&sdp, &line)) {
         n += read_mikey(e, line);
@@ -349,8 +390,9 @@ cph_err lab_pretend(const struct lab_pretence *p, struct lab_heard *heard)
     };
     struct lab_kit *k = NULL;
     struct cph_session *s = NULL;
-    uint8_t answer[CPH_SESSION_SDP];
+    uint8_t answer[CPH_SESSION_SDP], opened[CPH_SESSION_SDP];
     struct cph_wr wr = cph_wr_open(answer, sizeof answer);
+    struct cph_span offer = p->offer;
     cph_err err;
 
     if (!kit.column)
@@ -365,7 +407,12 @@ cph_err lab_pretend(const struct lab_pretence *p, struct lab_heard *heard)
         err = cph_srtp_engine_new(CPH_SRTP_ACCEL_NONE, &cfg.srtp);
     if (err == CPH_OK)
         err = cph_session_new(&cfg, &media, 1, 0, &s);
-    if (err == CPH_OK && cph_session_answer(s, p->offer, 0, &wr) == CPH_OK)
+    if (kit.column->smime) { /* the key of who is called opens it */
+        const struct lab_loot own = { .key = { lab_rsa_key(p->who) }, .n_keys = 1 };
+
+        offer = lab_unseal(&own, p->offer, opened, sizeof opened);
+    }
+    if (err == CPH_OK && cph_session_answer(s, offer, 0, &wr) == CPH_OK)
         feed_all(p, s, heard);
     cph_session_free(s);
     lab_kit_free(k);

@@ -21,6 +21,10 @@ void lab_ear_steal(struct lab_ear *e, enum lab_person from);
 unsigned lab_ear_read_sdp(struct lab_ear *e, struct cph_span sdp);
 /** Every description in the SIP messages of the record. */
 unsigned lab_ear_read_signalling(struct lab_ear *e, const struct lab_trace *t);
+/** What was sealed to one of these keys, as far as it is a description; empty if nothing opens it.
+ */
+struct cph_span lab_unseal(const struct lab_loot *loot, struct cph_span body, uint8_t *out,
+                           size_t cap);
 /** Listen to the media of the record from packet number `from` on; also to what goes in clear. */
 void lab_ear_listen(struct lab_ear *e, const struct lab_trace *t, size_t from);
 const struct lab_heard *lab_ear_heard(const struct lab_ear *e);

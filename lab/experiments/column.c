@@ -158,6 +158,25 @@ static const struct lab_column best = {
 static const struct lab_column sdp_dh = { .name = "sdp-dh",
                                           .title = "Diffie-Hellman shares in SDP (expired)",
                                           .keying = { "sdp-dh" } };
+/* Who calls has the certificate of who is called, by whatever means; all phones of a user have its
+ * key. */
+static cph_err smime_phone(struct lab_kit *k, struct cph_phone_config *cfg)
+{
+    k->smime.trust = lab_authority();
+    cfg->smime = &k->smime;
+    cfg->key = lab_rsa_key(k->cfg.who);
+    cfg->cert = lab_rsa_cert(k->cfg.who, !k->cfg.strangers);
+    return cfg->cert ? CPH_OK : CPH_E_NOMEM;
+}
+
+static const struct lab_column sdes_smime = {
+    .name = "sdes-smime",
+    .title = "security descriptions, sealed by S/MIME",
+    .keying = { "sdes" },
+    .smime = true,
+    .phone = smime_phone,
+    .cert = show_rsa,
+};
 static const struct lab_column v2_sdp = {
     .name = "mikeyv2",
     .title = "MIKEYv2 in SDP (expired), Diffie-Hellman, signed",
@@ -174,8 +193,9 @@ static const struct lab_column v2_inband = {
 };
 
 const struct lab_column *const lab_columns[] = {
-    &dtls,        &sdes,        &ekt,    &zrtp,   &null_mode, &psk_mode, &rsa_mode, &rsa_r_mode,
-    &dhsign_mode, &dhhmac_mode, &sdp_dh, &v2_sdp, &v2_inband, &best,     NULL,
+    &dtls,     &sdes,       &ekt,         &zrtp,        &null_mode,  &psk_mode,
+    &rsa_mode, &rsa_r_mode, &dhsign_mode, &dhhmac_mode, &sdes_smime, &sdp_dh,
+    &v2_sdp,   &v2_inband,  &best,        NULL,
 };
 
 const struct lab_column *lab_column_find(const char *name)
@@ -260,6 +280,7 @@ void lab_kit_policy(const struct lab_kit *k, struct cph_policy *policy)
         policy->media = media;
         return;
     }
+    policy->smime = c->smime;
     policy->keying_n = 0;
     for (unsigned i = 0; i < CPH_POLICY_KEYING_MAX && c->keying[i]; i++)
         policy->keying[policy->keying_n++] = c->keying[i];

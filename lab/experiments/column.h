@@ -20,7 +20,8 @@ struct lab_kit;
 
 struct lab_column {
     const char *name;
-    const char *title;                         /* a few words for people */
+    bool smime;        /* offers and answers of phones are sealed to the certificate of the peer */
+    const char *title; /* a few words for people */
     const char *keying[CPH_POLICY_KEYING_MAX]; /* rows by name, best first, NULL-ended */
     const char *policy;                        /* by its name, which names the rows; or NULL */
     enum cph_level need;                       /* a call below this is ended */
@@ -59,6 +60,7 @@ struct lab_kit {
     struct cph_mikey *mikey[LAB_PEOPLE + 1]; /* by peer; the last: whoever else */
     struct cph_phone_zrtp zrtp;
     struct cph_zrtp_store store;
+    struct cph_phone_smime smime;
     struct cph_zrtp_call *call; /* of a session without a phone */
     struct cph_dtls *dtls;      /* likewise: what its calls share */
     struct cph_ekt_params ekt;  /* likewise: of the conference it is in */

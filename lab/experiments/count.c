@@ -3,6 +3,7 @@
 #include "lab.h"
 
 #include "ciphony/crypto_agree.h"
+#include "ciphony/crypto_cms.h"
 #include "ciphony/crypto_envelope.h"
 #include "ciphony/stream.h"
 
@@ -55,6 +56,22 @@ WRAP(envelopes, cph_err, cph_rsa_decrypt,
      (const struct cph_env *env, const struct cph_key *key, enum cph_rsa_padding padding,
       struct cph_span in, size_t min, struct cph_secret *out),
      (env, key, padding, in, min, out))
+WRAP(signs, cph_err, cph_cms_sign,
+     (const struct cph_env *env, const struct cph_key *key, const struct cph_cert *cert,
+      int64_t wall, struct cph_span in, uint8_t *out, size_t cap, size_t *n),
+     (env, key, cert, wall, in, out, cap, n))
+WRAP(verifies, cph_err, cph_cms_verify,
+     (const struct cph_env *env, struct cph_span in, const struct cph_cert *known, uint8_t *out,
+      size_t cap, size_t *n, struct cph_cms_signer *signer),
+     (env, in, known, out, cap, n, signer))
+WRAP(envelopes, cph_err, cph_cms_encrypt,
+     (const struct cph_env *env, const struct cph_cert *to, enum cph_cms_cipher cipher,
+      struct cph_span in, uint8_t *out, size_t cap, size_t *n),
+     (env, to, cipher, in, out, cap, n))
+WRAP(envelopes, cph_err, cph_cms_decrypt,
+     (const struct cph_env *env, const struct cph_key *key, const struct cph_cert *cert,
+      struct cph_span in, uint8_t *out, size_t cap, size_t *n),
+     (env, key, cert, in, out, cap, n))
 WRAP(handshakes, cph_err, cph_stream_new,
      (const struct cph_stream_config *cfg, const struct cph_env *env, struct cph_stream **out),
      (cfg, env, out))

@@ -125,7 +125,8 @@ static cph_err attacked(const struct lab_case *c, const struct attack *a, struct
         err = lab_meddler_start(m, s);
     if (err == CPH_OK)
         err = lab_stage_talk(s, CPH_SEC(3));
-    if (err == CPH_E_CONFIG) { /* the phone would not even dial: something is missing */
+    if (err == CPH_E_CONFIG ||
+        err == CPH_E_NOTFOUND) { /* the phone would not even dial: something is missing */
         (void)snprintf(f->why, sizeof f->why, "the caller cannot make an offer");
         err = CPH_OK;
     }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ciphony/identity_smime.h"
 #include "ciphony/base_text.h"
 #include "mikey_read.h"
 
@@ -293,6 +294,25 @@ const struct lab_experiment lab_exp_roc = {
 
 /* ---- cost ------------------------------------------------------------------------------------ */
 
+/* What a phone does with the offer before it goes out. */
+static cph_err sealed(struct cph_span offer)
+{
+    struct cph_smime_cfg cfg = { .env = lab_keys_env(),
+                                 .key = lab_rsa_key(LAB_ALICE),
+                                 .cert = lab_rsa_cert(LAB_ALICE, true) };
+    char type[CPH_SMIME_TYPE], id[CPH_SMIME_ID];
+    uint8_t out[CPH_SESSION_SDP];
+    struct cph_wr wr = cph_wr_open(out, sizeof out);
+    struct cph_smime *s;
+    cph_err err;
+
+    CPH_TRY(cph_smime_new(&cfg, &s));
+    err = cph_smime_seal(s, lab_rsa_cert(LAB_BOB, true), CPH_SPAN_LIT("application/sdp"), offer,
+                         NULL, type, id, &wr);
+    cph_smime_free(s);
+    return err;
+}
+
 static cph_err offer_cost(const struct lab_case *c, unsigned suites, unsigned *ops)
 {
     const char *list[8] = { NULL };
@@ -308,10 +328,14 @@ static cph_err offer_cost(const struct lab_case *c, unsigned suites, unsigned *o
         list[i] = cph_keying_suites[i];
     a.suites = list;
     CPH_TRY(lab_duo_new(&d));
+    (void)lab_column_cert(lab_column_find(c->keying), LAB_ALICE); /* made once for all */
+    (void)lab_column_cert(lab_column_find(c->keying), LAB_BOB);
     before = lab_count_now();
     err = lab_duo_add(d, &a, &p);
     if (err == CPH_OK)
         err = cph_session_offer(lab_duo_session(d, p), 0, &wr);
+    if (err == CPH_OK && lab_column_find(c->keying)->smime)
+        err = sealed(cph_wr_done(&wr));
     after = lab_count_now();
     *ops = lab_count_between(&before, &after);
     lab_duo_free(d);

@@ -168,7 +168,18 @@ static struct cph_mikey *on_mikey(void *ctx, struct lab_terminal *t, struct cph_
     return p && p->kit ? lab_kit_mikey(p->kit, lab_person_of(peer)) : NULL;
 }
 
-static const struct lab_terminal_ops ops = { on_event, on_pin, on_sound, on_mikey, NULL };
+static const struct cph_cert *on_peer_cert(void *ctx, struct lab_terminal *t, struct cph_span peer)
+{
+    struct lab_stage *s = ctx;
+    const struct lab_stage_person *p = person_of(s, t);
+    enum lab_person who = lab_person_of(peer);
+
+    return p && p->kit && s->column->smime && !s->cfg.strangers && who < LAB_PEOPLE
+               ? lab_rsa_cert(who, true)
+               : NULL;
+}
+
+static const struct lab_terminal_ops ops = { on_event, on_pin, on_sound, on_mikey, on_peer_cert };
 
 static bool on_tap(void *ctx, const struct cph_addr *from, const struct cph_addr *to,
                    struct cph_span bytes, bool stream, cph_time now)
