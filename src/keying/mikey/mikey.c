@@ -7,38 +7,13 @@
  * Our offers stand at the level of the stream, each a bundle of its own with two crypto sessions:
  * 1 for the stream of who began the bundle, 2 for the other's. A later offer updates the bundle.
  */
-#include "mikey_int.h"
+#include "row_int.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "ciphony/base_text.h"
 #include "ciphony/crypto_cipher.h"
-
-enum {
-    SUITES_MAX = 8,
-    ERROR_MAX = 512, /* bytes of an Error message with all policies */
-};
-
-struct mikey {
-    struct cph_keying base;
-    struct cph_keying_cfg cfg;
-    struct cph_mikey *m;
-    const struct cph_srtp_suite *suite[SUITES_MAX + 1];
-    bool open;  /* our offer may be answered */
-    bool first; /* and it was the first exchange */
-    bool keyed, renew;
-    bool shares;     /* we keep the bundle that other lines of the description look for */
-    bool key_shared; /* forked: other answerers have our keys too */
-    unsigned line;   /* which pair of crypto sessions of the bundle is ours */
-    uint32_t ssrc, roc;
-    struct mikey_offer offer;
-    struct mikey_csb csb;
-    struct cph_keying_status status;
-    int error_sent, error_got;
-    size_t error_n;
-    uint8_t error[ERROR_MAX];
-};
 
 static struct mikey *of(struct cph_keying *k)
 {
@@ -87,7 +62,7 @@ static cph_err mikey_make(const struct cph_keying_cfg *cfg, struct cph_keying **
     k->m = cfg->mikey;
     k->ssrc = cfg->ssrc;
     k->error_sent = k->error_got = -1;
-    for (size_t i = 0; names[i] && n < SUITES_MAX; i++) {
+    for (size_t i = 0; names[i] && n < MIKEY_SUITES_MAX; i++) {
         k->suite[n] = cph_srtp_suite_by_sdes(cph_span_of(names[i]));
         n += k->suite[n] != NULL;
     }
@@ -248,7 +223,7 @@ static void keep_error(struct mikey *k, cph_err err, enum mikey_error error, str
     k->error_sent = -1;
     /* RFC 3830 5.3: what is replayed is dropped; and what is our own fault is not the peer's */
     if (err == CPH_E_REPLAY || cph_err_blame(err) != CPH_BLAME_PEER ||
-        mikey_error_write(k->m, msg, error, around, &text) != CPH_OK || text.n > ERROR_MAX)
+        mikey_error_write(k->m, msg, error, around, &text) != CPH_OK || text.n > MIKEY_ERROR_MAX)
         return;
     memcpy(k->error, text.b, text.n);
     k->error_n = text.n;

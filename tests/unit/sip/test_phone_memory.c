@@ -6,6 +6,7 @@
 #include "support.h"
 
 #include "../session/engine_int.h"
+#include "memory_mikey.h"
 #include "memory_zrtp.h"
 #include "phone_int.h"
 
@@ -51,7 +52,7 @@ static struct node node[2];
 static struct key seen[KEYS];
 static size_t seen_n;
 static cph_time now;
-static bool note_draws; /* of 32 bytes: EKT keys, and what is told under them */
+static const char *draws; /* of 32 bytes: what they are, if they are to be noted */
 
 static void remember(const char *what, const uint8_t *p, size_t n)
 {
@@ -71,8 +72,8 @@ static struct cph_env env; /* te's, but that what is drawn is noted */
 static cph_err draw(void *ctx, void *buf, size_t n)
 {
     CPH_TRY(te.env.random(ctx, buf, n));
-    if (note_draws && n == 32 && seen_n < KEYS)
-        remember("a key of EKT", buf, n);
+    if (draws && n == 32 && seen_n < KEYS)
+        remember(draws, buf, n);
     return CPH_OK;
 }
 
@@ -208,6 +209,16 @@ static struct zrtp *zrtp_of(struct cph_phone *p)
     return k && cph_zrtp_info(k, &info) == CPH_OK ? (struct zrtp *)k : NULL;
 }
 
+static struct mikey *mikey_of(struct cph_phone *p)
+{
+    const struct engine_branch *b = engine_branch(p->calls->session);
+    struct cph_keying *k = cph_nego_instance(b->line[0].nego);
+    struct cph_mikey_info info;
+
+    assert_ok(cph_mikey_info(k, &info));
+    return (struct mikey *)k;
+}
+
 /* The master keys as negotiation gives them to SRTP. */
 static void look_at_keys(struct cph_phone *p)
 {
@@ -266,6 +277,7 @@ static unsigned find_all(bool tell)
 
 static struct cph_key *key[2];
 static struct cph_cert *cert[2];
+static struct cph_mikey *mikey[2];
 
 static void node_open(unsigned i, const char *keying, bool ekt)
 {
@@ -282,7 +294,8 @@ static void node_open(unsigned i, const char *keying, bool ekt)
                                     .n_accounts = 1,
                                     .codecs = codec,
                                     .rtcp_mux = i,
-                                    .ekt = ekt };
+                                    .ekt = ekt,
+                                    .mikey = mikey[i] };
     struct cph_phone_zrtp zrtp = { .store = &kept[i].store };
     struct node *n = &node[i];
 
@@ -304,6 +317,27 @@ static void node_open(unsigned i, const char *keying, bool ekt)
     n->ua = cph_phone_ua(n->phone);
 }
 
+/* The calls are over: of MIKEY only the secret is left, which belongs to the material. */
+static void look_at_rest(void)
+{
+    bool has = strcmp(seen[0].what, PSK) == 0;
+    unsigned left = find(PSK, false);
+
+    assert_int_equal(left > 0, has);
+    assert_int_equal(find_all(!has), left);
+}
+
+/* What only the mechanism knows, while the call stands. */
+static void look_inside(const char *keying)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        if (strcmp(keying, "zrtp") == 0)
+            look_at_zrtp(zrtp_of(node[i].phone), &private_value[i], remember);
+        if (strcmp(keying, "mikey") == 0)
+            look_at_mikey(mikey_of(node[i].phone), remember);
+    }
+}
+
 static void nothing_of_the_keys_outlives(const char *keying, bool ekt)
 {
 #ifdef SANITIZED
@@ -312,18 +346,18 @@ static void nothing_of_the_keys_outlives(const char *keying, bool ekt)
     struct cph_phone_dial d = { .to = "sip:bob@10.0.0.2:5060" };
     unsigned told = 0;
 
-    seen_n = 0;
+    draws = NULL;
+    if (!mikey[0])
+        seen_n = 0;
     for (unsigned i = 0; i < 2; i++)
         node_open(i, keying, ekt);
-    note_draws = ekt;
+    draws = ekt ? "a key of EKT" : mikey[0] ? "a key that MIKEY drew" : NULL;
     assert_ok(cph_phone_dial(node[0].phone, &d, now, &node[0].call));
     run(2000);
     assert_true(node[0].secured && node[1].secured);
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 2; i++)
         look_at_keys(node[i].phone);
-        if (strcmp(keying, "zrtp") == 0)
-            look_at_zrtp(zrtp_of(node[i].phone), &private_value[i], remember);
-    }
+    look_inside(keying);
     assert_true(find_all(false) > 0); /* they are there, and we would see them */
     if (strcmp(keying, "zrtp") ==
         0) { /* RFC 6189 4.6.1 MUST: s0, and what made it, is gone already */
@@ -343,13 +377,18 @@ static void nothing_of_the_keys_outlives(const char *keying, bool ekt)
     run(1000);
     for (unsigned i = 0; i < 2; i++)
         look_at_keys(node[i].phone);
+    if (mikey[0])
+        look_inside(keying);
     assert_ok(cph_phone_hangup(node[1].phone, node[1].call, now));
     run(80000); /* longer than transactions live */
     assert_true(node[0].ended && node[1].ended);
     assert_int_equal(cph_phone_load(node[0].phone).sessions, 0);
-    assert_int_equal(find_all(true), 0);
-    for (unsigned i = 0; i < 2; i++)
+    look_at_rest();
+    for (unsigned i = 0; i < 2; i++) {
         cph_phone_free(node[i].phone);
+        cph_mikey_free(mikey[i]);
+        mikey[i] = NULL;
+    }
     assert_int_equal(find_all(true), 0);
 }
 
@@ -376,6 +415,29 @@ static void no_key_of_zrtp_outlives_its_call(void **state)
     (void)state;
     nothing_of_the_keys_outlives("zrtp", false);
     assert_true(kept[0].used && kept[1].used); /* what is to last did */
+}
+
+static void nothing_of_mikey_outlives(enum cph_mikey_mode mode)
+{
+#ifdef SANITIZED
+    skip();
+#endif
+    seen_n = 0;
+    for (unsigned i = 0; i < 2; i++)
+        mikey[i] = mikey_material(&env, i, mode, key[i], cert[i], cert[!i], remember);
+    nothing_of_the_keys_outlives("mikey", false);
+}
+
+static void no_key_of_mikey_under_a_shared_secret_outlives_its_call(void **state)
+{
+    (void)state;
+    nothing_of_mikey_outlives(CPH_MIKEY_PSK);
+}
+
+static void no_key_of_mikey_by_signed_diffie_hellman_outlives_its_call(void **state)
+{
+    (void)state;
+    nothing_of_mikey_outlives(CPH_MIKEY_DHSIGN);
 }
 
 static int begin(void **state)
@@ -413,6 +475,8 @@ int main(void)
         cmocka_unit_test(no_key_of_dtls_outlives_its_call),
         cmocka_unit_test(no_key_of_zrtp_outlives_its_call),
         cmocka_unit_test(no_key_of_ekt_outlives_its_call),
+        cmocka_unit_test(no_key_of_mikey_under_a_shared_secret_outlives_its_call),
+        cmocka_unit_test(no_key_of_mikey_by_signed_diffie_hellman_outlives_its_call),
     };
 
     return cmocka_run_group_tests(tests, begin, over);

@@ -1,0 +1,32 @@
+/* An instance of the row "mikey": mikey.c's, and read by the search of memory for keys. */
+#ifndef CPH_MIKEY_ROW_INT_H
+#define CPH_MIKEY_ROW_INT_H
+
+#include "mikey_int.h"
+
+enum {
+    MIKEY_SUITES_MAX = 8,
+    MIKEY_ERROR_MAX = 512, /* bytes of an Error message with all policies */
+};
+
+struct mikey {
+    struct cph_keying base;
+    struct cph_keying_cfg cfg;
+    struct cph_mikey *m;
+    const struct cph_srtp_suite *suite[MIKEY_SUITES_MAX + 1];
+    bool open;  /* our offer may be answered */
+    bool first; /* and it was the first exchange */
+    bool keyed, renew;
+    bool shares;     /* we keep the bundle that other lines of the description look for */
+    bool key_shared; /* forked: other answerers have our keys too */
+    unsigned line;   /* which pair of crypto sessions of the bundle is ours */
+    uint32_t ssrc, roc;
+    struct mikey_offer offer;
+    struct mikey_csb csb;
+    struct cph_keying_status status;
+    int error_sent, error_got;
+    size_t error_n;
+    uint8_t error[MIKEY_ERROR_MAX];
+};
+
+#endif
