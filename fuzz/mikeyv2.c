@@ -61,7 +61,8 @@ static void run(struct cph_keying *side[2], struct cph_rd *rd)
             struct cph_span s = cph_rd_span(rd, cph_rd_u8(rd));
 
             memcpy(p.b, "mkv2", 4);
-            memcpy(p.b + 4, s.p, s.n);
+            if (s.n > 0)
+                memcpy(p.b + 4, s.p, s.n);
             p.n = 4 + s.n;
         } else if (what & 4 && p.n > 0) {
             p.b[cph_rd_u8(rd) % p.n] ^= cph_rd_u8(rd);
