@@ -54,9 +54,9 @@ CPH_API CPH_MUST_CHECK cph_err cph_agree_derive(enum cph_agree_group group,
                                                 struct cph_span peer, struct cph_secret *out);
 
 /**
- * Elliptic Curve MQV (SP 800-56A 5.7.2.3, SEC 1 3.4), for the P-curves: the secret that two pairs of
- * each side make. A side without a pair for this exchange says its lasting one twice (one-pass MQV).
- * Values as above; ours_now is the public value of now. CPH_E_ARGUMENT for another group,
+ * Elliptic Curve MQV (SP 800-56A 5.7.2.3, SEC 1 3.4), for the P-curves: the secret that two pairs
+ * of each side make. A side without a pair for this exchange says its lasting one twice (one-pass
+ * MQV). Values as above; ours_now is the public value of now. CPH_E_ARGUMENT for another group,
  * CPH_E_MALFORMED for a public value that is none, or a secret of nothing.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_agree_mqv(enum cph_agree_group group,

@@ -47,7 +47,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_cms_verify(const struct cph_env *env, struct 
                                               size_t cap, size_t *n, struct cph_cms_signer *signer);
 
 /** May a message be encrypted to this certificate? Its key must be able to (EC or RSA), and its
- * keyUsage, where it has one, must say so. RFC 8551 4.4.2; RFC 5280 4.2.1.3 */
+ * keyUsage, where it has one, must say so. RFC 5280 4.2.1.3 */
 CPH_API bool cph_cms_can_receive(const struct cph_cert *cert);
 
 /**

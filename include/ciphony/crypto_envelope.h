@@ -55,9 +55,10 @@ CPH_API CPH_MUST_CHECK cph_err cph_ecies_decrypt(const struct cph_key *key, stru
 
 /* ---- one-pass MQV (SP 800-56A 6.2.1.4) --------------------------------------------------------
  *
- * Both have a lasting key, P-256 or P-384 alike; who begins makes a pair for this exchange and sends
- * its public value (cph_agree_public_size() bytes). The 32 bytes that come out are known to the
- * holders of the two keys alone: HKDF with SHA-256 over the common X, and the three public values.
+ * Both have a lasting key, P-256 or P-384 alike; who begins makes a pair for this exchange and
+ * sends its public value (cph_agree_public_size() bytes). The 32 bytes that come out are known to
+ * the holders of the two keys alone: HKDF with SHA-256 over the common X, and the three public
+ * values.
  */
 
 /** CPH_E_ARGUMENT for keys that do not fit each other, or without their private half. */
@@ -65,8 +66,9 @@ CPH_API CPH_MUST_CHECK cph_err cph_mqv_begin(const struct cph_env *env, const st
                                              const struct cph_key *peer, uint8_t *value, size_t *n,
                                              struct cph_secret *out);
 /** CPH_E_MALFORMED for a value that is none; CPH_E_ARGUMENT as above. */
-CPH_API CPH_MUST_CHECK cph_err cph_mqv_finish(const struct cph_key *ours, const struct cph_key *peer,
-                                              struct cph_span value, struct cph_secret *out);
+CPH_API CPH_MUST_CHECK cph_err cph_mqv_finish(const struct cph_key *ours,
+                                              const struct cph_key *peer, struct cph_span value,
+                                              struct cph_secret *out);
 
 /* ---- AES key wrap (RFC 3394) ----------------------------------------------------------------- */
 

@@ -45,10 +45,11 @@ struct cph_mikey_cfg {
     const char *peer_id; /* whom we talk to; NULL: anybody, and then a certificate's chain proves
                             nobody in particular (info tells whom it names) */
 
-    const struct cph_secret *psk;     /* PSK, DHHMAC */
-    const struct cph_key *key;        /* RSA, RSA_R, DHSIGN, ECMQV */
-    const struct cph_cert *cert;      /* and its certificate, with the chain to send along */
-    const struct cph_cert *peer_cert; /* RSA, ECMQV: the responder's. Where it is set, no other counts */
+    const struct cph_secret *psk; /* PSK, DHHMAC */
+    const struct cph_key *key;    /* RSA, RSA_R, DHSIGN, ECMQV */
+    const struct cph_cert *cert;  /* and its certificate, with the chain to send along */
+    const struct cph_cert
+        *peer_cert; /* RSA, ECMQV: the responder's. Where it is set, no other counts */
     const struct cph_trust *trust; /* anchors for the peer's; NULL: its key proves nothing of who */
 
     enum cph_agree_group group; /* of our DH offers; CPH_AGREE_MODP_1024 (0): P-256 */

@@ -57,8 +57,8 @@ struct cph_sdp_config {
     struct cph_sdp_caps_refs attrs;
 };
 
-/** What a=acfg says: a configuration whose proto is not filled in. Alternatives, which it should not
- * have, are put together. RFC 5939 3.5.2 */
+/** What a=acfg says: a configuration whose proto is not filled in. Alternatives, which it should
+ * not have, are put together. RFC 5939 3.5.2 */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_acfg_parse(struct cph_span arg, struct cph_sdp_config *out);
 
 struct cph_sdp_configs {

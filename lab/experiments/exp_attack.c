@@ -130,7 +130,7 @@ static cph_err attacked(const struct lab_case *c, const struct attack *a, struct
         (void)snprintf(f->why, sizeof f->why, "the caller cannot make an offer");
         err = CPH_OK;
     }
-    if (err == CPH_OK) {
+    if (err == CPH_OK && s) {
         struct lab_meddler_feat feat = lab_meddler_feat(m);
 
         lab_ear_listen(ear, s->trace, 0);

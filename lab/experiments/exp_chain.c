@@ -37,8 +37,8 @@ static cph_err look(const struct lab_case *c, const struct lab_stage *s, enum la
     out->caller = a->shown;
     out->callee = b->shown;
     (void)snprintf(out->why, sizeof out->why, "%s", a->why[0] ? a->why : b->why);
-    (void)snprintf(what, sizeof what, "hop %u of %u in clear, %s", s->cfg.chain.clear ? MIDDLE : 0,
-                   HOPS, meddling[how]);
+    (void)snprintf(what, sizeof what, "hop %u of %u in clear, %s",
+                   s->cfg.chain.clear ? (unsigned)MIDDLE : 0U, (unsigned)HOPS, meddling[how]);
     lab_trial_add(
         c, what,
         &(struct lab_verdict_case){

@@ -104,8 +104,8 @@ void lab_trial_add(const struct lab_case *c, const char *what, const struct lab_
 
 /* Rows, by file. */
 extern const struct lab_experiment lab_exp_forking, lab_exp_retargeting, lab_exp_association,
-    lab_exp_mixed_fork, lab_exp_clipping, lab_exp_rekeying, lab_exp_best_effort, lab_exp_forms, lab_exp_pki,
-    lab_exp_pfs, lab_exp_messages, lab_exp_validity, lab_exp_gate, lab_exp_inspection,
+    lab_exp_mixed_fork, lab_exp_clipping, lab_exp_rekeying, lab_exp_best_effort, lab_exp_forms,
+    lab_exp_pki, lab_exp_pfs, lab_exp_messages, lab_exp_validity, lab_exp_gate, lab_exp_inspection,
     lab_exp_b2bua, lab_exp_early_dialog, lab_exp_loss, lab_exp_gateway,
     lab_exp_nat; /* stage based */
 extern const struct lab_experiment lab_exp_pad, lab_exp_central_mixer, lab_exp_central_user,

@@ -72,9 +72,9 @@ static enum lab_kind kind_of(const struct cph_addr *to, const struct cph_addr *f
     if (b.p[0] >= 20 && b.p[0] <= 63)
         return LAB_KEYING; /* RFC 7983: DTLS */
     if ((b.p[0] & 0xf0) == 0x10)
-        return LAB_KEYING; /* RFC 6189 5: ZRTP */
+        return LAB_KEYING;           /* RFC 6189 5: ZRTP */
     if (memcmp(b.p, "mkv2", 4) == 0) /* public */
-        return LAB_KEYING; /* MIKEYv2 in band */
+        return LAB_KEYING;           /* MIKEYv2 in band */
     if ((b.p[0] & 0xc0) == 0x80)
         return b.p[1] >= 192 && b.p[1] <= 223 ? LAB_RTCP : LAB_RTP;
     return LAB_OTHER;

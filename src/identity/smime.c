@@ -250,7 +250,7 @@ static cph_err judge(const struct cph_smime *s, const struct cph_smime_from *fro
     return CPH_OK;
 }
 
-/* RFC 8551 4.4.4 leaves it open; what is older than the window could be a replay that we forgot. */
+/* RFC 8551 2.5.1 has the time and no window; what is older could be a replay that we forgot. */
 static cph_err in_time(const struct cph_smime *s, const struct cph_cms_signer *who)
 {
     int64_t now = cph_wall(s->cfg.env);

@@ -25,7 +25,8 @@ const char *cph_level_text(enum cph_level level)
 {
     static const char *const text[] = {
         [CPH_LEVEL_OPEN] = "Whoever listens on the path can hear this call.",
-        [CPH_LEVEL_HOP] = "Listening is not enough, but who passes the call's messages on could hear it.",
+        [CPH_LEVEL_HOP] =
+            "Listening is not enough, but who passes the call's messages on could hear it.",
         [CPH_LEVEL_PRIVATE] =
             "Only two ends have the keys, but nobody says the other end is the peer.",
         [CPH_LEVEL_IDENTIFIED] =

@@ -44,7 +44,8 @@ enum mikey_type { /* Table 6.1.a, with RFC 4650 4.1 and RFC 4738 3.9.1 */
                   MIKEY_DHHMAC_R,
                   MIKEY_RSAR_I,
                   MIKEY_RSAR_R,
-                  MIKEY_MQV_I, /* for private use on the wire: the draft's numbers were never given */
+                  MIKEY_MQV_I, /* for private use on the wire: the draft's numbers were never given
+                                */
                   MIKEY_MQV_V,
                   MIKEY_TYPES_
 };
@@ -520,8 +521,8 @@ CPH_MUST_CHECK cph_err mikey_signed_by(const struct cph_mikey *m, const struct m
                                        struct cph_span said_id, const struct mikey_tail *tail,
                                        struct mikey_csb *csb, struct cph_key **key,
                                        enum mikey_error *error);
-/** The same of a message that one-pass MQV and a MAC prove. key: what the two certificates' keys and
- *  the PKE's point make. */
+/** The same of a message that one-pass MQV and a MAC prove. key: what the two certificates' keys
+ * and the PKE's point make. */
 CPH_MUST_CHECK cph_err mikey_mqv_by(const struct cph_mikey *m, const struct mikey_msg *msg,
                                     struct cph_span said_id, struct mikey_csb *csb,
                                     struct cph_secret *key, enum mikey_error *error);

@@ -217,6 +217,7 @@ cph_err v2_choose(const struct v2 *k, struct cph_span hello, struct v2_shake *s)
     uint8_t modes[V2_LIST], groups[V2_LIST], nonce[V2_NONCE];
     struct v2_msg theirs, m = { .type = V2_HELLO_R, .id = cph_span_of(k->m->id) };
     struct cph_span ours = { modes, our_modes(k->m, true, modes) };
+    struct cph_span our_group = { groups, our_groups(k->m, groups) };
     struct cph_span names;
 
     CPH_TRY(v2_parse(hello, &theirs));
@@ -225,8 +226,7 @@ cph_err v2_choose(const struct v2 *k, struct cph_span hello, struct v2_shake *s)
     if (m.id.n == 0)
         return CPH_E_CONFIG;
     CPH_TRY(is_peer(k, theirs.id));
-    if (!choose(theirs.modes, ours, &m.mode) ||
-        !choose(theirs.groups, (struct cph_span){ groups, our_groups(k->m, groups) }, &m.group))
+    if (!choose(theirs.modes, ours, &m.mode) || !choose(theirs.groups, our_group, &m.group))
         return CPH_E_UNSUPPORTED;
     for (names = theirs.suites; names.n > 0 && !s->suite;)
         s->suite = our_suite(k, cph_span_cut(&names, ','));
