@@ -168,9 +168,11 @@ void lab_ear_steal(struct lab_ear *e, enum lab_person from)
 
     for (unsigned i = 0; i < LAB_PEOPLE && l->n_secrets < LAB_LOOT; i++)
         l->secret[l->n_secrets++] = lab_secret(from, (enum lab_person)i);
-    if (l->n_keys + 2 > LAB_LOOT)
+    if (l->n_keys + 3 > LAB_LOOT)
         return;
     l->key[l->n_keys++] = lab_key(from);
+    if (lab_user_key(from) != lab_key(from))
+        l->key[l->n_keys++] = lab_user_key(from);
     if (lab_rsa_key(from))
         l->key[l->n_keys++] = lab_rsa_key(from);
     e->seen_n = 0; /* with these, what was read before is worth another look */

@@ -25,7 +25,7 @@ enum {
     P_RAND = 11,
     P_KEY = 20,
     P_EXT = 21,
-    RSAR_R = 10, /* message type: its keys belong to a bundle that another message began */
+    T_MQV = 250, /* message type, of the private range: the first message of ECMQV */
 };
 
 /* What one message says, as views of it. */
@@ -33,7 +33,7 @@ struct parts {
     uint8_t type;
     uint32_t csb_id;
     unsigned n_cs;
-    struct cph_span map, rand, pke, box;
+    struct cph_span map, rand, pke, box, cert; /* cert: the first, the sender's own */
     uint64_t ts;
     bool has_ts, has_box;
     uint8_t encr;
@@ -66,8 +66,15 @@ static bool take(struct cph_rd *rd, uint8_t what, struct parts *m)
     case P_RAND:
         m->rand = cph_rd_span(rd, cph_rd_u8(rd));
         return true;
+    case P_CERT: {
+        struct cph_span der;
+
+        (void)cph_rd_u8(rd);
+        der = cph_rd_span(rd, cph_rd_u16(rd));
+        m->cert = m->cert.n ? m->cert : der;
+        return true;
+    }
     case P_ID:
-    case P_CERT:
     case P_EXT:
         (void)cph_rd_u8(rd);
         (void)cph_rd_span(rd, cph_rd_u16(rd));
@@ -280,6 +287,12 @@ static unsigned tell(struct cph_span clear, bool id, const struct parts *m, stru
     return n;
 }
 
+/* Of an envelope's content the first is the sender's name; ECMQV proves that by its keys. */
+static bool named_inside(const struct parts *m)
+{
+    return m->pke.n > 0 && m->type != T_MQV;
+}
+
 static unsigned open_with(const struct parts *m, struct cph_span rand,
                           const struct cph_secret *under, lab_mikey_found_fn *found, void *ctx)
 {
@@ -287,7 +300,7 @@ static unsigned open_with(const struct parts *m, struct cph_span rand,
     unsigned n = 0;
 
     if (m->box.n <= sizeof clear && m->encr == 1 && counter_mode(m, rand, under, clear) == CPH_OK)
-        n = tell((struct cph_span){ clear, m->box.n }, m->pke.n > 0, m, rand, found, ctx);
+        n = tell((struct cph_span){ clear, m->box.n }, named_inside(m), m, rand, found, ctx);
     cph_wipe(clear, sizeof clear);
     return n;
 }
@@ -297,11 +310,38 @@ static cph_err chance(void *ctx, void *buf, size_t n)
     return cph_crypto_random(ctx, buf, n);
 }
 
+static const struct cph_env env = { .random = chance };
+
+/* The receiver's key opens ECIES; one-pass MQV needs the sender's certificate besides. */
+static unsigned open_on_curve(const struct parts *m, struct cph_span rand,
+                              const struct cph_key *key, lab_mikey_found_fn *found, void *ctx)
+{
+    CPH_SECRET_SCOPED under = { 0 };
+    struct cph_cert *cert = NULL;
+    struct cph_key *sender = NULL;
+    cph_err err;
+
+    if (m->type != T_MQV) {
+        err = cph_ecies_decrypt(key, m->pke, &under);
+    } else {
+        err = cph_cert_parse(&env, m->cert, &cert);
+        if (err == CPH_OK)
+            err = cph_cert_key(&env, cert, &sender);
+        if (err == CPH_OK)
+            err = cph_mqv_finish(key, sender, m->pke, &under);
+        cph_key_free(sender);
+        cph_cert_free(cert);
+    }
+    return err == CPH_OK ? open_with(m, rand, &under, found, ctx) : 0;
+}
+
 static unsigned open_envelope(const struct parts *m, struct cph_span rand,
                               const struct cph_key *key, lab_mikey_found_fn *found, void *ctx)
 {
-    static const struct cph_env env = { .random = chance };
     unsigned n = 0;
+
+    if (m->type == T_MQV || cph_ecies_fits(key))
+        return open_on_curve(m, rand, key, found, ctx);
 
     for (int oaep = 0; oaep < 2 && n == 0 && cph_key_kind(key) == CPH_KEY_RSA; oaep++) {
         CPH_SECRET_SCOPED envelope = { 0 };
@@ -352,7 +392,7 @@ unsigned lab_mikey_read(struct lab_mikey_reader *r, struct cph_span msg,
     if (!m.has_box || rand.n == 0)
         return 0;
     if (m.encr == 0) /* in clear */
-        return tell(m.box, m.pke.n > 0, &m, rand, found, ctx);
+        return tell(m.box, named_inside(&m), &m, rand, found, ctx);
     for (unsigned i = 0; loot && m.pke.n == 0 && i < loot->n_secrets; i++)
         n += open_with(&m, rand, loot->secret[i], found, ctx);
     for (unsigned i = 0; loot && m.pke.n > 0 && i < loot->n_keys; i++)

@@ -1,6 +1,7 @@
 /*
  * Read MIKEY as an attacker does: from messages on the wire and whatever long-term keys he got hold
- * of, to the keys inside. Written from RFC 3830 and 4738 alone, so that it also checks our engine.
+ * of, to the keys inside. Written from RFC 3830 and 4738 alone, and for keys on curves from
+ * docs/rooms/keying-mikey.md, so that it also checks our engine.
  */
 #ifndef CPH_LAB_MIKEY_READ_H
 #define CPH_LAB_MIKEY_READ_H

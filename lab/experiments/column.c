@@ -50,6 +50,28 @@ static cph_err mikey_rsa(const struct lab_kit *k, enum lab_person peer, struct c
     return rsa(k, cfg);
 }
 
+static void on_curve(const struct lab_kit *k, enum lab_person peer, struct cph_mikey_cfg *cfg)
+{
+    cfg->key = lab_user_key(k->cfg.who);
+    cfg->cert = lab_user_cert(k->cfg.who, !k->cfg.strangers);
+    cfg->peer_cert = k->cfg.strangers ? NULL : lab_user_cert(peer, true);
+    cfg->trust = lab_authority();
+}
+
+static cph_err mikey_ecies(const struct lab_kit *k, enum lab_person peer, struct cph_mikey_cfg *cfg)
+{
+    cfg->mode = CPH_MIKEY_RSA;
+    on_curve(k, peer, cfg);
+    return CPH_OK;
+}
+
+static cph_err mikey_ecmqv(const struct lab_kit *k, enum lab_person peer, struct cph_mikey_cfg *cfg)
+{
+    cfg->mode = CPH_MIKEY_ECMQV;
+    on_curve(k, peer, cfg);
+    return CPH_OK;
+}
+
 static cph_err mikey_rsa_r(const struct lab_kit *k, enum lab_person peer, struct cph_mikey_cfg *cfg)
 {
     (void)peer;
@@ -71,6 +93,11 @@ static cph_err mikey_dhsign(const struct lab_kit *k, enum lab_person peer,
 static const struct cph_cert *show_rsa(enum lab_person who)
 {
     return lab_rsa_cert(who, true);
+}
+
+static const struct cph_cert *show_user(enum lab_person who)
+{
+    return lab_user_cert(who, true);
 }
 
 /* ---- EKT ------------------------------------------------------------------------------------- */
@@ -126,6 +153,17 @@ static const struct lab_column rsa_mode = { .name = "mikey-rsa",
                                             .keying = { "mikey" },
                                             .mikey = mikey_rsa,
                                             .cert = show_rsa };
+static const struct lab_column ecies_mode = { .name = "mikey-ecies",
+                                              .title = "MIKEY, the same on a curve (ECIES)",
+                                              .keying = { "mikey" },
+                                              .mikey = mikey_ecies,
+                                              .cert = show_user };
+static const struct lab_column ecmqv_mode = { .name = "mikey-ecmqv",
+                                              .title =
+                                                  "MIKEY, keys under ECMQV of two certificates",
+                                              .keying = { "mikey" },
+                                              .mikey = mikey_ecmqv,
+                                              .cert = show_user };
 static const struct lab_column rsa_r_mode = { .name = "mikey-rsa-r",
                                               .title = "MIKEY, keys to the caller's certificate",
                                               .keying = { "mikey" },
@@ -193,9 +231,9 @@ static const struct lab_column v2_inband = {
 };
 
 const struct lab_column *const lab_columns[] = {
-    &dtls,     &sdes,       &ekt,         &zrtp,        &null_mode,  &psk_mode,
-    &rsa_mode, &rsa_r_mode, &dhsign_mode, &dhhmac_mode, &sdes_smime, &sdp_dh,
-    &v2_sdp,   &v2_inband,  &best,        NULL,
+    &dtls,       &sdes,       &ekt,        &zrtp,       &null_mode,   &psk_mode,
+    &rsa_mode,   &ecies_mode, &ecmqv_mode, &rsa_r_mode, &dhsign_mode, &dhhmac_mode,
+    &sdes_smime, &sdp_dh,     &v2_sdp,     &v2_inband,  &best,        NULL,
 };
 
 const struct lab_column *lab_column_find(const char *name)

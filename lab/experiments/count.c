@@ -48,6 +48,11 @@ WRAP(agreements, cph_err, cph_agree_derive,
      (enum cph_agree_group group, const struct cph_secret *private_value, struct cph_span peer,
       struct cph_secret *out),
      (group, private_value, peer, out))
+WRAP(agreements, cph_err, cph_agree_mqv,
+     (enum cph_agree_group group, const struct cph_secret *lasting, const struct cph_secret *now,
+      struct cph_span ours_now, struct cph_span peer_lasting, struct cph_span peer_now,
+      struct cph_secret *out),
+     (group, lasting, now, ours_now, peer_lasting, peer_now, out))
 WRAP(envelopes, cph_err, cph_rsa_encrypt,
      (const struct cph_env *env, const struct cph_key *key, enum cph_rsa_padding padding,
       const struct cph_secret *in, uint8_t *out, size_t cap, size_t *n),

@@ -143,6 +143,16 @@ const struct cph_cert *lab_rsa_cert(enum lab_person who, bool issued)
     return issued ? house.rsa_issued[i] : house.rsa_own[i];
 }
 
+const struct cph_key *lab_user_key(enum lab_person who)
+{
+    return house.key[first_phone(who)];
+}
+
+const struct cph_cert *lab_user_cert(enum lab_person who, bool issued)
+{
+    return issued ? house.issued[first_phone(who)] : house.cert[first_phone(who)];
+}
+
 const struct cph_key *lab_key(enum lab_person who)
 {
     return house.key[who];

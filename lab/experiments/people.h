@@ -43,6 +43,9 @@ const struct cph_trust *lab_authority(void);
  * asked for; NULL if that failed. issued false: nobody else signed the certificate. */
 const struct cph_key *lab_rsa_key(enum lab_person who);
 const struct cph_cert *lab_rsa_cert(enum lab_person who, bool issued);
+/** On a curve, likewise for what is encrypted to a user: all phones of a user have the same. */
+const struct cph_key *lab_user_key(enum lab_person who);
+const struct cph_cert *lab_user_cert(enum lab_person who, bool issued);
 /** A secret that two users hold, and nobody else. */
 const struct cph_secret *lab_secret(enum lab_person a, enum lab_person b);
 

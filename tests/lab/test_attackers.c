@@ -63,6 +63,8 @@ static void who_reads_mikey_opens_what_his_keys_open_and_no_more(void **state)
         { "mikey-null", true, true, true },
         { "mikey-psk", false, true, true },
         { "mikey-rsa", false, false, true },
+        { "mikey-ecies", false, false, true },
+        { "mikey-ecmqv", false, false, true },
         { "mikey-rsa-r", false, true, true },
         { "mikey-dhsign", false, false, false },
         { "mikey-dhhmac", false, false, false },
@@ -95,10 +97,10 @@ static uint64_t pretends(const struct lab_stage *s, const char *keying, enum lab
 
 static void who_answers_a_recorded_offer_needs_the_keys_of_who_was_called(void **state)
 {
-    static const char *const opens[] = { "mikey-psk", "mikey-rsa" };
+    static const char *const opens[] = { "mikey-psk", "mikey-rsa", "mikey-ecies", "mikey-ecmqv" };
 
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof opens / sizeof *opens; i++) {
         struct lab_stage *s = talk(opens[i]);
 
         assert_true(pretends(s, opens[i], LAB_BOB2) > 50);
@@ -146,8 +148,8 @@ static void who_stands_in_the_middle_of_zrtp_is_betrayed_by_the_string(void **st
 
 static void who_stands_in_the_middle_of_mikey_needs_the_users_keys(void **state)
 {
-    static const char *const mode[] = { "mikey-psk", "mikey-rsa", "mikey-rsa-r", "mikey-dhsign",
-                                        "mikey-dhhmac" };
+    static const char *const mode[] = { "mikey-psk",   "mikey-rsa",    "mikey-ecies", "mikey-ecmqv",
+                                        "mikey-rsa-r", "mikey-dhsign", "mikey-dhhmac" };
     bool noticed;
 
     (void)state;
