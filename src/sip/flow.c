@@ -270,32 +270,13 @@ static void arm_ping(struct sip_flow *f)
             f->ua->count.dropped_nomem++;
 }
 
-/* A full table gives up the connection that was quiet the longest and that nothing waits on. */
-static bool make_room(struct cph_sip_ua *ua)
-{
-    struct sip_flow *old = NULL;
-
-    for (struct sip_link *l = ua->flows.next; l != &ua->flows; l = l->next) {
-        struct sip_flow *f = SIP_OF(struct sip_flow, link, l);
-
-        if (f->incoming && ua->now - f->used >= CPH_SEC(SIP_FIRST_MESSAGE_S) &&
-            (!old || f->used < old->used) && !sip_call_uses_flow(ua, f->id) &&
-            !sip_tx_uses_flow(ua, f->id))
-            old = f;
-    }
-    if (!old)
-        return false;
-    sip_flow_close(old, CPH_E_LIMIT);
-    return true;
-}
-
 cph_err sip_flow_open(struct cph_sip_ua *ua, const struct sip_target *t, struct sip_flow **out)
 {
     struct sip_action *a;
     struct sip_flow *f;
     cph_err err;
 
-    if (ua->n_flows >= ua->cfg.max_flows && !make_room(ua))
+    if (!sip_flow_room(ua, NULL))
         return CPH_E_LIMIT;
     a = sip_action_new(ua, CPH_SIP_DO_OPEN, (struct cph_span){ 0 });
     if (!a)
@@ -488,7 +469,7 @@ cph_err cph_sip_ua_accepted(struct cph_sip_ua *ua, unsigned listener, const stru
     ua->now = now;
     if (listener >= ua->cfg.n_listeners || ua->cfg.listener[listener].proto == CPH_SIP_UDP)
         return CPH_E_ARGUMENT;
-    if (ua->n_flows >= ua->cfg.max_flows && !make_room(ua)) {
+    if (!sip_flow_room(ua, from)) {
         ua->count.full_flows++;
         return CPH_E_LIMIT;
     }

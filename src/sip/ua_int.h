@@ -154,6 +154,8 @@ struct sip_flow *sip_flow_find(struct cph_sip_ua *ua, const struct sip_target *t
 cph_err sip_flow_open(struct cph_sip_ua *ua, const struct sip_target *t, struct sip_flow **out);
 cph_err sip_flow_write(struct sip_flow *f, struct cph_span bytes);
 void sip_flow_timer(struct sip_flow *f, struct cph_timer *t);
+/** Is there a place for one more, from this address or (NULL) of ours? Others may be given up. */
+bool sip_flow_room(struct cph_sip_ua *ua, const struct cph_addr *from);
 void sip_flow_free(struct sip_flow *f);
 /** Close it towards the driver, tell the transactions, free it. */
 void sip_flow_close(struct sip_flow *f, cph_err why);

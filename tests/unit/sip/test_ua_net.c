@@ -389,18 +389,120 @@ static void few(struct cph_sip_ua_cfg *c)
     c->ping = CPH_SEC(30);
 }
 
+static uint32_t accepted_from(const char *text, cph_time now)
+{
+    struct cph_addr from = w_addr(text);
+    uint32_t flow = 0;
+
+    assert_ok(cph_sip_ua_accepted(w.node[0].ua, 0, &from, now, &flow));
+    return flow;
+}
+
+/* Flows that were closed; all that waits for the driver is taken. */
+static unsigned closed_flows(uint32_t out[8])
+{
+    struct cph_sip_action a;
+    unsigned n = 0;
+
+    while (cph_sip_ua_pull(w.node[0].ua, &a) == CPH_OK) {
+        if (a.what == CPH_SIP_DO_CLOSE && n < 8)
+            out[n++] = a.flow;
+    }
+    return n;
+}
+
+static void speak(uint32_t flow, int number)
+{
+    char text[600];
+
+    snprintf(text, sizeof text, ask_options, number, number, "Content-Length: 0\r\n");
+    feed(flow, text);
+    cph_sip_ua_tick(w.node[0].ua, w.now); /* timer J is zero here */
+}
+
 static void the_table_of_connections_is_bounded(void **state)
 {
+    uint32_t flow[3], shut[8];
     struct cph_addr from;
-    uint32_t flow;
 
     (void)state;
     begin_hand(6, "tcp", few);
-    from = w_addr("10.0.0.9:3333");
+    flow[0] = accepted_from("10.0.0.7:1", w.now);
+    flow[1] = accepted_from("10.0.0.8:1", w.now);
+    flow[2] = accepted_from("10.0.0.9:1", w.now);
     for (int i = 0; i < 3; i++)
-        (void)accepted();
-    assert_err(cph_sip_ua_accepted(w.node[0].ua, 0, &from, w.now, &flow), CPH_E_LIMIT);
+        speak(flow[i], i);
+    assert_int_equal(closed_flows(shut), 0);
+    from = w_addr("10.0.0.6:1"); /* all three have just brought a message */
+    assert_err(cph_sip_ua_accepted(w.node[0].ua, 0, &from, w.now, &flow[0]), CPH_E_LIMIT);
     assert_int_equal(cph_sip_ua_counters(w.node[0].ua)->full_flows, 1);
+    assert_int_equal(cph_sip_ua_load(w.node[0].ua).flows, 3);
+    finish();
+}
+
+static void silent_connections_of_a_stranger_keep_nobody_out(void **state)
+{
+    char text[40];
+    uint32_t first = 0, shut[8];
+
+    (void)state;
+    begin_hand(6, "tcp", NULL);
+    for (unsigned i = 0; i < 200; i++) { /* one host: a quarter of the table, its oldest go */
+        uint32_t flow;
+
+        snprintf(text, sizeof text, "10.9.9.9:%u", 1000 + i);
+        flow = accepted_from(text, w.now);
+        first = i == 0 ? flow : first;
+        assert_int_equal(closed_flows(shut), i < 16 ? 0 : 1);
+        assert_true(i != 16 || shut[0] == first);
+    }
+    assert_int_equal(cph_sip_ua_load(w.node[0].ua).flows, 16);
+    speak(accepted_from("10.0.0.9:3333", w.now), 1);
+    assert_int_equal(closed_flows(shut), 0);
+    finish();
+}
+
+static void a_table_full_of_silence_gives_up_the_oldest_of_whoever_has_most(void **state)
+{
+    uint32_t flow[64], shut[8], pair;
+    char text[40];
+
+    (void)state;
+    begin_hand(6, "tcp", NULL);
+    for (unsigned i = 0; i < 62; i++) { /* as many hosts as places, but one that has two */
+        snprintf(text, sizeof text, "10.1.0.%u:1000", i);
+        flow[i] = accepted_from(text, w.now);
+    }
+    pair = accepted_from("10.2.0.1:1", w.now);
+    (void)accepted_from("10.2.0.1:2", w.now);
+    assert_int_equal(closed_flows(shut), 0);
+    speak(accepted_from("10.0.0.9:3333", w.now), 1);
+    assert_int_equal(closed_flows(shut), 1);
+    assert_int_equal(shut[0], pair);
+    speak(accepted_from("10.0.0.9:3334", w.now), 2); /* now each has one: the oldest */
+    assert_int_equal(closed_flows(shut), 1);
+    assert_int_equal(shut[0], flow[0]);
+    assert_int_equal(cph_sip_ua_load(w.node[0].ua).flows, 64);
+    finish();
+}
+
+static void one_host_gets_half_of_the_table_whatever_it_says(void **state)
+{
+    uint32_t flow[40], shut[8];
+    char text[40];
+
+    (void)state;
+    begin_hand(6, "tcp", NULL);
+    for (unsigned i = 0; i < 33; i++) {
+        snprintf(text, sizeof text, "[2001:db8::%x]:1000", i + 1); /* one network: one host */
+        flow[i] = accepted_from(text, w.now);
+        speak(flow[i], (int)i);
+        assert_int_equal(closed_flows(shut), i < 32 ? 0 : 1);
+    }
+    assert_int_equal(shut[0], flow[0]);
+    assert_int_equal(cph_sip_ua_load(w.node[0].ua).flows, 32);
+    (void)accepted_from("[2001:db8:0:1::1]:1000", w.now); /* the network beside is another */
+    assert_int_equal(closed_flows(shut), 0);
     finish();
 }
 
@@ -630,6 +732,9 @@ int main(void)
         cmocka_unit_test(a_stream_that_cannot_be_framed_is_closed),
         cmocka_unit_test(a_connection_that_says_nothing_is_closed),
         cmocka_unit_test(the_table_of_connections_is_bounded),
+        cmocka_unit_test(silent_connections_of_a_stranger_keep_nobody_out),
+        cmocka_unit_test(a_table_full_of_silence_gives_up_the_oldest_of_whoever_has_most),
+        cmocka_unit_test(one_host_gets_half_of_the_table_whatever_it_says),
         cmocka_unit_test(a_silent_connection_of_ours_is_found_dead_by_pings),
         cmocka_unit_test(a_registration_is_refreshed_and_removed),
         cmocka_unit_test(too_brief_a_registration_is_asked_for_again),
