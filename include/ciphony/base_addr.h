@@ -23,6 +23,11 @@ CPH_API const char *cph_addr_ip(const struct cph_addr *a, char out[CPH_ADDR_TEXT
 CPH_API const char *cph_addr_text(const struct cph_addr *a, char out[CPH_ADDR_TEXT]);
 CPH_API bool cph_addr_eq(const struct cph_addr *a, const struct cph_addr *b);    /* ip and port */
 CPH_API bool cph_addr_ip_eq(const struct cph_addr *a, const struct cph_addr *b); /* ip only */
-CPH_API bool cph_addr_is_any(const struct cph_addr *a);                          /* 0.0.0.0 or :: */
+/** Of one host, as far as a stranger counts: a host has 2^64 addresses of IPv6, so there the first
+ * 64 bits are compared. */
+CPH_API bool cph_addr_host_eq(const struct cph_addr *a, const struct cph_addr *b);
+/** The bytes it compares. */
+CPH_API struct cph_span cph_addr_host(const struct cph_addr *a);
+CPH_API bool cph_addr_is_any(const struct cph_addr *a); /* 0.0.0.0 or :: */
 
 #endif

@@ -93,6 +93,16 @@ bool cph_addr_eq(const struct cph_addr *a, const struct cph_addr *b)
     return cph_addr_ip_eq(a, b) && a->port == b->port;
 }
 
+struct cph_span cph_addr_host(const struct cph_addr *a)
+{
+    return (struct cph_span){ a->ip, a->family == CPH_AF_V6 ? 8 : a->family == CPH_AF_V4 ? 4 : 0 };
+}
+
+bool cph_addr_host_eq(const struct cph_addr *a, const struct cph_addr *b)
+{
+    return a->family == b->family && cph_span_eq(cph_addr_host(a), cph_addr_host(b));
+}
+
 bool cph_addr_is_any(const struct cph_addr *a)
 {
     struct cph_addr zero = { .family = a->family };

@@ -3,8 +3,12 @@
 
 #include "engine_int.h"
 
-/* Packets that came before their keys, per media line, bounded in number and time. The first ones
- * stay: they are the beginning of what the peer says. */
+/*
+ * Packets that came before their keys, per media line, bounded in number and time. The first ones
+ * stay: they are the beginning of what the peer says. Nobody can be told from the peer before there
+ * are keys, so a full line is shared evenly among the hosts that send to it; of those that sent but
+ * one packet, as he does who takes a false address each time, it holds a quarter.
+ */
 
 static unsigned most(const struct cph_session *s)
 {
@@ -34,11 +38,20 @@ struct engine_early *engine_early_pop(struct cph_session *s, unsigned stream)
     return e;
 }
 
+static void leave(struct engine_early *e)
+{
+    if (e->host && --e->host->n == 0)
+        free(e->host);
+    e->host = NULL;
+}
+
 /* What was said in the call is nobody's afterwards. */
 void engine_early_free(struct engine_early *e)
 {
-    if (e)
-        cph_free_secret(e, sizeof *e + e->room);
+    if (!e)
+        return;
+    leave(e);
+    cph_free_secret(e, sizeof *e + e->room);
 }
 
 cph_time engine_early_expire(struct cph_session *s, unsigned stream, cph_time now)
@@ -62,21 +75,85 @@ void engine_early_clear(struct cph_session *s, unsigned stream)
     }
 }
 
+/* NULL: it has none yet. */
+static struct engine_host *host_of(const struct engine_media *m, const struct cph_addr *from)
+{
+    for (const struct engine_early *e = m->early; e; e = e->next)
+        if (cph_addr_host_eq(&e->from, from))
+            return e->host;
+    return NULL;
+}
+
+static void forget(struct cph_session *s, struct engine_media *m, struct engine_early **at)
+{
+    struct engine_early *e = *at;
+
+    *at = e->next;
+    if (!*at)
+        m->early_end = at;
+    m->early_n--;
+    s->count.early_lost++;
+    engine_early_free(e);
+}
+
+/* The one to give up for one more of this host: the oldest of those who sent but one, if they are
+ * many; else the newest of who has most, by two at least. NULL: none. */
+static struct engine_early **to_forget(const struct cph_session *s, struct engine_media *m,
+                                       const struct engine_host *host)
+{
+    struct engine_early **newest = NULL, **single = NULL;
+    unsigned mine = host ? host->n : 0, singles = 0;
+
+    for (struct engine_early **at = &m->early; *at; at = &(*at)->next) {
+        const struct engine_host *of = (*at)->host;
+
+        if (!newest || of == (*newest)->host || of->n > (*newest)->host->n)
+            newest = at;
+        if (of->n != 1 || of == host)
+            continue;
+        singles++;
+        if (!single)
+            single = at;
+    }
+    if (singles > most(s) / 4)
+        return single;
+    return newest && (*newest)->host->n > mine + 1 ? newest : NULL;
+}
+
+static bool has_room(struct cph_session *s, struct engine_media *m, const struct engine_host *host)
+{
+    struct engine_early **at;
+
+    if (m->early_n < most(s))
+        return true;
+    at = to_forget(s, m, host);
+    if (at)
+        forget(s, m, at);
+    return at != NULL;
+}
+
 void engine_keep(struct cph_session *s, unsigned stream, enum cph_keying_component c,
                  const struct cph_addr *from, struct cph_span packet, cph_time now)
 {
     struct engine_media *m = &s->media[stream];
-    struct engine_early *e;
+    struct engine_early *e = NULL;
+    struct engine_host *host;
 
     (void)engine_early_expire(s, stream, now);
-    e = m->early_n < most(s) ? malloc(sizeof *e + packet.n) : NULL;
-    if (!e) {
+    host = host_of(m, from);
+    if (has_room(s, m, host))
+        e = malloc(sizeof *e + packet.n);
+    if (e && !host)
+        host = calloc(1, sizeof *host);
+    if (!e || !host) {
+        free(e);
         s->count.early_lost++;
         return;
     }
     *e = (struct engine_early){
-        .component = c, .from = *from, .came = now, .n = packet.n, .room = packet.n
+        .component = c, .from = *from, .came = now, .host = host, .n = packet.n, .room = packet.n
     };
+    host->n++;
     memcpy(e->b, packet.p, packet.n);
     *m->early_end = e;
     m->early_end = &e->next;

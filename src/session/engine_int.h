@@ -95,13 +95,19 @@ struct engine_branch {
     bool enroll_told;
 };
 
+/* A host that has packets among the early ones. */
+struct engine_host {
+    unsigned n;
+};
+
 /* A packet that came too early. */
 struct engine_early {
     struct engine_early *next;
     enum cph_keying_component component;
     struct cph_addr from;
     cph_time came;
-    size_t n, room; /* n shrinks when it is decrypted in place */
+    struct engine_host *host; /* who sent it */
+    size_t n, room;           /* n shrinks when it is decrypted in place */
     uint8_t b[];
 };
 

@@ -2,24 +2,13 @@
  * Who gets a place in the table of connections. A stranger can open as many as he likes, so nobody
  * holds more of it than his share, and what has said nothing yet goes before what has:
  *
- *   half of the table       connections from one address, whatever they did
+ *   half of the table       connections from one host, whatever they did
  *   a quarter of the table  those of them that brought no message yet
  *   a full table            the oldest silent one of whoever has most goes
- *
- * Hosts have 2^64 addresses of IPv6, so there an address is its first 64 bits.
  */
-#include <string.h>
-
 #include "ua_int.h"
 
-enum { SHARE_ALL = 2, SHARE_SILENT = 4, V6_NETWORK = 8 };
-
-static bool same_host(const struct cph_addr *a, const struct cph_addr *b)
-{
-    if (a->family != b->family)
-        return false;
-    return a->family == CPH_AF_V6 ? memcmp(a->ip, b->ip, V6_NETWORK) == 0 : cph_addr_ip_eq(a, b);
-}
+enum { SHARE_ALL = 2, SHARE_SILENT = 4 };
 
 static unsigned share(const struct cph_sip_ua *ua, unsigned part)
 {
@@ -34,7 +23,7 @@ static unsigned held_by(const struct cph_sip_ua *ua, const struct cph_addr *host
     for (const struct sip_link *l = ua->flows.next; l != &ua->flows; l = l->next) {
         const struct sip_flow *f = SIP_OF(const struct sip_flow, link, l);
 
-        n += f->incoming && !(silent && f->spoke) && same_host(&f->peer, host);
+        n += f->incoming && !(silent && f->spoke) && cph_addr_host_eq(&f->peer, host);
     }
     return n;
 }
@@ -70,7 +59,7 @@ static struct sip_flow *worst(struct cph_sip_ua *ua, const struct cph_addr *host
         struct sip_flow *f = SIP_OF(struct sip_flow, link, l);
         unsigned n;
 
-        if (host ? !f->incoming || !same_host(&f->peer, host) : !spare(ua, f))
+        if (host ? !f->incoming || !cph_addr_host_eq(&f->peer, host) : !spare(ua, f))
             continue;
         n = host || f->spoke ? 0 : held_by(ua, &f->peer, true);
         if (!before(f, n, out, most) || needed(ua, f))

@@ -26,6 +26,31 @@ static void addresses_go_both_ways(void **state)
     assert_false(cph_addr_ip_eq(&a, &b));
 }
 
+static void a_network_of_ipv6_is_one_host(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } pair[] = {
+        { "1.2.3.4:1", "1.2.3.4:2", true },
+        { "1.2.3.4", "1.2.3.5", false },
+        { "[2001:db8::1]:1", "[2001:db8::ffff:1]:2", true },
+        { "2001:db8:0:1::1", "2001:db8::1", false },
+        { "1.2.3.4", "102:304::", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof pair / sizeof *pair; i++) {
+        struct cph_addr a, b;
+
+        assert_ok(cph_addr_parse(cph_span_of(pair[i].a), &a));
+        assert_ok(cph_addr_parse(cph_span_of(pair[i].b), &b));
+        assert_int_equal(cph_addr_host_eq(&a, &b), pair[i].same);
+        assert_int_equal(cph_addr_host_eq(&b, &a), pair[i].same);
+    }
+    assert_int_equal(cph_addr_host(&(struct cph_addr){ 0 }).n, 0);
+}
+
 static void nonsense_is_refused(void **state)
 {
     static const char *const bad[] = {
@@ -43,6 +68,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses_go_both_ways),
+        cmocka_unit_test(a_network_of_ipv6_is_one_host),
         cmocka_unit_test(nonsense_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -314,6 +314,77 @@ static void early_media_is_bounded_in_number_and_time(void **state)
     pair_close(&t);
 }
 
+/* A stranger's packet, from a host of his choice. */
+static void flood(struct pair *t, uint32_t host, unsigned n)
+{
+    struct cph_addr from = { .family = CPH_AF_V4, .port = 9 };
+    struct pkt k;
+
+    from.ip[0] = 203;
+    for (unsigned i = 0; i < 3; i++)
+        from.ip[1 + i] = (uint8_t)(host >> 8 * i);
+    for (unsigned i = 0; i < n; i++) {
+        memset(k.b, 0x80, k.n = 182);
+        k.port = CPH_KEYING_RTP;
+        assert_ok(feed_from(t, &t->a, 0, &k, &from));
+    }
+}
+
+static void early_word(struct pair *t, unsigned i)
+{
+    struct pkt k;
+
+    rtp(&t->b, &k, (uint8_t)i);
+    assert_ok(protect(t, &t->b, 0, CPH_KEYING_RTP, &k));
+    assert_ok(feed_from(t, &t->a, 0, &k, &t->b.addr[0][0]));
+}
+
+/* What was said is heard in order; how much of it. */
+static unsigned words(struct pair *t)
+{
+    struct cph_session_packet got;
+    unsigned n = 0, last = 0;
+
+    assert_ok(cph_session_finish(t->a.s, 1, t->b.text, t->now));
+    for (; cph_session_take(t->a.s, &got) == CPH_OK; n++) {
+        assert_true(n == 0 || got.bytes.p[12] > last);
+        last = got.bytes.p[12];
+    }
+    return n;
+}
+
+static void who_floods_a_ringing_phone_does_not_push_out_the_peer(void **state)
+{
+    struct pair t;
+
+    (void)state;
+    pair_open(&t, REQ, REQ, "sdes"); /* one host, before and while the peer speaks */
+    assert_ok(offer(&t, &t.a));
+    assert_ok(answer(&t, &t.b, t.a.text));
+    flood(&t, 1, 1000);
+    for (unsigned i = 0; i < 130; i++) {
+        early_word(&t, i);
+        flood(&t, 1, 20);
+    }
+    assert_int_equal(words(&t), CPH_EARLY_PACKETS_DEFAULT / 2);
+    talk(&t);
+    pair_close(&t);
+
+    pair_open(&t, REQ, REQ, "sdes"); /* another address each time */
+    assert_ok(offer(&t, &t.a));
+    assert_ok(answer(&t, &t.b, t.a.text));
+    for (unsigned i = 0; i < 1000; i++)
+        flood(&t, i, 1);
+    for (unsigned i = 0; i < 100; i++) {
+        early_word(&t, i);
+        for (unsigned k = 0; k < 100; k++)
+            flood(&t, 1000 + 100 * i + k, 1);
+    }
+    assert_int_equal(words(&t), 100);
+    talk(&t);
+    pair_close(&t);
+}
+
 static void junk_before_the_answer_is_thrown_away_once_there_are_keys(void **state)
 {
     struct pair t;
@@ -953,6 +1024,7 @@ int main(void)
         cmocka_unit_test(a_policy_that_nothing_can_keep_is_refused_at_once),
         cmocka_unit_test(media_before_the_answer_is_kept_and_played_in_order),
         cmocka_unit_test(early_media_is_bounded_in_number_and_time),
+        cmocka_unit_test(who_floods_a_ringing_phone_does_not_push_out_the_peer),
         cmocka_unit_test(junk_before_the_answer_is_thrown_away_once_there_are_keys),
         cmocka_unit_test(hold_and_resume_keep_the_roll_over_counter),
         cmocka_unit_test(a_rekey_changes_keys_both_ways_and_media_goes_on),
