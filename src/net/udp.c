@@ -35,6 +35,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 
         udp->fn(udp->arg, udp, &a, iov[i].iov_base, msg[i].msg_len, cph_net_now(net));
     }
+    for (int i = 0; i < n; i++) /* keys of SDES were in it, or what was said */
+        cph_wipe(iov[i].iov_base, msg[i].msg_len);
 }
 
 static void udp_stop(struct net_handle *h)

@@ -417,6 +417,7 @@ static cph_err take_cipher(struct sip_flow *f, struct cph_span bytes, bool *aliv
         if (*alive)
             f = sip_flow_get(ua, id);
     }
+    cph_wipe(buf, sizeof buf); /* keys of SDES were in it */
     if (err == CPH_E_AGAIN)
         err = CPH_OK;
     return err ? err : fed;

@@ -54,7 +54,8 @@ static cph_err set_context(struct cph_stream_home *s)
     if (!s->ctx)
         return CPH_E_NOMEM;
     SSL_CTX_set_options(s->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
-                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_QUERY_MTU);
+                                    SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_QUERY_MTU |
+                                    SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_security_level(s->ctx, 2);
     SSL_CTX_set_max_cert_list(s->ctx, STREAM_CERTS_MAX);
     SSL_CTX_set_cert_verify_callback(s->ctx, stream_judge, NULL);

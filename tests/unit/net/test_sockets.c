@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "net_int.h"
 
 enum { TURNS = 500 };
@@ -546,9 +547,58 @@ static void running_out_of_memory_is_reported(void **state)
     test_alloc_fails(scenario, NULL);
 }
 
+struct reader {
+    uint8_t masked[TEST_NEEDLE];
+    unsigned seen, in_memory;
+};
+
+static void on_secret(void *arg, struct cph_net_udp *udp, const struct cph_addr *from, uint8_t *pkt,
+                      size_t n, cph_time now)
+{
+    struct reader *r = arg;
+
+    (void)udp, (void)from, (void)now;
+    assert_int_equal(n, TEST_NEEDLE);
+    test_mask(r->masked, pkt, n);
+    r->in_memory += test_in_memory(r->masked, n, NULL) > 0;
+    r->seen++;
+}
+
+/* Keys of SDES come in datagrams. */
+static void nothing_of_a_datagram_stays_behind(void **state)
+{
+#ifdef TEST_SANITIZED
+    skip();
+#endif
+    struct cph_net *net = net_new();
+    struct cph_addr any = addr("127.0.0.1:0");
+    struct reader r = { .seen = 0 };
+    struct cph_net_udp *a, *b;
+
+    (void)state;
+    assert_ok(cph_net_udp_open(net, &any, on_secret, &r, &a));
+    assert_ok(cph_net_udp_open(net, &any, on_secret, &r, &b));
+    for (unsigned i = 0; i < 20; i++) { /* several are read at once */
+        uint8_t bytes[TEST_NEEDLE];
+
+        for (size_t k = 0; k < sizeof bytes; k++)
+            bytes[k] = (uint8_t)(37 * i + 11 * k);
+        assert_ok(
+            cph_net_udp_send(b, cph_net_udp_local(a), (struct cph_span){ bytes, sizeof bytes }));
+        cph_wipe(bytes, sizeof bytes);
+    }
+    TURN_UNTIL(net, r.seen == 20);
+    assert_int_equal(r.in_memory, 20); /* we would see it */
+    assert_int_equal(test_in_memory(r.masked, sizeof r.masked, "a datagram"), 0);
+    cph_net_udp_close(a);
+    cph_net_udp_close(b);
+    cph_net_free(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_of_a_datagram_stays_behind),
         cmocka_unit_test(datagrams_travel_over_ipv4_and_ipv6),
         cmocka_unit_test(a_batch_arrives_in_order),
         cmocka_unit_test(a_socket_closed_in_its_callback_gets_no_more),

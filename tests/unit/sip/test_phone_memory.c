@@ -1,11 +1,11 @@
 /* After a call, nothing of its keys is left in the memory of the process, though the phones live
  * on. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "support.h"
 
 #include "../session/engine_int.h"
+#include "memory.h"
 #include "memory_mikey.h"
 #include "memory_zrtp.h"
 #include "phone_int.h"
@@ -13,16 +13,7 @@
 #include "ciphony/base_text.h"
 #include "ciphony/crypto_key.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#endif
-
-enum { QUEUE = 64, PACKET = 4096, KEYS = 256, MASK = 0xa5, STEP_MS = 10 };
+enum { QUEUE = 64, PACKET = 4096, KEYS = 256, STEP_MS = 10 };
 
 /* Datagrams under way: static, and wiped when they have arrived. */
 struct datagram {
@@ -41,7 +32,7 @@ struct node {
 
 /* What must not be found again, each byte changed so that this is no find. */
 struct key {
-    uint8_t masked[64];
+    uint8_t masked[TEST_NEEDLE];
     size_t n;
     const char *what;
 };
@@ -59,8 +50,7 @@ static void remember(const char *what, const uint8_t *p, size_t n)
     struct key *k = &seen[seen_n];
 
     assert_true(seen_n < KEYS && n <= sizeof k->masked && n >= 16);
-    for (size_t i = 0; i < n; i++)
-        k->masked[i] = p[i] ^ MASK;
+    test_mask(k->masked, p, n);
     k->n = n;
     k->what = what;
     seen_n++;
@@ -236,37 +226,13 @@ static void look_at_keys(struct cph_phone *p)
 
 /* ---- looking for them ------------------------------------------------------------------------ */
 
-/* Everything that is written to but the stack. The needle lies there only. */
 static unsigned find(const char *only, bool tell)
 {
-    FILE *maps = fopen("/proc/self/maps", "r");
     unsigned found = 0;
-    char line[512];
 
-    assert_non_null(maps);
-    while (fgets(line, sizeof line, maps)) {
-        unsigned long from, to;
-        char mode[8];
-
-        if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) != 3 || mode[0] != 'r' ||
-            mode[1] != 'w' || strstr(line, "[stack]"))
-            continue;
-        for (size_t k = 0; k < seen_n; k++) {
-            uint8_t needle[64];
-
-            if (only && strcmp(seen[k].what, only) != 0)
-                continue;
-            for (size_t i = 0; i < seen[k].n; i++)
-                needle[i] = seen[k].masked[i] ^ MASK;
-            if (memmem((const void *)from, to - from, needle, seen[k].n)) { // NOLINT
-                if (tell)
-                    print_error("%s is still in %s", seen[k].what, line);
-                found++;
-            }
-            cph_wipe(needle, sizeof needle);
-        }
-    }
-    (void)fclose(maps);
+    for (size_t k = 0; k < seen_n; k++)
+        if (!only || strcmp(seen[k].what, only) == 0)
+            found += test_in_memory(seen[k].masked, seen[k].n, tell ? seen[k].what : NULL);
     return found;
 }
 
@@ -340,7 +306,7 @@ static void look_inside(const char *keying)
 
 static void nothing_of_the_keys_outlives(const char *keying, bool ekt)
 {
-#ifdef SANITIZED
+#ifdef TEST_SANITIZED
     skip(); /* freed memory is kept, and the shadow is larger than the machine */
 #endif
     struct cph_phone_dial d = { .to = "sip:bob@10.0.0.2:5060" };
@@ -419,7 +385,7 @@ static void no_key_of_zrtp_outlives_its_call(void **state)
 
 static void nothing_of_mikey_outlives(enum cph_mikey_mode mode)
 {
-#ifdef SANITIZED
+#ifdef TEST_SANITIZED
     skip();
 #endif
     seen_n = 0;

@@ -1,3 +1,4 @@
+#include "memory.h"
 #include "pair.h"
 
 static void open_pair(struct pair *p, struct cph_stream_config cfg[2])
@@ -47,6 +48,35 @@ static void two_engines_shake_hands_and_talk(void **state)
     assert_err(cph_stream_read(p.s[0], buf, sizeof buf, &n), CPH_E_CLOSED);
     assert_err(cph_stream_write(p.s[0], cph_span_of("x"), 0), CPH_E_CLOSED);
     pair_free(&p);
+}
+
+/* Keys of SDES go through here. */
+static void what_was_read_does_not_stay_behind(void **state)
+{
+#ifdef TEST_SANITIZED
+    skip();
+#endif
+    static const uint8_t masked[] = "not a key but as good as one for looking for it";
+    struct pair p;
+    struct cph_stream_config cfg[2];
+    uint8_t text[sizeof masked], got[sizeof masked];
+    size_t n;
+
+    (void)state;
+    for (unsigned way = 0; way < 2; way++) {
+        pair_init(&p, 1, CPH_STREAM_TLS, cfg);
+        open_pair(&p, cfg);
+        test_mask(text, masked, sizeof text);
+        assert_ok(cph_stream_write(p.s[way], (struct cph_span){ text, sizeof text }, 0));
+        pump(&p);
+        assert_ok(cph_stream_read(p.s[!way], got, sizeof got, &n));
+        assert_int_equal(n, sizeof got);
+        assert_memory_equal(got, text, sizeof text);
+        assert_int_equal(test_in_memory(masked, sizeof masked, "what was read"), 0);
+        cph_stream_close(p.s[way], 0);
+        pair_free(&p);
+        assert_int_equal(test_in_memory(masked, sizeof masked, "what was read"), 0);
+    }
 }
 
 static void exporters_agree_on_both_sides(void **state)
@@ -380,6 +410,7 @@ static void the_handshake_survives_allocation_failure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_read_does_not_stay_behind),
         cmocka_unit_test(two_engines_shake_hands_and_talk),
         cmocka_unit_test(exporters_agree_on_both_sides),
         cmocka_unit_test(the_server_must_prove_its_chain_its_dates_and_its_name),
