@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sealer.h"
+
 #include "ciphony/base_text.h"
 #include "ciphony/rtp.h"
 #include "ciphony/session.h"
@@ -31,6 +33,8 @@ struct lab_meddler {
     struct victim victim[VICTIMS];
     struct lab_meddler_feat feat;
     bool as_secure; /* his own offers have the profile of theirs */
+    struct lab_sealer *sealer;
+    bool middle; /* the media comes to his ports, since his are the addresses in the descriptions */
 };
 
 /* ---- in the server: text --------------------------------------------------------------------- */
@@ -158,7 +162,9 @@ static cph_err open_victim(struct lab_meddler *m, unsigned i)
         return CPH_E_NOTFOUND;
     CPH_TRY(lab_kit_new(&kit, &v->kit));
     CPH_TRY(lab_kit_session(v->kit, i ? LAB_BOB : LAB_ALICE, &cfg.keying));
-    cfg.policy.media = m->as_secure ? CPH_SECURITY_REQUIRED : CPH_SECURITY_PREFER;
+    cfg.policy.media = m->how == LAB_MEDDLE_STRIP ? CPH_SECURITY_NONE
+                       : m->as_secure             ? CPH_SECURITY_REQUIRED
+                                                  : CPH_SECURITY_PREFER;
     lab_kit_policy(v->kit, &cfg.policy);
     memcpy(media.local, v->local, sizeof media.local);
     return cph_session_new(&cfg, &media, 1, lab_now(m->stage->net), &v->session);
@@ -185,14 +191,15 @@ static cph_err take_offer(struct lab_meddler *m, struct cph_span offer, struct c
     return cph_session_offer(m->victim[1].session, now, out);
 }
 
-static cph_err take_answer(struct lab_meddler *m, const struct cph_sip_msg *msg, struct cph_wr *out)
+static cph_err take_answer(struct lab_meddler *m, unsigned status, struct cph_span answer,
+                           struct cph_wr *out)
 {
     struct victim *a = &m->victim[0], *b = &m->victim[1];
 
     if (!b->session || a->answer_n == 0)
         return CPH_E_STATE;
-    CPH_TRY(cph_session_finish(b->session, 1, msg->body, lab_now(m->stage->net)));
-    if (msg->status >= 200)
+    CPH_TRY(cph_session_finish(b->session, 1, answer, lab_now(m->stage->net)));
+    if (status >= 200)
         CPH_TRY(cph_session_choose(b->session, 1));
     cph_wr_bytes(out, a->answer, a->answer_n);
     return CPH_OK;
@@ -214,7 +221,7 @@ static cph_err swap_shares(struct lab_meddler *m, const struct cph_sip_msg *msg,
     bool done = false;
 
     m->as_secure = memmem(sdp.p, sdp.n, " RTP/SAVP", 9) != NULL;
-    CPH_TRY(msg->is_request ? take_offer(m, sdp, &wr) : take_answer(m, msg, &wr));
+    CPH_TRY(msg->is_request ? take_offer(m, sdp, &wr) : take_answer(m, msg->status, sdp, &wr));
     while (cph_span_line(&sdp, &line)) {
         if (!cph_span_starts(line, "a=sdp-dh:")) {
             cph_wr_span(out, line);
@@ -231,6 +238,77 @@ static cph_err swap_shares(struct lab_meddler *m, const struct cph_sip_msg *msg,
     return cph_wr_end(out);
 }
 
+/* ---- in the middle: sealed bodies ------------------------------------------------------------ */
+
+/* An answer to what he could not read: what he would have offered, with one key. */
+static cph_err answer_blindly(struct lab_meddler *m)
+{
+    struct victim *a = &m->victim[0];
+    uint8_t mine[CPH_SESSION_SDP];
+    struct cph_wr wr = cph_wr_open(mine, sizeof mine),
+                  one = cph_wr_open(a->answer, sizeof a->answer);
+    struct cph_span rest, line;
+    unsigned keys = 0;
+
+    CPH_TRY(cph_session_offer(a->session, lab_now(m->stage->net), &wr));
+    for (rest = cph_wr_done(&wr); cph_span_line(&rest, &line);) {
+        if (cph_span_starts(line, "a=crypto:") && keys++ > 0)
+            continue;
+        cph_wr_span(&one, line);
+        cph_wr_text(&one, "\r\n");
+    }
+    a->answer_n = one.n;
+    return cph_wr_end(&one);
+}
+
+/* His own body in the place of theirs; whether he can read theirs depends on his keys. */
+static cph_err own_description(struct lab_meddler *m, const struct cph_sip_msg *msg,
+                               struct cph_wr *out)
+{
+    struct cph_span theirs;
+    bool read = lab_sealer_open(m->sealer, !msg->is_request, msg, &theirs) == CPH_OK;
+    struct victim *a = &m->victim[0];
+
+    if (read)
+        return msg->is_request ? take_offer(m, theirs, out)
+                               : take_answer(m, msg->status, theirs, out);
+    if (msg->is_request) {
+        CPH_TRY(open_victim(m, 0));
+        CPH_TRY(open_victim(m, 1));
+        CPH_TRY(answer_blindly(m));
+        return cph_session_offer(m->victim[1].session, lab_now(m->stage->net), out);
+    }
+    if (a->answer_n == 0)
+        return CPH_E_STATE;
+    cph_wr_bytes(out, a->answer, a->answer_n);
+    return CPH_OK;
+}
+
+static cph_err swap_sealed(struct lab_meddler *m, const struct cph_sip_msg *msg,
+                           struct cph_span body, struct cph_wr *out)
+{
+    bool invited = m->how == LAB_MEDDLE_INVITED;
+    enum lab_person keys[2] = { invited ? LAB_BOB : LAB_MALLORY,
+                                invited ? LAB_ALICE : LAB_MALLORY };
+    uint8_t mine[CPH_SESSION_SDP];
+    struct cph_wr wr = cph_wr_open(mine, sizeof mine);
+
+    if (m->how == LAB_MEDDLE_WEAKEN) { /* he sees no suites: all he can do is to change something */
+        cph_wr_bytes(out, body.p, body.n);
+        out->p[body.n / 2] ^= 1;
+        return cph_wr_end(out);
+    }
+    if (!m->sealer)
+        CPH_TRY(lab_sealer_new(&m->stage->env, keys, &m->sealer));
+    m->middle = m->as_secure = true;
+    CPH_TRY(own_description(m, msg, &wr));
+    if (m->how == LAB_MEDDLE_STRIP) { /* neither keys nor a seal */
+        cph_wr_span(out, cph_wr_done(&wr));
+        return cph_wr_end(out);
+    }
+    return lab_sealer_close(m->sealer, msg->is_request ? 1 : 0, cph_wr_done(&wr), out);
+}
+
 static void turn(struct lab_meddler *m);
 
 static enum lab_proxy_body on_sdp(void *ctx, const struct cph_sip_msg *msg,
@@ -243,8 +321,11 @@ static enum lab_proxy_body on_sdp(void *ctx, const struct cph_sip_msg *msg,
     (void)from;
     if (!m->stage)
         return LAB_BODY_KEEP;
-    if (in_both(m) || m->how == LAB_MEDDLE_MEDIA) {
-        err = msg->is_request ? take_offer(m, sdp, out) : take_answer(m, msg, out);
+    if (lab_sealer_is(msg)) {
+        err = m->how == LAB_MEDDLE_MEDIA ? CPH_E_AUTH : swap_sealed(m, msg, sdp, out);
+        turn(m);
+    } else if (in_both(m) || m->how == LAB_MEDDLE_MEDIA) {
+        err = msg->is_request ? take_offer(m, sdp, out) : take_answer(m, msg->status, sdp, out);
         turn(m);
         if (m->how == LAB_MEDDLE_MEDIA)
             return LAB_BODY_KEEP; /* he only reads it */
@@ -267,7 +348,7 @@ static void send_to(struct lab_meddler *m, unsigned i, enum cph_keying_component
 {
     struct victim *v = &m->victim[i];
 
-    if (in_both(m))
+    if (in_both(m) || m->middle)
         (void)!lab_send(m->node, &v->local[port], to, bytes);
     else if (v->known)
         (void)!lab_inject(m->stage->net, &v->us, &v->him, bytes);
@@ -433,6 +514,7 @@ void lab_meddler_free(struct lab_meddler *m)
         lab_kit_free(m->victim[i].kit);
         cph_wipe(m->victim[i].answer, sizeof m->victim[i].answer);
     }
+    lab_sealer_free(m->sealer);
     cph_srtp_engine_free(m->srtp);
     free(m);
 }

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ear.h"
 #include "meddler.h"
@@ -23,7 +24,7 @@ struct diary {
     struct lab_ear *ear;
     struct lab_meddler *m;
     const struct lab_proxy_ops *then;
-    char sdp[8][8192]; /* the ear keeps views */
+    uint8_t sdp[8][8192]; /* the ear keeps views */
     unsigned n;
 };
 
@@ -33,9 +34,9 @@ static enum lab_proxy_body read_along(void *ctx, const struct cph_sip_msg *msg,
 {
     struct diary *d = ctx;
 
-    if (d->n < 8 && sdp.n < sizeof d->sdp[0]) {
-        (void)snprintf(d->sdp[d->n], sizeof d->sdp[0], "%.*s", (int)sdp.n, (const char *)sdp.p);
-        (void)lab_ear_read_sdp(d->ear, cph_span_of(d->sdp[d->n++]));
+    if (d->n < 8 && sdp.n <= sizeof d->sdp[0]) {
+        memcpy(d->sdp[d->n], sdp.p, sdp.n);
+        (void)lab_ear_read_sdp(d->ear, (struct cph_span){ d->sdp[d->n++], sdp.n });
     }
     return d->then ? d->then->sdp(d->m, msg, from, sdp, out) : LAB_BODY_KEEP;
 }

@@ -175,7 +175,7 @@ static const struct cph_cert *on_peer_cert(void *ctx, struct lab_terminal *t, st
     enum lab_person who = lab_person_of(peer);
 
     return p && p->kit && s->column->smime && !s->cfg.strangers && who < LAB_PEOPLE
-               ? lab_rsa_cert(who, true)
+               ? lab_rsa_cert(s->cfg.fooled ? LAB_MALLORY : who, true)
                : NULL;
 }
 

@@ -73,6 +73,7 @@ struct lab_stage_config {
     bool issued;    /* with tls: certificates of the authority, and nobody keeps any */
     bool pinned;    /* people keep each other's certificates, and compare strings */
     bool strangers; /* nobody signed anybody's certificate, nor gave it to the other */
+    bool fooled;    /* Mallory's certificate was given to everybody as that of the other */
     bool quiet;     /* nobody speaks */
     struct lab_proxy_config proxy; /* ip is filled in */
     struct lab_chain chain;

@@ -46,7 +46,7 @@ bool box_body(struct lab_proxy *p, const struct cph_sip_msg *msg, const struct w
         *body = (struct cph_span){ 0 };
         return true;
     }
-    if (p->cfg.ops && p->cfg.ops->sdp && cph_sip_content_is(msg, "application/sdp"))
+    if (p->cfg.ops && p->cfg.ops->sdp)
         did = p->cfg.ops->sdp(p->cfg.ctx, msg, &from->addr, msg->body, &wr);
     if (did == LAB_BODY_REPLACE && !wr.failed)
         *body = cph_wr_done(&wr);

@@ -103,9 +103,12 @@ static void copy_headers(const struct lab_proxy *p, const struct cph_sip_msg *ms
 
 static void finish(const struct cph_sip_msg *msg, struct cph_span body, struct cph_wr *wr)
 {
-    const struct cph_sip_header *type = cph_sip_find(msg, CPH_SIP_H_CONTENT_TYPE);
+    const struct cph_sip_header *h = cph_sip_find(msg, CPH_SIP_H_CONTENT_TYPE);
+    struct cph_span type = h ? h->value : (struct cph_span){ 0 };
 
-    cph_sip_wr_body(wr, body.n && type ? type->value : (struct cph_span){ 0 }, body);
+    if (body.p != msg->body.p && cph_span_starts(body, "v=0"))
+        type = CPH_SPAN_LIT("application/sdp");
+    cph_sip_wr_body(wr, body.n ? type : (struct cph_span){ 0 }, body);
 }
 
 static void put_via(const struct lab_proxy *p, const struct cph_sip_msg *req, const char *uri,

@@ -19,7 +19,8 @@ struct lab_proxy;
 enum lab_proxy_body { LAB_BODY_KEEP, LAB_BODY_REPLACE, LAB_BODY_DROP_MESSAGE };
 
 struct lab_proxy_ops {
-    /* A description passes in msg, sent by from. REPLACE: with what was written to out. */
+    /* A body passes in msg, sent by from: a description, several of them, or a sealed one. REPLACE:
+     * with what was written to out; a description in the place of another body is called so. */
     enum lab_proxy_body (*sdp)(void *ctx, const struct cph_sip_msg *msg,
                                const struct cph_addr *from, struct cph_span sdp,
                                struct cph_wr *out);

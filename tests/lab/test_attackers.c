@@ -110,14 +110,16 @@ static void who_answers_a_recorded_offer_needs_the_keys_of_who_was_called(void *
 }
 
 /* What was heard in the middle of a call, and whether the two noticed. */
-static uint64_t in_the_middle(const char *keying, enum lab_meddling how, bool check, bool *noticed)
+static uint64_t in_the_middle_of(const char *keying, enum lab_meddling how, bool check, bool fooled,
+                                 bool *noticed)
 {
     struct lab_stage_config cfg = { .seed = SEED,
                                     .link.delay = CPH_MS(20),
                                     .keying = keying,
                                     .security = CPH_SECURITY_REQUIRED,
                                     .people = A | B,
-                                    .pinned = check };
+                                    .pinned = check,
+                                    .fooled = fooled };
     struct lab_meddler_feat feat;
     struct lab_meddler *m;
     struct lab_stage *s;
@@ -132,6 +134,11 @@ static uint64_t in_the_middle(const char *keying, enum lab_meddling how, bool ch
     lab_stage_close(s);
     lab_meddler_free(m);
     return lab_heard_total(&feat.heard);
+}
+
+static uint64_t in_the_middle(const char *keying, enum lab_meddling how, bool check, bool *noticed)
+{
+    return in_the_middle_of(keying, how, check, false, noticed);
 }
 
 static void who_stands_in_the_middle_of_zrtp_is_betrayed_by_the_string(void **state)
@@ -161,6 +168,25 @@ static void who_stands_in_the_middle_of_mikey_needs_the_users_keys(void **state)
         assert_true(in_the_middle(mode[i], LAB_MEDDLE_INVITED, false, &noticed) > 50);
         assert_false(noticed);
     }
+}
+
+/* He seals bodies of his own, with his own certificate, which the authority of all has signed. */
+static void who_stands_in_the_middle_of_sealed_bodies_needs_the_users_keys(void **state)
+{
+    static const enum lab_meddling without[] = { LAB_MEDDLE_BOTH, LAB_MEDDLE_SUBSTITUTE,
+                                                 LAB_MEDDLE_STRIP, LAB_MEDDLE_WEAKEN };
+    bool noticed;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof without / sizeof *without; i++) {
+        assert_int_equal(in_the_middle("sdes-smime", without[i], false, &noticed), 0);
+        assert_true(noticed);
+    }
+    assert_true(in_the_middle("sdes-smime", LAB_MEDDLE_INVITED, false, &noticed) > 50);
+    assert_false(noticed);
+    /* the very same bodies, where the two took his certificate for that of the other */
+    assert_true(in_the_middle_of("sdes-smime", LAB_MEDDLE_BOTH, false, true, &noticed) > 50);
+    assert_false(noticed);
 }
 
 static uint64_t forged(const char *keying)
@@ -200,6 +226,7 @@ int main(void)
         cmocka_unit_test(who_answers_a_recorded_offer_needs_the_keys_of_who_was_called),
         cmocka_unit_test(who_stands_in_the_middle_of_zrtp_is_betrayed_by_the_string),
         cmocka_unit_test(who_stands_in_the_middle_of_mikey_needs_the_users_keys),
+        cmocka_unit_test(who_stands_in_the_middle_of_sealed_bodies_needs_the_users_keys),
         cmocka_unit_test(who_makes_up_packets_is_heard_in_rtp_and_not_in_srtp),
     };
 
