@@ -64,6 +64,22 @@ static enum cli_exit list(bool json)
     return CLI_OK;
 }
 
+static enum cli_exit no_experiment(const char *name)
+{
+    char word[64];
+    struct cli_near near = { .to = name ? cli_clean(cph_span_of(name), word, sizeof word) : "" };
+
+    for (const struct lab_experiment *const *e = lab_experiments; name && *e; e++)
+        cli_near_offer(&near, (*e)->name);
+    if (near.best)
+        cli_error("there is no experiment %s; did you mean %s?", near.to, near.best);
+    else if (name)
+        cli_error("there is no experiment %s; see: ciphony lab list", near.to);
+    else
+        cli_error("which experiment? See: ciphony lab list");
+    return CLI_USAGE;
+}
+
 /* ---- run ------------------------------------------------------------------------------------- */
 
 static void say_text(const char *experiment, const char *keying, const struct lab_outcome *o)
@@ -106,15 +122,12 @@ static enum cli_exit run_one(struct cli *cli, const struct lab_experiment *e, co
 static enum cli_exit run(struct cli *cli, uint64_t seed, bool json)
 {
     const char *name = cli->args.n_pos > 1 ? cli->args.pos[1] : NULL;
-    const char *keying = cli_value(&cli->args, CLI_OPT_KEYING, 0);
+    const char *keying = cli_value(&cli->args, CLI_OPT_COLUMN, 0);
     const struct lab_experiment *e = name ? lab_experiment_find(name) : NULL;
     enum cli_exit status = CLI_OK;
 
-    if (!e) {
-        cli_error(name ? "there is no such experiment; see: ciphony lab list"
-                       : "which experiment? See: ciphony lab list");
-        return CLI_USAGE;
-    }
+    if (!e)
+        return no_experiment(name);
     if (keying) {
         const struct lab_column *c = lab_column_find(keying);
 
@@ -137,6 +150,17 @@ static enum cli_exit write_file(const char *path, struct cph_span bytes)
     if (!ok)
         cli_error("%s cannot be written: %s", path, strerror(errno));
     return ok ? CLI_OK : CLI_FAILED;
+}
+
+static bool can_write(const char *path)
+{
+    FILE *f = fopen(path, "a");
+
+    if (!f || fclose(f) != 0) {
+        cli_error("%s cannot be written: %s", path, strerror(errno));
+        return false;
+    }
+    return true;
 }
 
 static enum cli_exit write_page(const struct lab_results *r, const char *path)
@@ -187,7 +211,7 @@ static enum cli_exit say_all(const struct lab_results *r, const char *html, bool
 
 static enum cli_exit all(struct cli *cli, uint64_t seed, bool json, bool report)
 {
-    const char *keying = cli_value(&cli->args, CLI_OPT_KEYING, 0);
+    const char *keying = cli_value(&cli->args, CLI_OPT_COLUMN, 0);
     const char *html = report ? cli_value(&cli->args, CLI_OPT_HTML, 0) : NULL;
     struct lab_results *r;
     enum cli_exit status;
@@ -197,6 +221,8 @@ static enum cli_exit all(struct cli *cli, uint64_t seed, bool json, bool report)
         cli_error("report needs a file: ciphony lab report --html FILE");
         return CLI_USAGE;
     }
+    if (html && !can_write(html)) /* before minutes of work */
+        return CLI_FAILED;
     err = lab_results_run(keying, seed, html != NULL, isatty(2) == 1 ? progress : NULL, NULL, &r);
     if (err == CPH_E_NOTFOUND)
         return no_keying(keying);
@@ -209,6 +235,23 @@ static enum cli_exit all(struct cli *cli, uint64_t seed, bool json, bool report)
     return status;
 }
 
+/* What only one of the four takes. */
+static bool fits(struct cli *cli, const char *what)
+{
+    bool is_run = strcmp(what, "run") == 0, is_list = strcmp(what, "list") == 0;
+
+    if (cli_given(&cli->args, CLI_OPT_HTML) && strcmp(what, "report") != 0)
+        cli_error("--html is for: ciphony lab report --html FILE");
+    else if (cli->args.n_pos > 1 && !is_run)
+        cli_error("lab %s takes no argument; one experiment: ciphony lab run EXPERIMENT", what);
+    else if (is_list &&
+             (cli_given(&cli->args, CLI_OPT_COLUMN) || cli_given(&cli->args, CLI_OPT_SEED)))
+        cli_error("lab list runs nothing; --keying and --seed are for run, matrix and report");
+    else
+        return true;
+    return false;
+}
+
 enum cli_exit cli_lab_run(struct cli *cli)
 {
     const char *what = cli->args.n_pos ? cli->args.pos[0] : "list";
@@ -216,7 +259,12 @@ enum cli_exit cli_lab_run(struct cli *cli)
     enum cli_exit status;
     uint64_t seed;
 
-    if (!seed_of(cli, &seed))
+    if (strcmp(what, "list") != 0 && strcmp(what, "run") != 0 && strcmp(what, "matrix") != 0 &&
+        strcmp(what, "report") != 0) {
+        cli_error("lab can: list, run EXPERIMENT, matrix, report");
+        return CLI_USAGE;
+    }
+    if (!fits(cli, what) || !seed_of(cli, &seed))
         return CLI_USAGE;
     if (lab_keys_open() != CPH_OK) {
         cli_error("the lab cannot begin: no keys could be made");
@@ -228,11 +276,8 @@ enum cli_exit cli_lab_run(struct cli *cli)
         status = run(cli, seed, json);
     } else if (strcmp(what, "matrix") == 0) {
         status = all(cli, seed, json, false);
-    } else if (strcmp(what, "report") == 0) {
-        status = all(cli, seed, json, true);
     } else {
-        cli_error("lab can: list, run EXPERIMENT, matrix, report");
-        status = CLI_USAGE;
+        status = all(cli, seed, json, true);
     }
     lab_keys_close();
     return status;

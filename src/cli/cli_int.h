@@ -47,6 +47,12 @@ CPH_MUST_CHECK cph_err cli_listen_parse(struct cph_span text, struct cli_listen 
 const char *cli_proto_name(enum cph_sip_proto proto); /* "udp" */
 CPH_MUST_CHECK cph_err cli_proto_parse(struct cph_span text, enum cph_sip_proto *out);
 
+/** What --keying and the key of that name take; all rows of cph_keying_methods stand in it. */
+#define CLI_KEYING_WORDS                                                                           \
+    "best, compatible, legacy, or some of dtls, zrtp, mikey, sdes, each once, best first, with "   \
+    "commas between (for experiments also sdp-dh, mikeyv2, mikeyv2-inband, which expired "         \
+    "without a final text)"
+
 /* ---- configuration file ---------------------------------------------------------------------- */
 
 struct cli_account {
@@ -112,9 +118,11 @@ CPH_MUST_CHECK cph_err cli_account_password(const struct cli_account *a, struct 
                                             char why[CLI_WHY]);
 
 /** A file that the configuration names ("~/.." is of HOME) into buf. Warns when it is private and
- * others may read it. CPH_E_IO, CPH_E_LIMIT for more than cap bytes. The caller wipes. */
+ * others may read it. CPH_E_IO, CPH_E_NOTFOUND without HOME, CPH_E_LIMIT for cap bytes or more,
+ * with words about it in *what, which stay until the next system call fails. The caller wipes buf.
+ */
 CPH_MUST_CHECK cph_err cli_file_read(const char *file, bool private, uint8_t *buf, size_t cap,
-                                     size_t *n);
+                                     size_t *n, const char **what);
 
 /* ---- options --------------------------------------------------------------------------------- */
 
@@ -147,6 +155,7 @@ enum cli_opt {
     CLI_OPT_PRECONDITION,
     CLI_OPT_RESUME,
     CLI_OPT_SMIME,
+    CLI_OPT_COLUMN,
     CLI_OPT_COUNT_,
 };
 

@@ -291,14 +291,12 @@ static cph_err set_transport(struct parse *p, void *object, struct cph_span valu
 #define POLICY_WORDS    "required, prefer or none"
 #define NEED_WORDS      "open, hop, private, identified or verified"
 #define CHALLENGE_WORDS "no, yes or keys"
-#define KEYING_WORDS                                                                               \
-    "best, compatible, legacy, or dtls and others in order of preference, with commas between"
-#define EFFORT_WORDS "osrtp, attribute, capneg, group, bodies or probe"
+#define EFFORT_WORDS    "osrtp, attribute, capneg, group, bodies or probe"
 
 static const struct key defaults_keys[] = {
     { "policy", set_policy, POLICY_WORDS },
     { "need", set_need, NEED_WORDS },
-    { "keying", set_keying, KEYING_WORDS },
+    { "keying", set_keying, CLI_KEYING_WORDS },
     { "best-effort", set_effort, EFFORT_WORDS },
     { "precondition", set_precondition, "off, optional or mandatory" },
     { "challenge", set_challenge, CHALLENGE_WORDS },
@@ -321,7 +319,7 @@ static const struct key account_keys[] = {
     { "password-file", set_password_file, FILE_WORDS },
     { "password-command", set_password_command, "a shell command, at most 1023 bytes" },
     { "transport", set_transport, "udp, tcp or tls" },
-    { "keying", set_keying, KEYING_WORDS },
+    { "keying", set_keying, CLI_KEYING_WORDS },
     { "best-effort", set_effort, EFFORT_WORDS },
     { "precondition", set_precondition, "off, optional or mandatory" },
     { "policy", set_policy, POLICY_WORDS },

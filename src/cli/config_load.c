@@ -55,7 +55,8 @@ static cph_err parse_file(int fd, const char *path, struct cli_config *out, char
         return CPH_E_NOMEM;
     err = read_all(fd, buf, CAP, &n);
     if (err)
-        (void)snprintf(why, CLI_WHY, "%.800s: %s", path, strerror(errno));
+        (void)snprintf(why, CLI_WHY, "the configuration %.800s cannot be read: %s", path,
+                       strerror(errno));
     else
         err = cli_config_parse((struct cph_span){ buf, n }, path, out, why);
     cph_free_secret(buf, CAP);
@@ -132,16 +133,21 @@ static cph_err open_file(const char *file, bool private, int *fd)
     return CPH_OK;
 }
 
-cph_err cli_file_read(const char *file, bool private, uint8_t *buf, size_t cap, size_t *n)
+cph_err cli_file_read(const char *file, bool private, uint8_t *buf, size_t cap, size_t *n,
+                      const char **what)
 {
-    cph_err err;
-    int fd;
+    int fd = -1;
+    cph_err err = open_file(file, private, &fd);
 
-    CPH_TRY(open_file(file, private, &fd));
-    err = read_all(fd, buf, cap, n);
-    (void)close(fd);
-    if (err == CPH_OK && *n == cap)
+    if (err == CPH_OK)
+        err = read_all(fd, buf, cap, n);
+    *what = err == CPH_E_NOTFOUND ? "HOME is not set" : err == CPH_E_IO ? strerror(errno) : "";
+    if (fd >= 0)
+        (void)close(fd);
+    if (err == CPH_OK && *n == cap) {
+        *what = "it is too large";
         err = CPH_E_LIMIT;
+    }
     return err;
 }
 

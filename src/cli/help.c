@@ -87,21 +87,25 @@ static void escaped(struct cph_span line)
     (void)putchar('\n');
 }
 
-/* Paragraphs: an empty line ends one, an indented line is an example. */
+/* Paragraphs: an empty line ends one, indented lines are kept as they are. */
 static void man_text(const char *text)
 {
     struct cph_span rest = cph_span_of(text), line;
+    bool literal = false;
 
     while (cph_span_line(&rest, &line)) {
-        if (line.n == 0) {
+        bool indented = line.n > 0 && line.p[0] == ' ';
+
+        if (indented != literal)
+            (void)printf(indented ? ".Bd -literal\n" : ".Ed\n");
+        literal = indented;
+        if (line.n == 0)
             (void)printf(".Pp\n");
-        } else if (line.p[0] == ' ') {
-            (void)printf(".Dl ");
-            escaped(cph_span_trim(line));
-        } else {
+        else
             escaped(line);
-        }
     }
+    if (literal)
+        (void)printf(".Ed\n");
 }
 
 /* A sentence from a line of a table. */
@@ -143,9 +147,11 @@ static const char files_and_config[] =
     "Lines of\n"
     ".Ql key = value\n"
     "under\n"
-    ".Ql [defaults]\n"
+    ".Ql [defaults] ,\n"
+    ".Ql [account NAME] ,\n"
+    ".Ql [caller NAME]\n"
     "or\n"
-    ".Ql [account NAME] .\n"
+    ".Ql [peer NAME] .\n"
     "A comment is a line of its own and begins with\n"
     ".Ql # .\n"
     "A value may be put in double quotes.\n"
@@ -157,7 +163,7 @@ static const char files_and_config[] =
     "# open, hop, private, identified or verified\n"
     "need = private\n"
     "keying = dtls, sdes\n"
-    "listen = udp:0.0.0.0:5060, tls:0.0.0.0:5061\n"
+    "listen = udp:192.0.2.1:5060, tls:192.0.2.1:5061\n"
     "account = alice\n"
     "\n"
     "[account alice]\n"
@@ -170,15 +176,35 @@ static const char files_and_config[] =
     "transport = tls\n"
     ".Ed\n"
     ".Pp\n"
-    "An account may also set\n"
-    ".Ql policy ,\n"
-    ".Ql need\n"
+    "In both,\n"
+    ".Ql policy , need , keying , best\\-effort , precondition\n"
     "and\n"
-    ".Ql keying ;\n"
-    "the defaults may also set\n"
-    ".Ql play\n"
+    ".Ql challenge\n"
+    "may stand; the defaults may also set\n"
+    ".Ql play , record , ekt , cryptex\n"
     "and\n"
-    ".Ql record .\n";
+    ".Ql resume .\n"
+    "What the command line says comes first, then the account, then the defaults.\n"
+    ".Bd -literal -offset indent\n"
+    "[defaults]\n"
+    "# yes: who calls proves a password; keys: one that covers the keys\n"
+    "challenge = yes\n"
+    "\n"
+    "[caller bob]\n"
+    "# or password = ..., or password\\-command = ...\n"
+    "password\\-file = ~/.bob\n"
+    "\n"
+    "[peer carol]\n"
+    "uri = sip:carol@example.org\n"
+    "# psk, dhhmac, rsa, rsa\\-r, dhsign, ecmqv or null\n"
+    "mikey = psk\n"
+    "# or secret = ..., or secret\\-command = ...\n"
+    "secret\\-file = ~/.carol\n"
+    "# PEM files: the peer's certificate, its authority's, our key and certificate\n"
+    "certificate = ~/carol.pem\n"
+    "authority = ~/authority.pem\n"
+    "own = ~/our.pem\n"
+    ".Ed\n";
 
 void cli_help_man(void)
 {

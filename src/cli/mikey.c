@@ -65,6 +65,7 @@ static cph_err load(const struct cph_env *env, const struct cli_peer *peer, cons
                     cph_err (*put)(const struct cph_env *, struct cph_span, struct material *),
                     struct material *m, char why[CLI_WHY])
 {
+    const char *what = "";
     uint8_t *pem;
     size_t n = 0;
     cph_err err;
@@ -74,13 +75,13 @@ static cph_err load(const struct cph_env *env, const struct cli_peer *peer, cons
     pem = malloc(PEM_MAX);
     if (!pem)
         return CPH_E_NOMEM;
-    err = cli_file_read(file, private, pem, PEM_MAX, &n);
+    err = cli_file_read(file, private, pem, PEM_MAX, &n, &what);
     if (err == CPH_OK)
         err = put(env, (struct cph_span){ pem, n }, m);
     cph_free_secret(pem, PEM_MAX);
     if (err != CPH_OK)
         (void)snprintf(why, CLI_WHY, "peer %s: %.700s: %s; expected a PEM file with %s",
-                       peer->who.name, file, cph_err_text(err), holds);
+                       peer->who.name, file, what[0] ? what : cph_err_text(err), holds);
     return err == CPH_OK ? CPH_OK : CPH_E_CONFIG;
 }
 

@@ -19,7 +19,7 @@ const struct cli_opt_row cli_opts[CLI_OPT_COUNT_] = {
     [CLI_OPT_PLAY] = { "play", "FILE", "speak this WAV file instead of the microphone", false },
     [CLI_OPT_RECORD] = { "record", "FILE", "write what is heard to this WAV file", false },
     [CLI_OPT_KEYING] = { "keying", "LIST",
-                         "best, compatible, legacy, or key managements in order: dtls,sdes",
+                         "some of dtls,zrtp,mikey,sdes, best first; or best, compatible, legacy",
                          false },
     [CLI_OPT_POLICY] = { "policy", "WORD",
                          "required: secure or no call; prefer: secure if the peer can; none",
@@ -33,7 +33,8 @@ const struct cli_opt_row cli_opts[CLI_OPT_COUNT_] = {
                      "trust these authorities for TLS: a PEM file or a directory of such", false },
     [CLI_OPT_INSECURE_TLS] = { "insecure-tls", NULL, "accept any TLS server; the verdict says so",
                                false },
-    [CLI_OPT_SEED] = { "seed", "NUMBER", "run the lab's network from this number", false },
+    [CLI_OPT_SEED] = { "seed", "NUMBER", "run the lab's network from this number; 1 without",
+                       false },
     [CLI_OPT_HTML] = { "html", "FILE", "write the report to this file", false },
     [CLI_OPT_EKT] = { "ekt", NULL, "tell media keys in the media with peers that can (EKT)",
                       false },
@@ -48,6 +49,8 @@ const struct cli_opt_row cli_opts[CLI_OPT_COUNT_] = {
     [CLI_OPT_SMIME] = { "smime", "FILE",
                         "seal keys to the certificate of the peer in this PEM file (S/MIME)",
                         true },
+    [CLI_OPT_COLUMN] = { "keying", "NAME", "with this mechanism alone; lab list names them",
+                         false },
     [CLI_OPT_MAN] = { "man", NULL, "print the manual page's source", false },
 };
 
@@ -237,7 +240,7 @@ static cph_err listen_opts(const struct cli_args *a, struct cli_call_opts *out, 
             return usage(
                 why,
                 "--listen %.200s: write udp:HOST:PORT, tcp:HOST:PORT or tls:HOST:PORT, where HOST "
-                "is an address of this machine, 0.0.0.0 for all",
+                "is one address of this machine",
                 text);
         out->n_listen = i + 1;
     }
@@ -259,10 +262,7 @@ cph_err cli_call_opts(const struct cli_args *a, struct cli_call_opts *out, char 
     if (policy && cph_security_parse(cph_span_of(policy), &out->policy.media) != CPH_OK)
         return usage(why, "--policy %.200s: it must be required, prefer or none", policy);
     if (keying && cph_policy_keying(&out->policy, cph_span_of(keying)) != CPH_OK)
-        return usage(why,
-                     "--keying %.200s: it must be best, compatible, legacy, or names in order of "
-                     "preference, like dtls,sdes",
-                     keying);
+        return usage(why, "--keying %.200s: it must be " CLI_KEYING_WORDS, keying);
     if (form && cph_keying_form_parse(cph_span_of(form), &out->policy.form) != CPH_OK)
         return usage(why,
                      "--best-effort %.200s: it must be osrtp, attribute, capneg, group, bodies or "

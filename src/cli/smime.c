@@ -11,12 +11,13 @@ static cph_err load(const struct cph_env *env, const char *file, char why[CLI_WH
                     struct cph_cert **out)
 {
     uint8_t *pem = malloc(PEM_MAX);
+    const char *what = "";
     size_t n = 0;
     cph_err err;
 
     if (!pem)
         return CPH_E_NOMEM;
-    err = cli_file_read(file, false, pem, PEM_MAX, &n);
+    err = cli_file_read(file, false, pem, PEM_MAX, &n, &what);
     if (err == CPH_OK)
         err = cph_cert_parse(env, (struct cph_span){ pem, n }, out);
     free(pem);
@@ -24,7 +25,7 @@ static cph_err load(const struct cph_env *env, const char *file, char why[CLI_WH
         (void)snprintf(why, CLI_WHY,
                        "--smime %.700s: %s; expected a PEM file with the peer's certificate (the "
                        "peer prints it with: ciphony id --pem)",
-                       file, cph_err_text(err));
+                       file, what[0] ? what : "there is no certificate in it");
     else if (!cph_cms_can_receive(*out))
         (void)snprintf(why, CLI_WHY,
                        "--smime %.700s: nothing can be encrypted to this certificate; its "

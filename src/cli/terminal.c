@@ -1,8 +1,11 @@
 #include "terminal.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "ciphony/base_text.h"
 #include "ciphony/crypto_key.h"
@@ -52,6 +55,13 @@ struct terminal {
 
 /* ---- sound ----------------------------------------------------------------------------------- */
 
+static bool is_directory(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static void no_sound(const char *why, cph_err err, const char *option)
 {
     cli_error("%s; the call goes on without it (use %s FILE, or --device none)",
@@ -87,6 +97,33 @@ static cph_err sound(void *arg, uint32_t call, struct cph_media_source **source,
         *sink = NULL;
     }
     return CPH_OK; /* a call without sound is still a call: its keys and verdict are real */
+}
+
+/* Before anybody is called: a mistyped name would else be found when the peer has answered. */
+static cph_err check_sound(const struct cli_terminal_options *o, char why[CLI_WHY])
+{
+    struct cph_media_source *source = NULL;
+    char said[CPH_MEDIA_WHY] = "", dir[CLI_PATH_MAX];
+    bool is_new = o->record && access(o->record, F_OK) < 0;
+    char *slash;
+
+    if (o->play && cph_media_wav_play(o->play, o->loop, said, &source) != CPH_OK) {
+        (void)snprintf(why, CLI_WHY, "--play: %s; expected a WAV file", said);
+        return CPH_E_ARGUMENT;
+    }
+    cph_media_source_free(source);
+    if (!o->record)
+        return CPH_OK;
+    (void)snprintf(dir, sizeof dir, "%s", o->record);
+    slash = strrchr(dir, '/');
+    if (slash)
+        slash[slash == dir] = '\0';
+    if (access(!is_new ? o->record : slash ? dir : ".", W_OK) < 0 || is_directory(o->record)) {
+        (void)snprintf(why, CLI_WHY, "--record %.700s: it cannot be written: %s", o->record,
+                       is_directory(o->record) ? strerror(EISDIR) : strerror(errno));
+        return CPH_E_ARGUMENT;
+    }
+    return CPH_OK;
 }
 
 /* ---- who is known ---------------------------------------------------------------------------- */
@@ -195,10 +232,12 @@ static cph_err open_mikey(struct terminal *t, char why[CLI_WHY])
                                     .peer = t->o->peer,
                                     .n_peers = t->o->n_peers };
 
-    if (!names(&t->o->account->policy, "mikey"))
+    if (!names(&t->o->account->policy, "mikey") && !names(&t->o->account->policy, "mikeyv2") &&
+        !names(&t->o->account->policy, "mikeyv2-inband"))
         return CPH_OK;
     (void)snprintf(here, sizeof here, "sip:ciphony@%s",
-                   cph_addr_text(&t->sip.listener[0].addr, addr));
+                   t->sip.listener[0].addr.port > 0 ? cph_addr_text(&t->sip.listener[0].addr, addr)
+                                                    : cph_addr_ip(&t->sip.listener[0].addr, addr));
     if (!cfg.own_uri)
         cfg.own_uri = here;
     return cli_mikey_new(&cfg, why, &t->mikey);
@@ -232,8 +271,11 @@ static cph_err open_trust(struct terminal *t, char why[CLI_WHY])
         return err;
     err = cph_trust_add_path(t->env, t->trust, path);
     if (err != CPH_OK && t->o->ca) {
-        (void)snprintf(why, CLI_WHY, "--ca %s: %s; expected a PEM file or a directory of such",
-                       path, cph_err_text(err));
+        (void)snprintf(why, CLI_WHY,
+                       "--ca %.700s: %s; expected a PEM file with certificates, or a directory of "
+                       "such",
+                       path,
+                       access(path, R_OK) < 0 ? strerror(errno) : "there is no certificate in it");
         return err;
     }
     t->tls.trust = t->trust; /* without the system's authorities only pinned servers are accepted */
@@ -480,6 +522,7 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
                                      .pin = pin_of,
                                      .arg = t };
 
+    CPH_TRY(check_sound(o, why));
     CPH_TRY(open_identity(t, why));
     CPH_TRY(open_trust(t, why));
     CPH_TRY(open_zrtp(t, why));
@@ -520,6 +563,21 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
     return CPH_OK;
 }
 
+static void say_where(const struct terminal *t)
+{
+    char addr[CPH_ADDR_TEXT];
+
+    if (t->report.json)
+        return;
+    if (t->o->mode == CLI_CALL)
+        (void)fprintf(t->report.out, "calling %s\n", t->o->uri);
+    for (unsigned i = 0; i < t->sip.n_listeners && t->o->mode != CLI_CALL; i++)
+        (void)fprintf(t->report.out, "listening on %s %s\n",
+                      cph_sip_proto_name(t->sip.listener[i].proto),
+                      cph_addr_text(&t->sip.listener[i].addr, addr));
+    (void)fflush(t->report.out);
+}
+
 static cph_err begin(struct terminal *t, char why[CLI_WHY])
 {
     const struct cli_terminal_options *o = t->o;
@@ -531,9 +589,10 @@ static cph_err begin(struct terminal *t, char why[CLI_WHY])
         err = cph_phone_dial(t->phone, &dial, now, &t->call);
         t->in_call = err == CPH_OK;
         if (err != CPH_OK)
-            (void)snprintf(why, CLI_WHY, "cannot call %s: %s%s", o->uri, cph_err_text(err),
-                           err == CPH_E_MALFORMED ? "; an address looks like sip:alice@example.org"
-                                                  : "");
+            (void)snprintf(why, CLI_WHY, "cannot call %.200s: %s", o->uri,
+                           err == CPH_E_MALFORMED
+                               ? "that is no address; one looks like sip:alice@example.org"
+                               : cph_err_text(err));
     } else if (o->mode == CLI_REGISTER || o->has_registrar) {
         err = cph_phone_register(t->phone, NULL, now);
         if (err != CPH_OK)
@@ -543,21 +602,10 @@ static cph_err begin(struct terminal *t, char why[CLI_WHY])
     }
     if (o->limit && o->mode != CLI_CALL)
         cph_net_wake_at(t->limit, now + o->limit);
+    if (err == CPH_OK)
+        say_where(t);
     cli_driver_pump(t->driver);
     return err;
-}
-
-static void say_where(const struct terminal *t)
-{
-    char addr[CPH_ADDR_TEXT];
-
-    if (t->report.json || t->o->mode == CLI_CALL)
-        return;
-    for (unsigned i = 0; i < t->sip.n_listeners; i++)
-        (void)fprintf(t->report.out, "listening on %s %s\n",
-                      cph_sip_proto_name(t->sip.listener[i].proto),
-                      cph_addr_text(&t->sip.listener[i].addr, addr));
-    (void)fflush(t->report.out);
 }
 
 static void close_all(struct terminal *t)
@@ -592,7 +640,6 @@ enum cli_exit cli_terminal_run(struct cli *cli, const struct cli_terminal_option
     t->env = &cli->host.env;
     err = prepare(t, why);
     if (err == CPH_OK) {
-        say_where(t);
         err = begin(t, why);
     }
     if (err == CPH_OK && !t->ended)

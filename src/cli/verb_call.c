@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ciphony/keying.h"
 #include "terminal.h"
 
 /* What the verbs that run a terminal need besides their options, for as long as it runs. */
@@ -26,16 +27,24 @@ static const char *or_null(const char *text)
 }
 
 /* The account of the configuration, or, when there is none, one that just calls. */
-static cph_err fill_account(struct cli *cli, struct outfit *f, char why[CLI_WHY])
+static cph_err fill_account(enum cli_terminal_mode mode, struct outfit *f, char why[CLI_WHY])
 {
     const struct cli_account *a = cli_config_account(&f->config, f->opts.account);
     cph_err err;
 
-    (void)cli;
     if (f->opts.account && !a) {
-        (void)snprintf(why, CLI_WHY, "there is no account '%s' in the configuration",
+        (void)snprintf(why, CLI_WHY,
+                       "there is no account '%.200s' in the configuration; see: ciphony config",
                        f->opts.account);
         return CPH_E_ARGUMENT;
+    }
+    if (mode == CLI_REGISTER && (!a || !a->registrar[0])) {
+        (void)snprintf(why, CLI_WHY,
+                       "cannot register: %s%s; write uri and registrar into an [account NAME] of "
+                       "the configuration",
+                       a ? "there is no registrar in account " : "there is no account",
+                       a ? a->name : "");
+        return CPH_E_CONFIG;
     }
     f->account = (struct cph_phone_account){ .name = "", .policy = f->config.policy };
     if (!a)
@@ -74,7 +83,7 @@ static cph_err fill(struct cli *cli, enum cli_terminal_mode mode, struct outfit 
     CPH_TRY(cli_config_load(cli_value(args, CLI_OPT_CONFIG, 0), &f->config, why));
     CPH_TRY(cli_call_opts(args, &f->opts, why));
     t->mode = mode;
-    CPH_TRY(fill_account(cli, f, why));
+    CPH_TRY(fill_account(mode, f, why));
     CPH_TRY(fill_callers(f, why));
     f->account.policy = cph_policy_choose(&f->account.policy, &f->opts.policy);
     t->account = &f->account;
@@ -103,16 +112,65 @@ static cph_err fill(struct cli *cli, enum cli_terminal_mode mode, struct outfit 
     return CPH_OK;
 }
 
+static bool lists(const struct cph_policy *p, const char *keying)
+{
+    for (unsigned i = 0; i < p->keying_n; i++)
+        if (strcmp(p->keying[i], keying) == 0)
+            return true;
+    return false;
+}
+
+/* Options that would be passed over, because of what stands beside them or is missing. */
+static const char *useless(const struct cli_args *args, const struct outfit *f)
+{
+    const struct cph_policy *p = &f->account.policy;
+    enum cph_security media = cph_policy_media(p);
+    bool listed = p->keying_n > 0;
+
+    if (cli_given(args, CLI_OPT_LOOP) && !f->terminal.play)
+        return "--loop speaks a file again and again; name it with --play FILE";
+    if (cli_given(args, CLI_OPT_CA) && f->terminal.insecure_tls)
+        return "--insecure-tls accepts any server, so --ca has nothing to say; keep one";
+    if (cli_given(args, CLI_OPT_EFFORT) && media != CPH_SECURITY_PREFER)
+        return "--best-effort says how to ask under --policy prefer; add that, or leave it out";
+    if (p->form == CPH_KEYING_FORM_PROBE && cli_given(args, CLI_OPT_EFFORT) && !lists(p, "zrtp"))
+        return "--best-effort probe asks by ZRTP; add zrtp to --keying";
+    if (p->precondition != CPH_PRECONDITION_OFF && cli_given(args, CLI_OPT_PRECONDITION) &&
+        media == CPH_SECURITY_NONE)
+        return "--precondition waits for keys, and --policy none asks for none; leave one out";
+    if (cli_given(args, CLI_OPT_EKT) && media == CPH_SECURITY_NONE)
+        return "--ekt tells keys, and --policy none asks for none; leave one out";
+    if (cli_given(args, CLI_OPT_EKT) && listed && !lists(p, "sdes") && !lists(p, "mikey"))
+        return "--ekt comes with sdes or mikey; add one to --keying, or leave --ekt out";
+    if (cli_given(args, CLI_OPT_RESUME) && listed && !lists(p, "dtls"))
+        return "--resume is for dtls; add it to --keying, or leave --resume out";
+    return NULL;
+}
+
+/* What has no final text is spoken by nobody else. */
+static void tell_expired(const struct cph_policy *p)
+{
+    for (unsigned i = 0; i < p->keying_n; i++) {
+        const struct cph_keying_method *m = cph_keying_method_by_name(cph_span_of(p->keying[i]));
+
+        if (m && m->expired)
+            cli_notice("%s expired without a final text: for experiments, no other program has it",
+                       m->name);
+    }
+}
+
 static enum cli_exit run(struct cli *cli, enum cli_terminal_mode mode)
 {
     __attribute__((cleanup(wipe))) struct outfit f = { 0 };
     char why[CLI_WHY] = "";
     cph_err err = fill(cli, mode, &f, why);
+    const char *mistake = err == CPH_OK ? useless(&cli->args, &f) : NULL;
 
-    if (err != CPH_OK) {
-        cli_error("%s", why[0] ? why : cph_err_text(err));
+    if (err != CPH_OK || mistake) {
+        cli_error("%s", mistake ? mistake : why[0] ? why : cph_err_text(err));
         return CLI_USAGE;
     }
+    tell_expired(&f.account.policy);
     return cli_terminal_run(cli, &f.terminal);
 }
 
@@ -154,13 +212,16 @@ const struct cli_verb cli_verb_call = {
             "Keys: q hangs up, m mutes, h holds and resumes, k makes new keys, 0-9 * # send\n"
             "tones, t takes another key at once in a call with --ekt.\n"
             "\n"
-            "--keying says which key managements are offered and taken, best first, as a list\n"
-            "or by a name. best: keys that are made on the media path and forgotten with the\n"
-            "call come first (dtls, zrtp), then the rest; secure or no call, and with need in\n"
-            "the configuration no call with a peer that is not proven as demanded. compatible:\n"
-            "what most phones have (dtls, sdes), and in clear if the peer has neither. legacy:\n"
-            "one keying alone (sdes) for old phones, and in clear if need be. --policy says\n"
-            "otherwise what is done about a peer without keys.\n"
+            "--keying says which key managements are offered and taken: some of dtls, zrtp,\n"
+            "mikey and sdes, best first, with commas between, or a name for several. best: keys\n"
+            "that are made on the media path and forgotten with the call come first (dtls,\n"
+            "zrtp), then the rest; secure or no call, and with need in the configuration no call\n"
+            "with a peer that is not proven as demanded. compatible: what most phones have\n"
+            "(dtls, sdes), and in clear if the peer has neither. legacy: one alone (sdes) for\n"
+            "old phones, and in clear if need be. --policy says otherwise what is done about a\n"
+            "peer without keys. Without --keying: dtls,sdes. For experiments there are sdp-dh,\n"
+            "mikeyv2 and mikeyv2-inband too, which expired without a final text: no other\n"
+            "program has them, and they are spoken only where they are named.\n"
             "\n"
             "--best-effort says how an offer under --policy prefer asks for keys. osrtp: keys\n"
             "under RTP/AVP (RFC 8643). attribute: the same with a=encryption:optional. capneg:\n"

@@ -95,10 +95,8 @@ const struct cli_verb cli_verb_config = {
     .name = "config",
     .args = "",
     .line = "check the configuration and show what it says",
-    .more = "Read the configuration file and show the defaults, accounts, callers and peers in it, "
-            "without "
-            "passwords. A\n"
-            "mistake is shown with its line.",
+    .more = "Read the configuration file and show the defaults, accounts, callers and peers in\n"
+            "it, without passwords. A mistake is shown with its line.",
     .opts = config_opts,
     .run = run_config,
 };

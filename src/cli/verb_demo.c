@@ -25,9 +25,9 @@ const struct cli_verb cli_verb_demo = {
     .args = "",
     .line = "two terminals on this machine call each other, twice",
     .more = "The first call has TLS signalling with pinned certificates and DTLS-SRTP\n"
-            "media; its verdict is verified. The second sends its keys in the clear of SIP\n"
-            "over UDP (SDES); its verdict is open, and says why. Nothing of yours is read\n"
-            "or kept.\n"
+            "media; its verdict is verified. The second sends its keys in SIP messages that\n"
+            "nothing encrypts (SDES); its verdict is open, and says why. Nothing of yours is\n"
+            "read or kept.\n"
             "\n"
             "Exit status: 0 if both calls were heard and both verdicts are as they should\n"
             "be.",

@@ -81,10 +81,9 @@ const struct cli_verb cli_verb_id = {
     .args = "",
     .line = "show this device's fingerprint",
     .more =
-        "Print the fingerprint of this device's certificate. The identity is made on first use and "
-        "stays\n"
-        "the same. Give the fingerprint to your peers by a way that you trust; with it they run\n"
-        "ciphony trust.",
+        "Print the fingerprint of this device's certificate. The identity is made on first use\n"
+        "and stays the same. Give the fingerprint to your peers by a way that you trust; with it\n"
+        "they run ciphony trust.",
     .opts = id_opts,
     .run = run_id,
 };

@@ -1,6 +1,6 @@
 #include "lab_run.h"
 
-static const enum cli_opt lab_opts[] = { CLI_OPT_KEYING, CLI_OPT_SEED, CLI_OPT_HTML, CLI_OPT_JSON,
+static const enum cli_opt lab_opts[] = { CLI_OPT_COLUMN, CLI_OPT_SEED, CLI_OPT_HTML, CLI_OPT_JSON,
                                          CLI_OPT_END };
 
 const struct cli_verb cli_verb_lab = {
@@ -10,9 +10,9 @@ const struct cli_verb cli_verb_lab = {
     .more = "Make calls in a simulated network, attack them, and read off what was achieved.\n"
             "Nothing leaves this machine.\n"
             "\n"
-            "  list             the experiments, each a question\n"
-            "  run EXPERIMENT   one of them; --keying: with this mechanism alone; --verbose:\n"
-            "                   with the ladder diagram of its messages\n"
+            "  list             the experiments, each a question, and the mechanisms\n"
+            "  run EXPERIMENT   one of them; --verbose: with the ladder diagram of its\n"
+            "                   messages\n"
             "  matrix           all of them, beside what\n"
             "                   draft-wing-media-security-requirements-05 says, and its\n"
             "                   requirements R1 to R26; as Markdown, or --json\n"

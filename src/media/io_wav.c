@@ -28,8 +28,16 @@ struct wav_sink {
 
 static void explain(char *why, const char *what, const char *path, const char *reason)
 {
-    if (why)
-        (void)snprintf(why, CPH_MEDIA_WHY, "%s %s: %s", what, path, reason);
+    static const char system[] = "System error : "; /* the library's words before errno's */
+    size_t n;
+
+    if (!why)
+        return;
+    if (strncmp(reason, system, sizeof system - 1) == 0)
+        reason += sizeof system - 1;
+    n = strlen(reason);
+    n -= n > 0 && reason[n - 1] == '.';
+    (void)snprintf(why, CPH_MEDIA_WHY, "%s %s: %.*s", what, path, (int)n, reason);
 }
 
 static cph_err open_for_reading(const char *path, char *why, SNDFILE **out, SF_INFO *info)

@@ -79,14 +79,33 @@ static cph_err check_file(struct cph_store *s, const struct stat *st)
     if (st->st_uid != geteuid())
         return store_fail(s, CPH_E_STORE, "%s belongs to another user; use a store of your own",
                           s->path);
-    if ((st->st_mode & (S_IRWXG | S_IRWXO)) == 0)
-        return CPH_OK;
-    if (chmod(s->path, 0600) < 0)
-        return store_fail(s, CPH_E_STORE, "%s is open to others and cannot be closed to them: %s",
-                          s->path, strerror(errno));
-    cph_log(s->env, CPH_LOG_WARN, "store",
-            "%s was open to other users; closed it. If they may have read it, make a new identity",
-            s->path);
+    return CPH_OK;
+}
+
+/* Beside the file lie those of its write-ahead log, which the library made with the same mode. */
+cph_err store_close_to_others(struct cph_store *s)
+{
+    static const char *const part[] = { "", "-wal", "-shm" };
+    char path[CPH_STORE_PATH + sizeof "-wal"];
+    bool was_open = false;
+
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        struct stat st;
+
+        (void)snprintf(path, sizeof path, "%s%s", s->path, part[i]);
+        if (lstat(path, &st) < 0 || (st.st_mode & (S_IRWXG | S_IRWXO)) == 0)
+            continue;
+        was_open = true;
+        if (chmod(path, 0600) < 0)
+            return store_fail(s, CPH_E_STORE,
+                              "%s is open to others and cannot be closed to them: %s", path,
+                              strerror(errno));
+    }
+    if (was_open)
+        cph_log(s->env, CPH_LOG_WARN, "store",
+                "%s was open to other users; closed it. If they may have read it, make a new "
+                "identity",
+                s->path);
     return CPH_OK;
 }
 

@@ -88,15 +88,32 @@ static cph_err step(struct cph_store *s, int64_t version)
     return store_exec(s, mark, "its version cannot be set");
 }
 
+static cph_err look(struct cph_store *s, int64_t *version)
+{
+    cph_err err;
+
+    CPH_TRY(store_exec(s, "BEGIN", "its version cannot be read"));
+    err = version_of(s, version);
+    if (err != CPH_OK) { /* its words are the ones to keep */
+        (void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+        return err;
+    }
+    return store_exec(s, "ROLLBACK", "its version cannot be read"); /* it only read */
+}
+
+cph_err store_ours(struct cph_store *s)
+{
+    int64_t version;
+
+    return look(s, &version);
+}
+
 /* The version is looked at again inside the transaction: another process may have been faster. */
 cph_err store_migrate(struct cph_store *s)
 {
     int64_t version;
-    cph_err err;
+    cph_err err = look(s, &version);
 
-    CPH_TRY(store_exec(s, "BEGIN", "its version cannot be read"));
-    err = version_of(s, &version);
-    (void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL); /* it only read */
     if (err != CPH_OK || version == VERSIONS)
         return err;
     CPH_TRY(cph_store_begin(s));

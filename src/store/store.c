@@ -176,19 +176,26 @@ static const char settings[] = "PRAGMA trusted_schema = OFF;"
                                "PRAGMA cell_size_check = ON;"
                                "PRAGMA secure_delete = ON;"
                                "PRAGMA temp_store = MEMORY;"
-                               "PRAGMA synchronous = FULL;"
-                               "PRAGMA journal_mode = WAL;";
+                               "PRAGMA synchronous = FULL;";
 
-/* Turning on the write-ahead log needs the file alone for a moment. */
+/* Turning on the write-ahead log needs the file alone for a moment. A file that is not ours is left
+ * as it is, its mode too. */
+static cph_err prepare_once(struct cph_store *s)
+{
+    CPH_TRY(store_exec(s, settings, "it cannot be prepared"));
+    CPH_TRY(store_ours(s));
+    CPH_TRY(store_close_to_others(s));
+    CPH_TRY(store_exec(s, "PRAGMA journal_mode = WAL", "it cannot be prepared"));
+    return store_migrate(s);
+}
+
 static cph_err prepare_db(struct cph_store *s)
 {
     for (int i = 1;; i++) {
         cph_err err;
 
         s->busy = false;
-        err = store_exec(s, settings, "it cannot be prepared");
-        if (err == CPH_OK)
-            err = store_migrate(s);
+        err = prepare_once(s);
         if (err != CPH_E_STORE || !s->busy || i == STORE_OPEN_TRIES)
             return err;
         (void)sqlite3_sleep(STORE_OPEN_MS);

@@ -22,8 +22,12 @@ struct cph_store {
     char why[CPH_STORE_WHY];
 };
 
-/** Make sure of the directory and the file: present, ours, closed to others. */
+/** Make sure of the directory and the file: present, and our user's. */
 cph_err store_file(struct cph_store *s);
+/** Close the file to others, and say so if it was not. Call when it is known to be a store. */
+cph_err store_close_to_others(struct cph_store *s);
+/** Is it a store, or empty? Else the words say what it is. Nothing is written. */
+cph_err store_ours(struct cph_store *s);
 /** Bring the tables up to date, one version after the other, each in a transaction. */
 cph_err store_migrate(struct cph_store *s);
 

@@ -8,6 +8,7 @@
 
 #include "ciphony/base_text.h"
 #include "ciphony/json.h"
+#include "ciphony/keying.h"
 #include "cli_int.h"
 
 static char home[64], program[512];
@@ -190,6 +191,91 @@ static void mistakes_with_trust_are_usage_errors(void **state)
     }
 }
 
+static void options_that_would_be_passed_over_are_told(void **state)
+{
+    static const char *const row[][2] = {
+        { "--loop", "name it with --play FILE" },
+        { "--insecure-tls --ca /etc/ssl/certs", "keep one" },
+        { "--best-effort capneg", "under --policy prefer" },
+        { "--best-effort probe --policy prefer", "add zrtp to --keying" },
+        { "--precondition optional --policy none", "leave one out" },
+        { "--ekt --policy none", "leave one out" },
+        { "--ekt --keying dtls", "--ekt comes with sdes or mikey" },
+        { "--resume --keying sdes", "--resume is for dtls" },
+        { "--play /no/such.wav", "cannot read /no/such.wav: No such file or directory" },
+        { "--play /", "expected a WAV file" },
+        { "--record /no/such/r.wav", "cannot be written: No such file or directory" },
+        { "--record /", "Is a directory" },
+        { "--account nobody", "no account 'nobody'" },
+        { "--config /no/such", "/no/such cannot be read: No such file or directory" },
+        { "--config /", "Is a directory" },
+        { "--listen udp:0.0.0.0:5060", "name one address of this machine" },
+        { "--keying zrtp,zrtp", "each once" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        char words[256];
+
+        (void)snprintf(words, sizeof words, "call sip:bob@127.0.0.1:9 --device none %s", row[i][0]);
+        if (run(words) != CLI_USAGE)
+            fail_msg("%s: \"%s\" is no usage error", row[i][0], err);
+        says(err, row[i][1]);
+        assert_string_equal(out, "");
+    }
+    assert_int_equal(run("call sip:bob@127.0.0.1:9 --ca /no/such"), CLI_FAILED);
+    says(err, "--ca /no/such: No such file or directory");
+    assert_int_equal(run("call sip:bob@127.0.0.1:9 --smime /no/such"), CLI_FAILED);
+    says(err, "--smime /no/such: No such file or directory");
+    assert_int_equal(run("call sip:bob@127.0.0.1:9 --smime /etc/hostname"), CLI_FAILED);
+    says(err, "there is no certificate in it");
+    assert_int_equal(run("call bob"), CLI_USAGE);
+    says(err, "that is no address; one looks like sip:");
+    assert_int_equal(run("register"), CLI_USAGE);
+    says(err, "there is no account; write uri and registrar");
+}
+
+static void every_mechanism_calls_without_a_configuration(void **state)
+{
+    (void)state;
+    for (const struct cph_keying_method *const *m = cph_keying_methods; *m; m++) {
+        char words[256];
+
+        (void)snprintf(words, sizeof words,
+                       "call sip:bob@127.0.0.1:9;transport=tcp --device none --keying %s",
+                       (*m)->name);
+        assert_int_equal(run(words), CLI_FAILED);
+        says(out, "calling sip:bob@127.0.0.1:9");
+        says(out, "nobody listens there");
+        assert_int_equal(strstr(err, "expired without a final text") != NULL, (*m)->expired);
+    }
+}
+
+static void mistakes_with_the_lab_are_usage_errors(void **state)
+{
+    static const char *const row[][2] = {
+        { "lab frob", "lab can: list, run EXPERIMENT" },
+        { "lab list x", "takes no argument" },
+        { "lab list --seed 2", "runs nothing" },
+        { "lab run", "which experiment?" },
+        { "lab run clas", "did you mean class?" },
+        { "lab run class --keying frob", "no keying frob" },
+        { "lab run class --seed x", "--seed 7" },
+        { "lab run class --html x", "lab report --html FILE" },
+        { "lab matrix class", "ciphony lab run EXPERIMENT" },
+        { "lab report", "report needs a file" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        if (run(row[i][0]) != CLI_USAGE)
+            fail_msg("%s: \"%s\" is no usage error", row[i][0], err);
+        says(err, row[i][1]);
+    }
+    assert_int_equal(run("lab report --html /no/such/page.html"), CLI_FAILED);
+    says(err, "/no/such/page.html cannot be written");
+}
+
 static void a_store_that_cannot_be_used_is_explained(void **state)
 {
     char words[256], path[128];
@@ -309,6 +395,9 @@ int main(void)
         CLI_TEST(the_identity_can_be_read_by_machines),
         CLI_TEST(a_peer_is_pinned_listed_and_forgotten),
         CLI_TEST(mistakes_with_trust_are_usage_errors),
+        CLI_TEST(options_that_would_be_passed_over_are_told),
+        CLI_TEST(every_mechanism_calls_without_a_configuration),
+        CLI_TEST(mistakes_with_the_lab_are_usage_errors),
         CLI_TEST(a_store_that_cannot_be_used_is_explained),
         CLI_TEST(the_configuration_is_checked_and_shown_without_secrets),
         CLI_TEST(help_is_there_for_all_and_for_each),

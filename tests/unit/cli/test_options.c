@@ -1,5 +1,6 @@
 #include "support.h"
 
+#include "ciphony/keying.h"
 #include "cli_int.h"
 
 static const enum cli_opt all_opts[] = { CLI_OPT_JSON,         CLI_OPT_ACCOUNT, CLI_OPT_LISTEN,
@@ -113,7 +114,7 @@ static void a_wrong_value_is_named_with_what_is_allowed(void **state)
     static const char *const row[][3] = {
         { "--policy", "strict", "it must be required, prefer or none" },
         { "--keying", "zrtp9", "best, compatible, legacy" },
-        { "--keying", "sdes,sdes", "dtls,sdes" },
+        { "--keying", "sdes,sdes", "each once" },
         { "--best-effort", "ice", "it must be osrtp, attribute, capneg" },
         { "--precondition", "yes", "off, optional or mandatory" },
         { "--for", "0", "1 to 604800" },
@@ -130,6 +131,19 @@ static void a_wrong_value_is_named_with_what_is_allowed(void **state)
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
         assert_ok(PARSE("u", row[i][0], row[i][1]));
         expect(cli_call_opts(&a, &o, why), row[i][2]);
+    }
+}
+
+static void the_words_about_keying_name_every_mechanism(void **state)
+{
+    static const char words[] = CLI_KEYING_WORDS;
+
+    (void)state;
+    for (const struct cph_keying_method *const *m = cph_keying_methods; *m; m++) {
+        const char *at = strstr(words, (*m)->name);
+
+        assert_non_null(at);
+        assert_int_equal(at > strstr(words, "for experiments"), (*m)->expired);
     }
 }
 
@@ -198,6 +212,7 @@ int main(void)
         cmocka_unit_test(the_number_of_options_is_bounded),
         cmocka_unit_test(the_options_of_a_call_are_typed),
         cmocka_unit_test(a_wrong_value_is_named_with_what_is_allowed),
+        cmocka_unit_test(the_words_about_keying_name_every_mechanism),
         cmocka_unit_test(a_listening_address_has_many_forms),
         cmocka_unit_test(every_row_of_the_tables_is_filled),
     };

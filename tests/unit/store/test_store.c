@@ -141,9 +141,17 @@ static void expect_refused(const char *at, cph_err want, const char *words)
         fail_msg("\"%s\" does not say \"%s\"", why, words);
 }
 
+static int journal(void *wal, int n, char **value, char **name)
+{
+    (void)n, (void)name;
+    *(bool *)wal = strcmp(value[0], "wal") == 0;
+    return 0;
+}
+
 static void a_place_that_is_not_safe_is_refused_with_words(void **state)
 {
     char link_path[300], sql_file[300];
+    bool wal = true;
     sqlite3 *db;
     FILE *f;
 
@@ -168,13 +176,21 @@ static void a_place_that_is_not_safe_is_refused_with_words(void **state)
     for (int i = 0; i < 500; i++)
         assert_true(fputs("not a database at all ", f) >= 0);
     assert_int_equal(fclose(f), 0);
+    assert_int_equal(chmod(sql_file, 0644), 0);
     expect_refused(sql_file, CPH_E_STORE, "not a Ciphony store");
+    assert_int_equal(mode_of(sql_file), 0644); /* what is not ours stays as it is */
 
     (void)snprintf(sql_file, sizeof sql_file, "%s/other.db", home);
     assert_int_equal(sqlite3_open(sql_file, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, "CREATE TABLE t (x)", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
+    assert_int_equal(chmod(sql_file, 0644), 0);
     expect_refused(sql_file, CPH_E_STORE, "another program");
+    assert_int_equal(mode_of(sql_file), 0644);
+    assert_int_equal(sqlite3_open(sql_file, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA journal_mode", journal, &wal, NULL), SQLITE_OK);
+    assert_false(wal);
+    sqlite3_close(db);
 }
 
 static void a_file_of_somebody_else_is_refused(void **state)
