@@ -39,7 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct cph_mikey *m;
     struct mikey_text text;
     enum mikey_error error;
-    int got;
+    bool proven = false;
+    uint8_t refused;
 
     drawn = 0;
     if (cph_mikey_new(&cfg, &m) != CPH_OK)
@@ -53,11 +54,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             mikey_parse((struct cph_span){ text.b, text.n }, &answer, NULL) != CPH_OK)
             abort();
     }
-    (void)!mikey_error_write(m, (struct cph_span){ data, n }, MIKEY_E_SPPAR, &around, &text);
+    (void)!mikey_error_write(m, &csb, (struct cph_span){ data, n }, MIKEY_E_SPPAR, &around, &text);
     if (mikey_start(m, NULL, false, &around, &offer, &text) != CPH_OK)
         abort();
     offer.ts = 0x1234; /* what a seed can know */
-    (void)!mikey_finish(m, &offer, (struct cph_span){ data, n }, &csb, &got);
+    if (mikey_finish(m, &offer, (struct cph_span){ data, n }, &csb) != CPH_OK &&
+        mikey_error_read(m, &offer, (struct cph_span){ data, n }, &refused, &proven) == CPH_OK &&
+        (proven || !mikey_error_words(refused))) /* a stranger proves nothing */
+        abort();
     cph_mikey_free(m);
     return 0;
 }

@@ -136,6 +136,14 @@ enum cph_keying_note {
 
 enum { CPH_KEYING_FINGERPRINT = 64 };
 
+/* Why the other side turned our offer down, in the words of a mechanism. A hint and no more: it
+ * takes no keys away, and is never a reason to offer less. */
+struct cph_keying_refusal {
+    const char *method; /* "mikey" */
+    const char *why;    /* static text for people */
+    bool proven;        /* it came under a secret or a key that only the peer has beside us */
+};
+
 /* What a mechanism can honestly claim. Zero is the worst in every field. */
 struct cph_keying_evidence {
     const char *method; /* "sdes", "dtls"; NULL: plain RTP */
@@ -255,6 +263,14 @@ struct cph_keying_method {
      * offer (183, then 200): what that says holds. Errors as above; CPH_E_STATE without an offer.
      */
     cph_err (*finish)(struct cph_keying *k, const struct cph_keying_remote *answer);
+    /** answer() turned the offer down: write the reason into the section, which has port 0.
+     * CPH_E_NOTFOUND: there is nothing to say. May be NULL. */
+    cph_err (*refusal)(const struct cph_keying *k, const struct cph_keying_local *answer);
+    /** Read the reason why our pending offer was turned down; nothing comes of it but *out.
+     * CPH_E_NOTFOUND: none; CPH_E_STATE, CPH_E_AUTH and others: none that is about our offer. May
+     * be NULL. */
+    cph_err (*refused)(struct cph_keying *k, const struct cph_keying_remote *answer,
+                       struct cph_keying_refusal *out);
     /** The pending offer was refused or is over: what held before holds. RFC 4568 7.1.4. */
     void (*rollback)(struct cph_keying *k);
     /** Bring new keys with the next offer or answer, at the same address. May be NULL. */
@@ -385,6 +401,7 @@ struct cph_nego_status {
     /* The answer took a configuration that our m= line did not have: an offer that has it is due,
      * for those on the way (RFC 5939 3.6.3). Until the next offer or answer. */
     bool reoffer;
+    bool gave_reason; /* the section refused last has a mechanism's reason in it */
 };
 
 /** CPH_E_CONFIG if policy is REQUIRED and no mechanism can work. */
@@ -414,7 +431,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_nego_offer_twice(struct cph_nego *n,
 /**
  * Choose and write the answer's attributes; the section is one of cph_sdp_answer_skeleton(). When
  * nothing acceptable is offered and policy forbids RTP, the section is refused (port 0) and the
- * return is CPH_E_POLICY: the other sections may still be answered. A stream that has keys is not
+ * return is CPH_E_POLICY: the other sections may still be answered. The refused section has the
+ * reason that a mechanism gives, if one does (status: gave_reason). A stream that has keys is not
  * given up for RTP by a re-offer unless policy is NONE.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_nego_answer(struct cph_nego *n,
@@ -425,6 +443,11 @@ CPH_API CPH_MUST_CHECK cph_err cph_nego_answer(struct cph_nego *n,
  * kept. */
 CPH_API CPH_MUST_CHECK cph_err cph_nego_finish(struct cph_nego *n,
                                                const struct cph_keying_remote *answer);
+/** The pending offer was turned down: what a mechanism of ours reads of the reason. CPH_E_NOTFOUND:
+ * nothing. To be asked before cph_nego_rollback(). */
+CPH_API CPH_MUST_CHECK cph_err cph_nego_refused(struct cph_nego *n,
+                                                const struct cph_keying_remote *answer,
+                                                struct cph_keying_refusal *out);
 CPH_API void cph_nego_rollback(struct cph_nego *n);
 /** Bring new keys with the next offer or answer (re-key; after a fork). */
 CPH_API void cph_nego_renew(struct cph_nego *n);

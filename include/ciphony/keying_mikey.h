@@ -93,7 +93,7 @@ struct cph_mikey_info {
     bool weak_group;  /* the keys rest on a group below 2048 bits */
     bool sha1;        /* the peer signed over SHA-1 */
     int error_sent;   /* number of the Error message made last (RFC 3830 6.12); -1: none */
-    int error_got;    /* and of the one that came, which is no more than a hint */
+    int error_got;    /* and of the one that came about our offer, which is no more than a hint */
     char peer_id[CPH_MIKEY_ID]; /* whom the exchange was with; "" if not said */
 };
 
@@ -104,9 +104,5 @@ CPH_API CPH_MUST_CHECK cph_err cph_mikey_info(const struct cph_keying *k,
 /** Say the SSRC and ROC of our stream with the next offer or answer. Without it they are zero: the
  *  SSRC is then bound by its first packet. RFC 3830 6.1.1 */
 CPH_API CPH_MUST_CHECK cph_err cph_mikey_stream(struct cph_keying *k, uint32_t ssrc, uint32_t roc);
-/** The Error message for what was refused last, as base64 for an a=key-mgmt, *n characters and a
- *  NUL. CPH_E_NOTFOUND if nothing was refused, or nothing should be said; CPH_E_NOSPACE. */
-CPH_API CPH_MUST_CHECK cph_err cph_mikey_error(const struct cph_keying *k, char *out, size_t cap,
-                                               size_t *n);
 
 #endif

@@ -96,7 +96,8 @@ CPH_API bool cph_session_offers_twice(const struct cph_session *s);
 /**
  * Read the peer's offer or re-offer and write our answer. CPH_E_POLICY: nothing we may accept
  * (answer 488; in a standing call what held goes on holding). CPH_E_MALFORMED, CPH_E_LIMIT,
- * CPH_E_UNSUPPORTED: likewise. CPH_E_STATE: our own offer is pending (491).
+ * CPH_E_UNSUPPORTED: likewise. CPH_E_STATE: our own offer is pending (491). On an error out is
+ * empty, or has a description that says why, for the body of the 488.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_session_answer(struct cph_session *s, struct cph_span offer,
                                                   cph_time now, struct cph_wr *out);
@@ -124,6 +125,14 @@ CPH_API CPH_MUST_CHECK cph_err cph_session_choose(struct cph_session *s, uint32_
 CPH_API void cph_session_drop(struct cph_session *s, uint32_t branch);
 /** A mechanism needs another offer of ours before there are keys (MIKEYv2), and none is pending. */
 CPH_API bool cph_session_offer_wanted(const struct cph_session *s);
+/**
+ * Our pending offer was refused with this description as the body: what a mechanism reads of it, in
+ * words for the user. A hint: whoever is on the way could have written it (unless proven), nothing
+ * in the session changes but a count, and it is never a reason to offer less. CPH_E_NOTFOUND: there
+ * is nothing in it; CPH_E_STATE: no offer is pending. Before cph_session_rollback().
+ */
+CPH_API CPH_MUST_CHECK cph_err cph_session_refused(struct cph_session *s, struct cph_span body,
+                                                   char why[CPH_SESSION_WHY], bool *proven);
 /** Our pending offer was refused: what held before holds. */
 CPH_API void cph_session_rollback(struct cph_session *s);
 
@@ -281,6 +290,9 @@ struct cph_session_counts {
     uint64_t early_kept, early_played, early_lost; /* media before keys */
     uint64_t clear_refused;                        /* RTP where SRTP is due */
     uint64_t auth_failed, replayed, unknown, malformed;
+    uint64_t refusals_told;   /* offers of the peer that we refused with a reason */
+    uint64_t refusals_heard;  /* reasons that came for refusing ours */
+    uint64_t refusals_proven; /* and of those, how many were the peer's beyond doubt */
 };
 CPH_API struct cph_session_counts cph_session_counts(const struct cph_session *s);
 

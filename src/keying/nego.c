@@ -265,6 +265,7 @@ void cph_nego_status(const struct cph_nego *n, struct cph_nego_status *out)
     out->err = n->err;
     out->why = n->why;
     out->reoffer = n->reoffer;
+    out->gave_reason = n->gave_reason;
     if (!k)
         return;
     out->method = k->method;

@@ -62,11 +62,31 @@ static cph_err look(struct cph_nego *n, const struct cph_keying_remote *offer,
     return CPH_OK;
 }
 
-static cph_err refuse(struct cph_nego *n, const struct cph_keying_local *answer, cph_err err,
-                      const char *why)
+/* RFC 4567 4.1.2: the cause may be told in a message of the key management. The first that has one
+ * of those that were in the offer. */
+static cph_err give_reason(struct cph_nego *n, unsigned slots,
+                           const struct cph_keying_local *answer)
+{
+    for (unsigned i = 0; i < n->n; i++) {
+        const struct slot *s = &n->slot[i];
+        cph_err err;
+
+        if (!(slots & 1U << i) || !s->k || !s->method->refusal)
+            continue;
+        err = s->method->refusal(s->k, answer);
+        n->gave_reason = err == CPH_OK;
+        if (err != CPH_E_NOTFOUND)
+            return err;
+    }
+    return CPH_OK;
+}
+
+static cph_err refuse(struct cph_nego *n, const struct choice *c,
+                      const struct cph_keying_local *answer, const char *why)
 {
     CPH_TRY(cph_sdp_media_refuse(answer->sdp, answer->media));
-    return nego_fail(n, err, why);
+    CPH_TRY(give_reason(n, c->any, answer));
+    return nego_fail(n, CPH_E_POLICY, why);
 }
 
 /* The chosen method first, then in policy order. */
@@ -178,17 +198,17 @@ static cph_err without_keys(struct cph_nego *n, const struct choice *c,
 {
     /* RFC 4568 5.1.2 MUST: an offer under a secure profile without a usable key is rejected */
     if (c->plain < 0)
-        return refuse(n, answer, CPH_E_POLICY,
+        return refuse(n, c, answer,
                       c->any ? "no key in the offer can be used"
                              : "the offer has a secure profile but no keys we know");
     if (n->cfg.policy == CPH_KEYING_REQUIRED)
-        return refuse(n, answer, CPH_E_POLICY,
+        return refuse(n, c, answer,
                       c->any ? "no key in the offer can be used"
                              : "the offer has no keys, and policy requires them");
     if (nego_has_keys(n) && n->cfg.policy != CPH_KEYING_NONE)
-        return refuse(n, answer, CPH_E_POLICY, "the peer wanted to go on without keys");
+        return refuse(n, c, answer, "the peer wanted to go on without keys");
     if (nego_wish_of(offer) == NEGO_WISH_REQUIRED)
-        return refuse(n, answer, CPH_E_POLICY, "the offer demands keys, and has none we can use");
+        return refuse(n, c, answer, "the offer demands keys, and has none we can use");
     return answer_plain(n, c, offer, answer);
 }
 
@@ -201,7 +221,7 @@ cph_err cph_nego_answer(struct cph_nego *n, const struct cph_keying_remote *offe
     struct choice c;
 
     n->open = false;
-    n->reoffer = false;
+    n->reoffer = n->gave_reason = false;
     if (answer->media->port == 0) {
         n->peer_offered = 0;
         (void)nego_present(n, offer, &n->peer_offered);

@@ -38,6 +38,7 @@ struct cph_nego {
     struct nego_config config[CPH_KEYING_MAX_METHODS];
     unsigned configs;
     bool reoffer; /* what was agreed is not yet what stands in the m= line */
+    bool gave_reason;
     unsigned notes;
     bool cryptex_offered, cryptex; /* we said it; both did */
     cph_err err;

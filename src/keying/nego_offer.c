@@ -231,6 +231,20 @@ cph_err cph_nego_finish(struct cph_nego *n, const struct cph_keying_remote *answ
     return c ? finish_config(n, c, answer) : finish_line(n, answer, slots);
 }
 
+cph_err cph_nego_refused(struct cph_nego *n, const struct cph_keying_remote *answer,
+                         struct cph_keying_refusal *out)
+{
+    for (unsigned i = 0; n->open && i < n->n; i++) {
+        const struct slot *s = &n->slot[i];
+
+        if (!s->k || !s->method->refused || s->method->refused(s->k, answer, out) != CPH_OK)
+            continue;
+        out->method = s->method->name;
+        return CPH_OK;
+    }
+    return CPH_E_NOTFOUND;
+}
+
 void cph_nego_rollback(struct cph_nego *n)
 {
     if (!n->open)

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,6 +227,50 @@ bool cph_session_offer_wanted(const struct cph_session *s)
         wanted |= st.outcome == CPH_NEGO_SECURE && st.keying.offer_wanted;
     }
     return wanted;
+}
+
+/* Who made the open offer of a stream: all forks of one know it. */
+static struct cph_nego *offerer(struct cph_session *s, unsigned stream)
+{
+    if (s->base[stream])
+        return s->base[stream];
+    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
+        if (s->branch[i].used && s->branch[i].line[stream].nego)
+            return s->branch[i].line[stream].nego;
+    return NULL;
+}
+
+cph_err cph_session_refused(struct cph_session *s, struct cph_span body, char why[CPH_SESSION_WHY],
+                            bool *proven)
+{
+    struct engine_desc theirs = { 0 };
+    struct cph_keying_refusal r = { 0 };
+    cph_err err = CPH_E_NOTFOUND;
+    unsigned i;
+
+    if (!s->offered)
+        return CPH_E_STATE;
+    if (engine_desc_read(body, &theirs) != CPH_OK)
+        return CPH_E_NOTFOUND;
+    for (i = 0; i < s->n && err != CPH_OK; i++) {
+        struct cph_nego *n = offerer(s, i);
+        struct cph_keying_remote remote = { theirs.sdp, NULL };
+
+        if (!n || s->place[i] >= theirs.sdp->n_media)
+            continue;
+        remote.media = theirs.sdp->media[s->place[i]];
+        err = cph_nego_refused(n, &remote, &r);
+    }
+    engine_desc_free(&theirs);
+    if (err != CPH_OK)
+        return CPH_E_NOTFOUND;
+    s->count.refusals_heard++;
+    s->count.refusals_proven += r.proven;
+    *proven = r.proven;
+    (void)snprintf(why, CPH_SESSION_WHY, "%s: the peer %s that it refuses the %s keys: %s",
+                   s->media[i - 1].kind, r.proven ? "proves" : "or somebody on the way says",
+                   r.method, r.why);
+    return CPH_OK;
 }
 
 void cph_session_rollback(struct cph_session *s)

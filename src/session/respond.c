@@ -51,6 +51,32 @@ static cph_err answer_lines(struct cph_session *s, struct engine_branch *b,
     return any ? CPH_OK : first;
 }
 
+/* All streams are refused: a description that says why, if a mechanism gave its reason. It is no
+ * answer, and nothing of it is kept. */
+static void write_refusal(struct cph_session *s, const struct engine_branch *b,
+                          struct cph_sdp_local side, struct cph_sdp *answer, struct cph_wr *out)
+{
+    size_t at = out->n;
+    bool says = false;
+
+    for (unsigned i = 0; i < s->n; i++) {
+        struct cph_nego_status st = { 0 };
+
+        if (b->line[i].nego)
+            cph_nego_status(b->line[i].nego, &st);
+        says |= st.gave_reason;
+    }
+    if (!says)
+        return;
+    if (cph_sdp_finish_local(&side, answer, s->local.sdp) == CPH_OK &&
+        cph_sdp_print(answer, out) == CPH_OK && !out->failed) {
+        s->count.refusals_told++;
+        return;
+    }
+    out->n = at; /* then without words */
+    out->failed = false;
+}
+
 /* The branch an offer of the peer is about. */
 static struct engine_branch *branch_for_answer(struct cph_session *s)
 {
@@ -86,8 +112,11 @@ cph_err cph_session_answer(struct cph_session *s, struct cph_span offer, cph_tim
     engine_wishes_answer(s, theirs.sdp, &w);
     if (err == CPH_OK)
         err = cph_sdp_answer_skeleton(ours.arena, &side, theirs.sdp, w.stream, w.n, &ours.sdp);
-    if (err == CPH_OK)
+    if (err == CPH_OK) {
         err = answer_lines(s, b, theirs.sdp, ours.sdp);
+        if (err != CPH_OK && !engine_is_fatal(err))
+            write_refusal(s, b, side, ours.sdp, out);
+    }
     if (err == CPH_OK)
         err = engine_precond_answer(s, b, theirs.sdp, ours.sdp);
     if (err == CPH_OK)

@@ -137,8 +137,10 @@ void sip_call_end(struct sip_call *c, struct sip_in *in, cph_err cause, unsigned
     if (in) {
         ev->in = sip_in_ref(in);
         ev->e.msg = &in->msg;
-        if (!in->msg.is_request)
+        if (!in->msg.is_request) {
             ev->e.reason = in->msg.reason;
+            sip_body_of(&in->msg, ua->accept, &ev->e.type, &ev->e.body);
+        }
     }
     sip_list_add(&ua->events, &ev->link);
     ua->n_events++;

@@ -190,6 +190,17 @@ void sip_call_in_dialog(struct sip_tx *tx, struct sip_in *in, struct sip_dlg *d)
 
 /* ---- our answer to the peer's offer ---- */
 
+/* With a description: RFC 4567 4.1.2 SHOULD: a re-key that fails is refused with a warning of 306
+ */
+static cph_err refuse_offer(struct sip_tx *tx, unsigned status, const char *type,
+                            struct cph_span body)
+{
+    if (!body.n)
+        return sip_respond(tx, status, "", none, false, none, none);
+    return sip_respond(tx, status, "", cph_span_of(sip_not_understood), false,
+                       cph_span_of(type ? type : "application/sdp"), body);
+}
+
 static cph_err answer_reinvite(struct sip_call *c, unsigned status, const char *type,
                                struct cph_span body)
 {
@@ -201,7 +212,7 @@ static cph_err answer_reinvite(struct sip_call *c, unsigned status, const char *
     if (status >= 300) {
         struct sip_tx *tx = c->tx;
 
-        err = sip_respond(tx, status, "", none, false, none, none);
+        err = refuse_offer(tx, status, type, body);
         c->tx = NULL;
         tx->call = NULL;
         sip_tx_abandon(tx);
@@ -250,8 +261,8 @@ cph_err cph_sip_call_answer(struct cph_sip_ua *ua, uint32_t call, unsigned statu
     c->pending = SIP_OFFER_NONE;
     if (status < 300)
         answer_update(c, tx, type, body);
-    else
-        refuse(tx, status, NULL);
+    else if (refuse_offer(tx, status, type, body) != CPH_OK)
+        ua->count.transport_failed++;
     sip_tx_abandon(tx);
     return CPH_OK;
 }

@@ -8,6 +8,8 @@
 
 static const struct cph_span none = { 0 };
 
+const char sip_not_understood[] = "Warning: 306 ciphony \"Attribute not understood\"\r\n";
+
 static cph_err plain(struct sip_tx *tx, unsigned status, const char *headers)
 {
     return sip_respond(tx, status, "", cph_span_of(headers), false, none, none);
@@ -220,22 +222,37 @@ cph_err cph_sip_call_accept(struct cph_sip_ua *ua, uint32_t call, const char *ty
     return accept_now(c, type, body);
 }
 
-cph_err cph_sip_call_reject(struct cph_sip_ua *ua, uint32_t call, unsigned status,
-                            const char *reason, const char *headers, cph_time now)
+static cph_err reject(struct cph_sip_ua *ua, uint32_t call, unsigned status, const char *reason,
+                      const char *headers, struct cph_span sdp)
 {
     struct sip_call *c = sip_call_get(ua, call);
 
-    ua->now = now;
     if (!c)
         return CPH_E_NOTFOUND;
     if (status < 300 || status > 699 || !sip_clean(reason) || !sip_lines_ok(headers))
         return CPH_E_ARGUMENT;
     if (c->state != SIP_CALL_INCOMING || !c->tx)
         return CPH_E_STATE;
-    CPH_TRY(
-        sip_respond(c->tx, status, reason ? reason : "", cph_span_of(headers), false, none, none));
+    CPH_TRY(sip_respond(c->tx, status, reason ? reason : "", cph_span_of(headers), false,
+                        sdp.n ? CPH_SPAN_LIT("application/sdp") : none, sdp));
     sip_call_end(c, NULL, CPH_OK, status, reason ? reason : cph_sip_status_text(status), false);
     return CPH_OK;
+}
+
+cph_err cph_sip_call_reject(struct cph_sip_ua *ua, uint32_t call, unsigned status,
+                            const char *reason, const char *headers, cph_time now)
+{
+    ua->now = now;
+    return reject(ua, call, status, reason, headers, none);
+}
+
+cph_err cph_sip_call_reject_with(struct cph_sip_ua *ua, uint32_t call, struct cph_span sdp,
+                                 cph_time now)
+{
+    ua->now = now;
+    if (!sdp.n || sdp.n > SIP_LOCAL_BODY_MAX)
+        return CPH_E_ARGUMENT;
+    return reject(ua, call, 488, NULL, sip_not_understood, sdp);
 }
 
 /* ---- repeats: the 2xx until its ACK, the reliable 1xx until its PRACK ---- */

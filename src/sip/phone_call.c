@@ -47,6 +47,16 @@ static void end(struct phone_call *c, const struct cph_sip_event *ev, cph_time n
     }
 }
 
+static cph_err refuse(const struct phone_call *c, cph_time now)
+{
+    struct cph_span why = { (const uint8_t *)c->answer, c->answer_n };
+    unsigned status = c->refuse ? c->refuse : 488;
+
+    if (c->refusal && status == 488)
+        return cph_sip_call_reject_with(c->phone->ua, c->sip, why, now);
+    return cph_sip_call_reject(c->phone->ua, c->sip, status, NULL, NULL, now);
+}
+
 void phone_fail(struct phone_call *c, cph_err err, const char *why, cph_time now)
 {
     struct cph_phone *p = c->phone;
@@ -57,7 +67,7 @@ void phone_fail(struct phone_call *c, cph_err err, const char *why, cph_time now
     c->failed = err;
     (void)snprintf(c->why, sizeof c->why, "%s", why && why[0] ? why : cph_err_text(err));
     if (c->sip && !c->outgoing && !c->answered)
-        sent = cph_sip_call_reject(p->ua, c->sip, c->refuse ? c->refuse : 488, NULL, NULL, now);
+        sent = refuse(c, now);
     if (sent != CPH_OK && c->sip) /* an offer of ours in a 200 cannot be refused any more */
         sent = cph_sip_call_hangup(p->ua, c->sip, c->why, now);
     if (sent != CPH_OK)
@@ -341,15 +351,16 @@ static cph_err prepare(struct phone_call *c, const struct cph_sip_event *ev, cph
     cph_err err = phone_answer(c, ev, &sdp, now);
 
     c->refuse = phone_refusal(err);
-    if (err != CPH_OK)
+    if (sdp.wr.n == 0)
         return err;
     c->answer = malloc(sdp.wr.n);
     if (!c->answer)
-        return CPH_E_NOMEM;
+        return err == CPH_OK ? CPH_E_NOMEM : err;
     memcpy(c->answer, sdp.b, sdp.wr.n);
     c->answer_n = sdp.wr.n;
+    c->refusal = err != CPH_OK;
     memcpy(c->answer_type, sdp.type, sizeof c->answer_type);
-    return CPH_OK;
+    return err;
 }
 
 static void on_incoming(struct cph_phone *p, const struct cph_sip_event *ev, cph_time now)
@@ -420,7 +431,7 @@ cph_err cph_phone_accept(struct cph_phone *p, uint32_t call, cph_time now)
 
     if (!c || c->ended || c->failed != CPH_OK)
         return CPH_E_NOTFOUND;
-    if (c->outgoing || c->answered || !c->answer || c->waiting)
+    if (c->outgoing || c->answered || !c->answer || c->refusal || c->waiting)
         return CPH_E_STATE;
     body = (struct cph_span){ (uint8_t *)c->answer, c->answer_sent ? 0 : c->answer_n };
     CPH_TRY(cph_sip_call_accept(p->ua, c->sip, phone_type(c->answer_type), body, now));
@@ -514,6 +525,8 @@ void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_ti
         phone_on_refreshed(c, ev, now);
         break;
     case CPH_SIP_EV_ENDED:
+        if (ev->by_peer && c->outgoing && c->failed == CPH_OK)
+            phone_hear_refusal(c, ev);
         if (!phone_offer_misunderstood(c, ev) || !place_again(c, now))
             end(c, ev, now);
         break;

@@ -8,15 +8,24 @@ cph_err phone_answer(struct phone_call *c, const struct cph_sip_event *ev, struc
 {
     PHONE_OPENED_SCOPED opened = { .cert = NULL };
     struct cph_span offer = { 0 };
+    bool says_why;
+    cph_err err;
 
     phone_path(c);
     c->late_offer = ev->body.n == 0;
+    (void)phone_sdp_open(sdp);
     if (!c->late_offer)
         CPH_TRY(phone_unseal(c, false, ev, &opened, &offer));
-    CPH_TRY(c->late_offer ? cph_session_offer(c->session, now, phone_sdp_open(sdp))
-                          : phone_offer_answer(c, ev, offer, now, phone_sdp_open(sdp)));
-    CPH_TRY(cph_wr_end(&sdp->wr));
-    return phone_seal(c, !c->late_offer, sdp);
+    err = c->late_offer ? cph_session_offer(c->session, now, &sdp->wr)
+                        : phone_offer_answer(c, ev, offer, now, &sdp->wr);
+    says_why = err != CPH_OK && !c->late_offer && !c->sealed && !sdp->wr.failed;
+    if (err == CPH_OK)
+        err = cph_wr_end(&sdp->wr);
+    if (err == CPH_OK)
+        err = phone_seal(c, !c->late_offer, sdp);
+    if (err != CPH_OK && !says_why)
+        (void)phone_sdp_open(sdp); /* an answer that may not go has keys */
+    return err;
 }
 
 /* RFC 3261 21.4.28: 493 for a body that cannot be opened, whatever was wrong with it. */
@@ -51,8 +60,9 @@ void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_ti
         status = phone_refusal(err);
     if (status != 200)
         c->late_offer = false;
-    err = cph_sip_call_answer(p->ua, c->sip, status, phone_type(sdp.type),
-                              status == 200 ? cph_wr_done(&sdp.wr) : (struct cph_span){ 0 }, now);
+    err = cph_sip_call_answer(
+        p->ua, c->sip, status, phone_type(sdp.type),
+        status == 200 || status == 488 ? cph_wr_done(&sdp.wr) : (struct cph_span){ 0 }, now);
     phone_session_events(c, now);
     if (err != CPH_OK || status != 200 || c->ended)
         return;
@@ -107,6 +117,26 @@ static bool peer_was_busy(const struct cph_sip_event *ev, cph_time *wait)
     return true;
 }
 
+static bool is_sdp(struct cph_span type)
+{
+    struct cph_sip_content_type ct;
+
+    return cph_sip_content_type_parse(type, &ct) == CPH_OK &&
+           cph_span_iis(ct.type, "application") && cph_span_iis(ct.subtype, "sdp");
+}
+
+void phone_hear_refusal(struct phone_call *c, const struct cph_sip_event *ev)
+{
+    char why[CPH_SESSION_WHY];
+    bool proven;
+
+    /* of a call whose bodies are sealed nobody else has anything to say */
+    if (!c->session || c->sealed || ev->status < 300 || !is_sdp(ev->type))
+        return;
+    if (cph_session_refused(c->session, ev->body, why, &proven) == CPH_OK)
+        phone_tell(c->phone, CPH_PHONE_NOTICE, c->id, why);
+}
+
 /* The change is off: what we want is again what both sides agreed on last. */
 static void offer_refused(struct phone_call *c)
 {
@@ -137,6 +167,7 @@ void phone_on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, c
         phone_tell(c->phone, CPH_PHONE_CHANGED, c->id, NULL);
         return;
     }
+    phone_hear_refusal(c, ev);
     cph_session_rollback(c->session);
     if (ev->status == 491)
         c->retry_at = now + glare_wait(c);

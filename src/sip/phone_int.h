@@ -76,6 +76,7 @@ struct phone_call {
     cph_time retry_at;   /* of an offer that met a 491, or CPH_TIME_NEVER */
     char *answer;        /* our answer, made when the INVITE came; holds keys */
     size_t answer_n;
+    bool refusal;                     /* no answer: it says why we refuse, and has no keys */
     char answer_type[CPH_SMIME_TYPE]; /* "": application/sdp */
     bool sealed;                      /* by S/MIME, and must stay so */
     struct cph_cert *seal_cert;       /* the peer's, as it came; NULL before */
@@ -154,11 +155,14 @@ void phone_fail(struct phone_call *c, cph_err err, const char *why, cph_time now
 void phone_call_free(struct phone_call *c);
 
 /* phone_change.c */
-/** Our answer to the offer in a message, or our offer if it has none; sealed where the call is. */
+/** Our answer to the offer in a message, or our offer if it has none; sealed where the call is. On
+ * an error sdp is empty, or says why, for a 488. */
 CPH_MUST_CHECK cph_err phone_answer(struct phone_call *c, const struct cph_sip_event *ev,
                                     struct phone_sdp *sdp, cph_time now);
 /** The status that says so. */
 unsigned phone_refusal(cph_err err);
+/** An offer of ours was refused: tell the user what the body says of it, if it says something. */
+void phone_hear_refusal(struct phone_call *c, const struct cph_sip_event *ev);
 void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
 void phone_on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
 void phone_on_refreshed(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);

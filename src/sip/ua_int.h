@@ -517,6 +517,7 @@ void sip_core_cancel(struct sip_tx *tx, struct sip_in *in);
 cph_err sip_respond(struct sip_tx *tx, unsigned status, const char *reason, struct cph_span headers,
                     bool contact, struct cph_span type, struct cph_span body);
 /** The body a call works with, out of a plain or multipart one; empty if there is none. */
+extern const char sip_not_understood[]; /* call_uas.c: a header line */
 void sip_body_of(const struct cph_sip_msg *msg, const char *accept, struct cph_span *type,
                  struct cph_span *body);
 bool sip_clean(const char *text); /* no control characters */

@@ -1,4 +1,4 @@
-/* The initiator reads the answer; and Error messages, which either side may send. */
+/* The initiator reads the answer. */
 #include "mikey_int.h"
 
 #include <string.h>
@@ -245,18 +245,14 @@ static cph_err usable(const struct finish *f)
 }
 
 cph_err mikey_finish(struct cph_mikey *m, const struct mikey_offer *offer, struct cph_span msg,
-                     struct mikey_csb *out, int *error)
+                     struct mikey_csb *out)
 {
     __attribute__((cleanup(finish_wipe))) struct finish f = { .m = m, .o = offer };
 
     f.csb = offer->next;
     CPH_TRY(mikey_parse(msg, &f.msg, NULL));
-    if (f.msg.type == MIKEY_ERROR) {
-        /* 5.1.2: nobody proved it; it hints at why there will be no keys, and takes none away */
-        if (f.msg.csb_id == f.csb.b.csb_id && f.msg.ts == offer->ts)
-            *error = f.msg.error[0];
+    if (f.msg.type == MIKEY_ERROR) /* it brings no keys and takes none away: error.c */
         return CPH_E_POLICY;
-    }
     CPH_TRY(belongs(&f));
     CPH_TRY(identities(&f));
     CPH_TRY(sessions(&f));
@@ -268,55 +264,5 @@ cph_err mikey_finish(struct cph_mikey *m, const struct mikey_offer *offer, struc
     }
     f.csb.list_bound = f.csb.mode != CPH_MIKEY_NULL; /* we bound it, and were understood */
     *out = f.csb;
-    return CPH_OK;
-}
-
-/* ---- Error messages -------------------------------------------------------------------------- */
-
-/* HDR and T of a message that may be broken behind them. */
-static bool read_start(struct cph_span msg, uint32_t *csb_id, uint8_t *ts_type, uint64_t *ts)
-{
-    struct cph_rd rd = cph_rd_open(msg);
-    uint8_t next, n_cs;
-
-    (void)cph_rd_u16(&rd); /* version, type */
-    next = cph_rd_u8(&rd);
-    (void)cph_rd_u8(&rd);
-    *csb_id = cph_rd_u32(&rd);
-    n_cs = cph_rd_u8(&rd);
-    (void)cph_rd_u8(&rd);
-    (void)cph_rd_span(&rd, (size_t)9 * n_cs);
-    (void)cph_rd_u8(&rd);
-    *ts_type = cph_rd_u8(&rd);
-    if (next != MIKEY_T || *ts_type > MIKEY_TS_COUNTER)
-        return false;
-    *ts = *ts_type == MIKEY_TS_COUNTER ? cph_rd_u32(&rd) : cph_rd_u64(&rd);
-    return !rd.failed;
-}
-
-cph_err mikey_error_write(struct cph_mikey *m, struct cph_span msg, enum mikey_error error,
-                          const struct mikey_around *around, struct mikey_text *out)
-{
-    struct mikey_hdr hdr = { .type = MIKEY_ERROR };
-    uint8_t ts_type, params[MIKEY_SP_MAX];
-    struct mikey_out w;
-    uint64_t ts;
-
-    (void)m;
-    /* 5.1.2: not signed, since a signature for whoever asks would be work for whoever asks */
-    if (!read_start(msg, &hdr.csb_id, &ts_type, &ts))
-        return CPH_E_NOTFOUND;
-    w = mikey_begin(out->b, sizeof out->b, &hdr);
-    mikey_put_t(&w, ts_type, ts);
-    mikey_put_error(&w, error);
-    /* 5.1.1, 5.1.2 SHOULD: and what we would have taken */
-    for (unsigned i = 0; error == MIKEY_E_SPPAR && around->suites[i] && i < MIKEY_MAX_SP; i++) {
-        struct cph_wr wr = cph_wr_open(params, sizeof params);
-
-        mikey_policy_write(around->suites[i], &wr);
-        mikey_put_sp(&w, &(struct mikey_sp){ (uint8_t)i, 0, cph_wr_done(&wr) });
-    }
-    CPH_TRY(cph_wr_end(&w.wr));
-    out->n = w.wr.n;
     return CPH_OK;
 }

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ciphony/base_text.h"
 #include "ciphony/crypto_cipher.h"
 
 static struct mikey *of(struct cph_keying *k)
@@ -112,14 +111,6 @@ static struct mikey_around around_of(const struct mikey *k, const struct cph_sdp
 
 /* ---- committing ------------------------------------------------------------------------------ */
 
-/* The crypto session of a direction: odd ones are of who began. One alone serves both. */
-static unsigned session_of(const struct mikey_csb *csb, unsigned line, enum cph_keying_dir dir)
-{
-    bool first = (dir == CPH_KEYING_SEND) == csb->we_began;
-
-    return csb->n_cs == 1 ? 1 : 2 * line + (first ? 1 : 2);
-}
-
 static bool same_master(const struct cph_srtp_policy *a, const struct cph_srtp_policy *b)
 {
     bool key = cph_ct_eq(cph_secret_span(&a->master.key), cph_secret_span(&b->master.key));
@@ -143,8 +134,8 @@ static bool goes_on(const struct mikey *k, const struct mikey_csb *next, unsigne
         CPH_SRTP_POLICY_SCOPED was = { 0 };
         CPH_SRTP_POLICY_SCOPED is = { 0 };
 
-        if (mikey_master(&k->csb, session_of(&k->csb, k->line, dir), i, &was) != CPH_OK ||
-            mikey_master(next, session_of(next, line, dir), i, &is) != CPH_OK ||
+        if (mikey_master(&k->csb, mikey_session_of(&k->csb, k->line, dir), i, &was) != CPH_OK ||
+            mikey_master(next, mikey_session_of(next, line, dir), i, &is) != CPH_OK ||
             !same_master(&was, &is))
             return false;
     }
@@ -206,7 +197,7 @@ static cph_err mikey_finished(struct cph_keying *base, const struct cph_keying_r
     if (!mikey_find(answer->sdp, answer->media, &f))
         return CPH_E_NOTFOUND;
     CPH_TRY(mikey_decode(&f, &msg));
-    CPH_TRY(mikey_finish(k->m, &k->offer, text_of(&msg), &next, &k->error_got));
+    CPH_TRY(mikey_finish(k->m, &k->offer, text_of(&msg), &next));
     commit(k, &next, k->offer.update ? k->line : 0);
     return CPH_OK;
 }
@@ -219,15 +210,46 @@ static void keep_error(struct mikey *k, cph_err err, enum mikey_error error, str
 {
     struct mikey_text text;
 
-    k->error_n = 0;
-    k->error_sent = -1;
     /* RFC 3830 5.3: what is replayed is dropped; and what is our own fault is not the peer's */
     if (err == CPH_E_REPLAY || cph_err_blame(err) != CPH_BLAME_PEER ||
-        mikey_error_write(k->m, msg, error, around, &text) != CPH_OK || text.n > MIKEY_ERROR_MAX)
+        mikey_error_write(k->m, k->keyed ? &k->csb : NULL, msg, error, around, &text) != CPH_OK ||
+        text.n > MIKEY_ERROR_MAX)
         return;
     memcpy(k->error, text.b, text.n);
     k->error_n = text.n;
     k->error_sent = (int)error;
+}
+
+static cph_err mikey_refusal(const struct cph_keying *base, const struct cph_keying_local *answer)
+{
+    const struct mikey *k = of_const(base);
+    struct mikey_text text = { .n = k->error_n };
+
+    if (k->error_n == 0)
+        return CPH_E_NOTFOUND;
+    memcpy(text.b, k->error, k->error_n);
+    return mikey_encode(answer->sdp, answer->media, &text);
+}
+
+/* RFC 3830 5.1.2: whoever can write into the signalling can write an Error, so it is read to people
+ * and nothing else comes of it. */
+static cph_err mikey_refused(struct cph_keying *base, const struct cph_keying_remote *answer,
+                             struct cph_keying_refusal *out)
+{
+    struct mikey *k = of(base);
+    struct mikey_found f;
+    struct mikey_text msg;
+    uint8_t error;
+
+    if (!k->open)
+        return CPH_E_STATE;
+    if (!mikey_find(answer->sdp, answer->media, &f))
+        return CPH_E_NOTFOUND;
+    CPH_TRY(mikey_decode(&f, &msg));
+    CPH_TRY(mikey_error_read(k->m, &k->offer, text_of(&msg), &error, &out->proven));
+    k->error_got = error;
+    out->why = mikey_error_words(error);
+    return CPH_OK;
 }
 
 static cph_err hashes(struct cph_span offer, struct cph_span answer, struct mikey_shared *out)
@@ -297,6 +319,8 @@ static cph_err mikey_answer(struct cph_keying *base, const struct cph_keying_rem
     struct mikey_around around;
     unsigned line;
 
+    k->error_n = 0;
+    k->error_sent = -1;
     if (!mikey_find(offer->sdp, offer->media, &f))
         return CPH_E_NOTFOUND;
     CPH_TRY(mikey_list(f.part, false, list));
@@ -365,150 +389,6 @@ static void mikey_status(const struct cph_keying *base, struct cph_keying_status
     *out = of_const(base)->status;
 }
 
-static cph_err mikey_keys(const struct cph_keying *base, enum cph_keying_component component,
-                          enum cph_keying_dir dir, unsigned i, struct cph_srtp_policy *out)
-{
-    const struct mikey *k = of_const(base);
-
-    (void)component; /* one crypto session has the RTP and RTCP of its stream */
-    if (!k->keyed)
-        return CPH_E_AGAIN;
-    if (i >= k->csb.n_keys)
-        return CPH_E_NOTFOUND;
-    return mikey_master(&k->csb, session_of(&k->csb, k->line, dir), i, out);
-}
-
-static cph_err mikey_ekt(const struct cph_keying *base, struct cph_ekt_params *out)
-{
-    const struct mikey *k = of_const(base);
-
-    if (!k->keyed)
-        return CPH_E_AGAIN;
-    if (!k->csb.ekt)
-        return CPH_E_NOTFOUND;
-    *out = k->csb.set;
-    return CPH_OK;
-}
-
-static unsigned mikey_hints(const struct cph_keying *base, struct cph_keying_hint *out,
-                            unsigned cap)
-{
-    const struct mikey *k = of_const(base);
-    unsigned n = 0;
-
-    for (int d = 0; k->keyed && k->csb.n_cs > 1 && d < 2 && n < cap; d++) {
-        const struct mikey_cs *cs =
-            &k->csb.cs[session_of(&k->csb, k->line, (enum cph_keying_dir)d) - 1];
-
-        if (cs->ssrc != 0)
-            out[n++] = (struct cph_keying_hint){ .dir = (enum cph_keying_dir)d,
-                                                 .ssrc = cs->ssrc,
-                                                 .roc = cs->roc };
-    }
-    return n;
-}
-
-static bool is_dh(enum cph_mikey_mode mode)
-{
-    return mode == CPH_MIKEY_DHSIGN || mode == CPH_MIKEY_DHHMAC;
-}
-
-static void mikey_evidence(const struct cph_keying *base, struct cph_keying_evidence *out)
-{
-    const struct mikey *k = of_const(base);
-    const struct mikey_csb *csb = &k->csb;
-    const struct mikey_policy *p;
-    bool sound = !csb->weak_group && !csb->sha1;
-
-    out->method = cph_keying_mikey.name;
-    if (!k->keyed)
-        return;
-    p = mikey_policy_of(csb, session_of(csb, k->line, CPH_KEYING_RECV));
-    out->keyed = true;
-    out->suite = p->suite->sdes_name ? p->suite->sdes_name : p->suite->name;
-    out->rtp_encrypted = p->suite->encrypts && !p->unencrypted_rtp;
-    out->rtcp_encrypted = p->suite->encrypts && !p->unencrypted_rtcp;
-    out->rtp_authenticated = !p->unauthenticated_rtp;
-    out->key_bits = 8U * p->suite->key_n;
-    out->tag_bits = p->unauthenticated_rtp ? 0 : 8U * p->suite->tag_n;
-    out->notes |= p->unencrypted_rtp ? CPH_KEYING_NOTE_UNENCRYPTED_RTP : 0;
-    out->notes |= p->unencrypted_rtcp ? CPH_KEYING_NOTE_UNENCRYPTED_RTCP : 0;
-    out->notes |= p->unauthenticated_rtp ? CPH_KEYING_NOTE_UNAUTHENTICATED_RTP : 0;
-    out->notes |= p->suite->tag_n < 8 ? CPH_KEYING_NOTE_SHORT_TAG : 0;
-    out->notes |= k->key_shared ? CPH_KEYING_NOTE_KEY_SHARED : 0;
-    out->notes |= csb->weak_group ? CPH_KEYING_NOTE_WEAK_GROUP : 0;
-    out->notes |= csb->sha1 ? CPH_KEYING_NOTE_WEAK_SIGNATURE : 0;
-    /* What rests on a group or hash that is not sound is not claimed. */
-    out->keys_stay_at_ends = csb->mode != CPH_MIKEY_NULL && !csb->weak_group;
-    out->forward_secrecy = is_dh(csb->mode) && !csb->weak_group;
-    out->choice_protected = csb->list_bound && sound;
-    out->peer_auth = sound ? csb->auth : CPH_KEYING_AUTH_NONE;
-    if (csb->has_fingerprint) {
-        memcpy(out->peer_fingerprint, csb->fingerprint, MIKEY_HASH);
-        out->peer_fingerprint_n = MIKEY_HASH;
-        out->hash_bits = csb->sha1 ? 160 : 256;
-        out->peer_not_before = csb->not_before;
-        out->peer_not_after = csb->not_after;
-    }
-}
-
-/* ---- what MIKEY tells beyond the row --------------------------------------------------------- */
-
-static bool is_ours(const struct cph_keying *base)
-{
-    return base && base->method == &cph_keying_mikey;
-}
-
-cph_err cph_mikey_info(const struct cph_keying *base, struct cph_mikey_info *out)
-{
-    const struct mikey *k = of_const(base);
-
-    if (!is_ours(base))
-        return CPH_E_ARGUMENT;
-    *out = (struct cph_mikey_info){
-        .keyed = k->keyed,
-        .mode = k->csb.mode,
-        .csb_id = k->csb.b.csb_id,
-        .updates = k->csb.updates,
-        .list_bound = k->csb.list_bound,
-        .weak_group = k->csb.weak_group,
-        .sha1 = k->csb.sha1,
-        .error_sent = k->error_sent,
-        .error_got = k->error_got,
-    };
-    memcpy(out->peer_id, k->csb.peer_id, sizeof out->peer_id);
-    return CPH_OK;
-}
-
-static void mikey_stream(struct cph_keying *base, uint32_t ssrc, uint32_t roc)
-{
-    of(base)->ssrc = ssrc;
-    of(base)->roc = roc;
-}
-
-cph_err cph_mikey_stream(struct cph_keying *base, uint32_t ssrc, uint32_t roc)
-{
-    if (!is_ours(base))
-        return CPH_E_ARGUMENT;
-    mikey_stream(base, ssrc, roc);
-    return CPH_OK;
-}
-
-cph_err cph_mikey_error(const struct cph_keying *base, char *out, size_t cap, size_t *n)
-{
-    const struct mikey *k = of_const(base);
-
-    if (!is_ours(base))
-        return CPH_E_ARGUMENT;
-    if (k->error_n == 0)
-        return CPH_E_NOTFOUND;
-    if (CPH_BASE64_LEN(k->error_n) + 1 > cap)
-        return CPH_E_NOSPACE;
-    cph_base64((struct cph_span){ k->error, k->error_n }, out);
-    *n = CPH_BASE64_LEN(k->error_n);
-    return CPH_OK;
-}
-
 const struct cph_keying_method cph_keying_mikey = {
     .name = "mikey",
     .where = CPH_KEYING_IN_SIGNALLING,
@@ -520,6 +400,8 @@ const struct cph_keying_method cph_keying_mikey = {
     .offer = mikey_offer,
     .answer = mikey_answer,
     .finish = mikey_finished,
+    .refusal = mikey_refusal,
+    .refused = mikey_refused,
     .rollback = mikey_rollback,
     .renew = mikey_renew,
     .fork = mikey_fork,

@@ -485,13 +485,23 @@ CPH_MUST_CHECK cph_err mikey_respond(struct cph_mikey *m, const struct mikey_csb
                                      struct cph_span msg, const struct mikey_around *around,
                                      struct mikey_csb *out, struct mikey_text *answer,
                                      enum mikey_error *error);
-/** Read the answer. *error is set (and CPH_E_POLICY returned) if it is an Error message. */
+/** Read the answer. CPH_E_POLICY, too, if it is an Error message. */
 CPH_MUST_CHECK cph_err mikey_finish(struct cph_mikey *m, const struct mikey_offer *offer,
-                                    struct cph_span msg, struct mikey_csb *out, int *error);
-/** An Error message about msg, as far as that can be read; with our policies for MIKEY_E_SPPAR. */
-CPH_MUST_CHECK cph_err mikey_error_write(struct cph_mikey *m, struct cph_span msg,
-                                         enum mikey_error error, const struct mikey_around *around,
-                                         struct mikey_text *out);
+                                    struct cph_span msg, struct mikey_csb *out);
+
+/* ---- error.c: RFC 3830 5.1.2 ----------------------------------------------------------------- */
+
+/** An Error message about msg, as far as that can be read; with our policies for MIKEY_E_SPPAR, and
+ *  a MAC if msg proved itself by a shared secret. CPH_E_NOTFOUND: msg has no start. */
+CPH_MUST_CHECK cph_err mikey_error_write(const struct cph_mikey *m, const struct mikey_csb *old,
+                                         struct cph_span msg, enum mikey_error error,
+                                         const struct mikey_around *around, struct mikey_text *out);
+/** Read one about our offer. CPH_E_NOTFOUND: it is another kind of message; CPH_E_STATE: about
+ * another one; CPH_E_AUTH: its MAC is wrong. */
+CPH_MUST_CHECK cph_err mikey_error_read(const struct cph_mikey *m, const struct mikey_offer *offer,
+                                        struct cph_span bytes, uint8_t *error, bool *proven);
+/** What it says, for people: "the peer refused: ..." */
+const char *mikey_error_words(uint8_t error);
 
 /* ---- auth.c: who is who, and did they say it ------------------------------------------------- */
 

@@ -26,7 +26,18 @@ struct mikey {
     struct cph_keying_status status;
     int error_sent, error_got;
     size_t error_n;
-    uint8_t error[MIKEY_ERROR_MAX];
+    uint8_t error[MIKEY_ERROR_MAX]; /* for what was refused last, error_n bytes */
 };
+
+/* tell.c */
+/** The crypto session of a direction: odd ones are of who began. One alone serves both. */
+unsigned mikey_session_of(const struct mikey_csb *csb, unsigned line, enum cph_keying_dir dir);
+CPH_MUST_CHECK cph_err mikey_keys(const struct cph_keying *base,
+                                  enum cph_keying_component component, enum cph_keying_dir dir,
+                                  unsigned i, struct cph_srtp_policy *out);
+CPH_MUST_CHECK cph_err mikey_ekt(const struct cph_keying *base, struct cph_ekt_params *out);
+unsigned mikey_hints(const struct cph_keying *base, struct cph_keying_hint *out, unsigned cap);
+void mikey_evidence(const struct cph_keying *base, struct cph_keying_evidence *out);
+void mikey_stream(struct cph_keying *base, uint32_t ssrc, uint32_t roc);
 
 #endif

@@ -381,14 +381,13 @@ cph_err v2_verify(const struct v2 *k, struct cph_span proof, struct v2_shake *s,
     MATERIAL_SCOPED x = { 0 };
     struct cph_span peer;
     struct v2_msg m;
-    int error = -1;
 
     if (s->state != V2_SAID_PROOF)
         return CPH_E_STATE;
     CPH_TRY(unwrap(s, proof, V2_PROOF_R, &m));
     CPH_TRY(their_id(s, &peer));
     CPH_TRY(material_open(k, s, peer, &x));
-    CPH_TRY(mikey_finish(&x.m, &s->offer, m.body, csb, &error));
+    CPH_TRY(mikey_finish(&x.m, &s->offer, m.body, csb));
     if (!as_agreed(s, csb))
         return CPH_E_POLICY;
     s->state = V2_DONE;

@@ -7,7 +7,8 @@ static const struct cph_secret psk = { .n = 16, .b = "sixteen bytes..." };
 
 static struct pair t;
 static struct cph_mikey *m[2];
-static bool ekt[2]; /* who speaks EKT */
+static bool ekt[2];                    /* who speaks EKT */
+static const struct cph_secret *psk_b; /* NULL: as the caller's */
 
 static void open_call(struct cph_mikey_cfg cfg)
 {
@@ -17,6 +18,7 @@ static void open_call(struct cph_mikey_cfg cfg)
     for (unsigned i = 0; i < 2; i++) {
         party_init(p[i], i + 1, CPH_SECURITY_REQUIRED, "mikey");
         cfg.env = &p[i]->env.env;
+        cfg.psk = i && psk_b ? psk_b : cfg.psk;
         cfg.id = i == 0 ? "sip:a@example.org" : "sip:b@example.org";
         cfg.peer_id = i == 0 ? "sip:b@example.org" : "sip:a@example.org";
         assert_ok(cph_mikey_new(&cfg, &m[i]));
@@ -74,6 +76,38 @@ static void a_group_that_can_be_broken_makes_no_more_either(void **state)
     talk(&t);
     assert_int_equal(level(&t.a), CPH_LEVEL_HOP);
     assert_int_equal(level(&t.b), CPH_LEVEL_HOP);
+    close_call();
+}
+
+/* Bob knows another secret: his refusal says so, and what Alice reads of it changes nothing. */
+static void a_refusal_is_read_counted_and_obeyed_by_nobody(void **state)
+{
+    static const struct cph_secret wrong = { .n = 16, .b = "sixteen bytes!!!" };
+    char why[CPH_SESSION_WHY];
+    struct cph_session_event ev;
+    struct cph_wr wr;
+    bool proven;
+
+    (void)state;
+    psk_b = &wrong;
+    open_call((struct cph_mikey_cfg){ .mode = CPH_MIKEY_PSK, .psk = &psk });
+    psk_b = NULL;
+    assert_err(cph_session_refused(t.a.s, (struct cph_span){ 0 }, why, &proven), CPH_E_STATE);
+    assert_ok(offer(&t, &t.a));
+    wr = cph_wr_open(t.b.sdp, sizeof t.b.sdp);
+    assert_err(cph_session_answer(t.b.s, t.a.text, t.now, &wr), CPH_E_POLICY);
+    assert_true(wr.n > 0);
+    assert_int_equal(cph_session_counts(t.b.s).refusals_told, 1);
+    assert_ok(cph_session_refused(t.a.s, cph_wr_done(&wr), why, &proven));
+    assert_false(proven);
+    assert_non_null(strstr(why, "audio: "));
+    assert_int_equal(cph_session_counts(t.a.s).refusals_heard, 1);
+    assert_int_equal(cph_session_counts(t.a.s).refusals_proven, 0);
+    assert_err(cph_session_event(t.a.s, &ev), CPH_E_AGAIN);
+    /* no bytes of it are understood that are not all there, or else nothing happens */
+    for (size_t n = 0; n < wr.n; n++)
+        (void)!cph_session_refused(t.a.s, (struct cph_span){ wr.p, n }, why, &proven);
+    assert_err(cph_session_event(t.a.s, &ev), CPH_E_AGAIN);
     close_call();
 }
 
@@ -161,6 +195,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_told_in_the_media_under_a_set_that_mikey_brought),
         cmocka_unit_test(without_ekt_on_both_sides_a_call_has_mikey_s_keys),
+        cmocka_unit_test(a_refusal_is_read_counted_and_obeyed_by_nobody),
         cmocka_unit_test(a_call_under_a_shared_secret_is_heard),
         cmocka_unit_test(keys_in_clear_make_no_more_than_the_hops_are_worth),
         cmocka_unit_test(a_group_that_can_be_broken_makes_no_more_either),
