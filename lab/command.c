@@ -59,8 +59,14 @@ static enum cli_exit list(bool json)
     for (const struct lab_experiment *const *e = lab_experiments; *e; e++)
         (void)printf("%-16s %-9s %s\n", (*e)->name, (*e)->section, (*e)->title);
     (void)printf("\nwith --keying:\n");
-    for (const struct lab_column *const *c = lab_columns; *c; c++)
+    for (const struct lab_column *const *c = lab_columns; *c; c++) {
         (void)printf("%-16s %s\n", (*c)->name, (*c)->title);
+        for (const struct lab_column *const *other = (*c)->others; other && *other; other++)
+            (void)printf("%s%s", other == (*c)->others ? "  in other modes: " : ", ",
+                         (*other)->name);
+        if ((*c)->others)
+            (void)printf("\n");
+    }
     return CLI_OK;
 }
 

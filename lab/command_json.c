@@ -29,8 +29,11 @@ cph_err lab_json_list(void)
 {
     for (const struct lab_experiment *const *e = lab_experiments; *e; e++)
         CPH_TRY(list_experiment(*e));
-    for (const struct lab_column *const *c = lab_columns; *c; c++)
+    for (const struct lab_column *const *c = lab_columns; *c; c++) {
         CPH_TRY(list_column(*c));
+        for (const struct lab_column *const *other = (*c)->others; other && *other; other++)
+            CPH_TRY(list_column(*other));
+    }
     return CPH_OK;
 }
 
@@ -99,7 +102,7 @@ static cph_err requirement(const struct lab_results *r, unsigned i, unsigned k)
     cph_json_text(j, "requirement", lab_rules[i].name);
     cph_json_text(j, "text", lab_rules[i].text);
     cph_json_text(j, "keying", r->keying[k]);
-    cph_json_text(j, "outcome", lab_holds_word(lab_rules[i].judge(r, k)));
+    cph_json_text(j, "outcome", lab_holds_word(lab_rule_judge(&lab_rules[i], r, k)));
     cph_json_text(j, "judged_by", lab_rules[i].experiments);
     return cli_json_print(j);
 }

@@ -34,6 +34,10 @@ struct lab_column {
     cph_err (*phone)(struct lab_kit *k, struct cph_phone_config *cfg);
     /* The certificate this person shows in this column; NULL: lab_cert(). */
     const struct cph_cert *(*cert)(enum lab_person who);
+    /* A mechanism of several modes: the one that this column runs, and the others, each a column
+     * that can be found but stands in no table. NULL: it has one. */
+    const char *mode;
+    const struct lab_column *const *others;
 };
 
 extern const struct lab_column *const lab_columns[]; /* ends with NULL */

@@ -143,7 +143,7 @@ static void rules(const struct lab_results *r, struct cph_buf *out)
         html_put(out, "<tr><th scope=\"row\"><b>%s</b> %s <small>%s</small></th>",
                  lab_rules[i].name, lab_rules[i].text, lab_rules[i].experiments);
         for (unsigned k = 0; k < r->keyings; k++) {
-            enum lab_holds h = lab_rules[i].judge(r, k);
+            enum lab_holds h = lab_rule_judge(&lab_rules[i], r, k);
 
             held[k] += h == LAB_HOLDS;
             html_put(out, "<td class=\"%s\">%s %s</td>", hold[h].css, hold[h].sign,

@@ -34,8 +34,8 @@ const struct lab_experiment *lab_experiment_find(const char *name)
     return NULL;
 }
 
-cph_err lab_run_one(const struct lab_experiment *e, const struct lab_case *c,
-                    struct lab_outcome *out)
+static cph_err run(const struct lab_experiment *e, const struct lab_case *c,
+                   struct lab_outcome *out)
 {
     cph_err err;
 
@@ -44,6 +44,57 @@ cph_err lab_run_one(const struct lab_experiment *e, const struct lab_case *c,
     if (err != CPH_OK)
         lab_say(out, "failed", "the experiment could not be run: %s", cph_err_text(err));
     return err;
+}
+
+static void mode_said(struct lab_outcome *out, const char *name, const char *answer)
+{
+    unsigned i = out->modes++;
+
+    out->mode[i].name = name;
+    memcpy(out->mode[i].answer, answer, LAB_ANSWER);
+}
+
+/* The other modes of this column; what was measured stays that of the mode it likes best. */
+static cph_err run_modes(const struct lab_experiment *e, const struct lab_case *c,
+                         const struct lab_column *column, struct lab_outcome *out)
+{
+    bool differ = false;
+
+    mode_said(out, column->mode, out->answer);
+    for (unsigned i = 0; column->others[i]; i++) {
+        struct lab_case other = { column->others[i]->name, c->seed, NULL, c->trial };
+        struct lab_outcome o;
+        cph_err err = run(e, &other, &o);
+
+        if (err != CPH_OK) {
+            *out = o;
+            return err;
+        }
+        out->sessions += o.sessions;
+        differ = differ || strcmp(o.answer, out->answer) != 0;
+        mode_said(out, column->others[i]->mode, o.answer);
+    }
+    if (differ)
+        lab_say(out, LAB_DEPENDS_ON_MODE, "%s", "");
+    else
+        lab_add(out, "; in each mode: ");
+    for (unsigned i = 0; i < out->modes; i++)
+        if (differ)
+            lab_add(out, "%s%s: %s", i ? ", " : "", out->mode[i].name, out->mode[i].answer);
+        else
+            lab_add(out, "%s%s", i ? ", " : "", out->mode[i].name);
+    return CPH_OK;
+}
+
+cph_err lab_run_one(const struct lab_experiment *e, const struct lab_case *c,
+                    struct lab_outcome *out)
+{
+    const struct lab_column *column = lab_column_find(c->keying);
+    bool compared = e->section[0] == 'B' || e->section[0] == 'C';
+    cph_err err = run(e, c, out);
+
+    return err == CPH_OK && compared && column && column->others ? run_modes(e, c, column, out)
+                                                                 : err;
 }
 
 void lab_say(struct lab_outcome *out, const char *answer, const char *fmt, ...)

@@ -8,7 +8,14 @@
 
 #include "stage.h"
 
-enum { LAB_ANSWER = 24, LAB_DETAIL = 240, LAB_VALUES = 12, LAB_LADDER = 160, LAB_HOSTS = 8 };
+enum {
+    LAB_ANSWER = 24,
+    LAB_DETAIL = 240,
+    LAB_VALUES = 12,
+    LAB_LADDER = 160,
+    LAB_HOSTS = 8,
+    LAB_MODES = 6
+};
 
 struct lab_value {
     const char *name; /* static: "clipped" */
@@ -23,7 +30,17 @@ struct lab_outcome {
     struct lab_value value[LAB_VALUES];
     unsigned n_values;
     unsigned sessions; /* calls that were run for it */
+    /* The answer in each mode of a mechanism of several, the one it likes best first; what stands
+     * above is of that one, but the answer is LAB_DEPENDS_ON_MODE where they differ. 0: not asked.
+     */
+    struct {
+        const char *name; /* static: "dhsign" */
+        char answer[LAB_ANSWER];
+    } mode[LAB_MODES];
+    unsigned modes;
 };
+
+#define LAB_DEPENDS_ON_MODE "depends on the mode" /* as the draft says it */
 
 /* The ladder of one call, as it was. */
 struct lab_ladder {
@@ -59,7 +76,8 @@ struct lab_experiment {
 extern const struct lab_experiment *const lab_experiments[]; /* ends with NULL */
 const struct lab_experiment *lab_experiment_find(const char *name);
 
-/** Run one; also sets out->answer to "failed" when it could not be run at all. */
+/** Run one; also sets out->answer to "failed" when it could not be run at all. What appendices B
+ * and C compare is asked of each mode. */
 CPH_MUST_CHECK cph_err lab_run_one(const struct lab_experiment *e, const struct lab_case *c,
                                    struct lab_outcome *out);
 

@@ -16,16 +16,17 @@ static cph_err choose(const char *keying, struct lab_results *r)
     for (unsigned i = 0; !keying && lab_columns[i] && r->keyings < LAB_METHODS; i++)
         r->keying[r->keyings++] = lab_columns[i]->name;
     while (rest.n) {
-        struct cph_span name = cph_span_trim(cph_span_cut(&rest, ','));
-        unsigned i = 0;
+        char name[24];
+        const struct lab_column *c;
 
-        while (lab_columns[i] && !cph_span_is(name, lab_columns[i]->name))
-            i++;
-        if (!lab_columns[i])
+        if (cph_span_cstr(cph_span_trim(cph_span_cut(&rest, ',')), name, sizeof name) != CPH_OK)
+            return CPH_E_NOTFOUND;
+        c = lab_column_find(name);
+        if (!c)
             return CPH_E_NOTFOUND;
         if (r->keyings == LAB_METHODS)
             return CPH_E_LIMIT;
-        r->keying[r->keyings++] = lab_columns[i]->name;
+        r->keying[r->keyings++] = c->name;
     }
     return CPH_OK;
 }
@@ -217,7 +218,7 @@ void lab_results_markdown(const struct lab_results *r, struct cph_buf *out)
     for (unsigned i = 0; i < LAB_RULES; i++) {
         put(out, "| %s %s (%s) |", lab_rules[i].name, lab_rules[i].text, lab_rules[i].experiments);
         for (unsigned k = 0; k < r->keyings; k++)
-            put(out, " %s |", lab_holds_word(lab_rules[i].judge(r, k)));
+            put(out, " %s |", lab_holds_word(lab_rule_judge(&lab_rules[i], r, k)));
         put(out, "\n");
     }
     put(out, "\n\"conflict\": whoever can notice an intermediary (R17, R20) also notices lawful "

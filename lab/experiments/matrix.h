@@ -44,15 +44,24 @@ unsigned lab_results_differences(const struct lab_results *r, unsigned *unexplai
 
 /* ---- R1 to R26 ------------------------------------------------------------------------------- */
 
-enum lab_holds { LAB_HOLDS, LAB_FAILS, LAB_CONFLICT, LAB_NOT_TRIED };
+enum lab_holds { LAB_HOLDS, LAB_FAILS, LAB_CONFLICT, LAB_DEPENDS, LAB_NOT_TRIED };
+
+/* What a rule looks at: a column, and where its modes were tried, one of them. */
+struct lab_view {
+    const struct lab_results *results;
+    unsigned keying, mode;
+};
 
 struct lab_rule {
     const char *name, *text; /* "R3", a few words */
     const char *experiments; /* by which it is judged */
-    enum lab_holds (*judge)(const struct lab_results *r, unsigned keying);
+    enum lab_holds (*judge)(const struct lab_view *v);
 };
 extern const struct lab_rule lab_rules[]; /* 26 of them */
 enum { LAB_RULES = 26 };
+/** LAB_DEPENDS if its modes differ in it. */
+enum lab_holds lab_rule_judge(const struct lab_rule *rule, const struct lab_results *r,
+                              unsigned keying);
 const char *lab_holds_word(enum lab_holds h);
 
 /** The tables as Markdown. */

@@ -89,6 +89,37 @@ static void a_sample_of_cells_is_as_documented(void **state)
     free(doc);
 }
 
+static const char *of_mode(const struct lab_outcome *o, const char *mode)
+{
+    for (unsigned i = 0; i < o->modes; i++)
+        if (strcmp(o->mode[i].name, mode) == 0)
+            return o->mode[i].answer;
+    return "not asked";
+}
+
+/* Of a mechanism that agrees on a mode, what the draft compares is tried in each. */
+static void what_depends_on_the_mode_is_tried_in_each(void **state)
+{
+    struct lab_case c = { "mikeyv2", SEED, NULL, NULL };
+    struct lab_outcome o;
+
+    (void)state;
+    assert_ok(lab_run_one(&lab_exp_pfs, &c, &o));
+    assert_string_equal(o.answer, LAB_DEPENDS_ON_MODE);
+    assert_int_equal(o.modes, LAB_MODES);
+    assert_string_equal(of_mode(&o, "dhsign"), "yes");
+    assert_string_equal(of_mode(&o, "dhhmac"), "yes");
+    assert_string_equal(of_mode(&o, "psk"), "no");
+    assert_string_equal(of_mode(&o, "null"), "no");
+    c.keying = "mikeyv2-psk"; /* one mode by its name */
+    assert_ok(lab_run_one(&lab_exp_pfs, &c, &o));
+    assert_string_equal(o.answer, "no");
+    assert_int_equal(o.modes, 0);
+    c.keying = "mikeyv2"; /* and no more than the draft compares */
+    assert_ok(lab_run_one(&lab_exp_validity, &c, &o));
+    assert_int_equal(o.modes, 0);
+}
+
 /* docs/choosing.md: a row names its experiment, its head the columns. */
 static void the_page_for_newcomers_says_what_the_matrix_says(void **state)
 {
@@ -489,6 +520,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sample_of_cells_is_as_documented),
+        cmocka_unit_test(what_depends_on_the_mode_is_tried_in_each),
         cmocka_unit_test(the_page_for_newcomers_says_what_the_matrix_says),
         cmocka_unit_test(a_column_the_lab_does_not_have_is_refused),
         cmocka_unit_test(the_draft_s_answers_are_about_our_experiments),

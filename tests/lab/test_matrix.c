@@ -61,6 +61,25 @@ static void every_difference_from_the_draft_has_a_reason(void **state)
     assert_int_equal(results->failed, 0);
 }
 
+static enum lab_holds holds(const char *rule, const char *keying)
+{
+    for (unsigned i = 0; i < LAB_RULES; i++)
+        for (unsigned k = 0; k < results->keyings; k++)
+            if (strcmp(lab_rules[i].name, rule) == 0 && strcmp(results->keying[k], keying) == 0)
+                return lab_rule_judge(&lab_rules[i], results, k);
+    return LAB_NOT_TRIED;
+}
+
+static void a_requirement_that_some_modes_meet_depends_on_the_mode(void **state)
+{
+    (void)state;
+    assert_int_equal(holds("R8", "mikeyv2"), LAB_DEPENDS);
+    assert_int_equal(holds("R12", "mikeyv2-inband"), LAB_DEPENDS);
+    assert_int_equal(holds("R3", "mikeyv2"), LAB_HOLDS);
+    assert_int_equal(holds("R8", "mikey-dhsign"), LAB_HOLDS);
+    assert_int_equal(holds("R8", "mikey-psk"), LAB_FAILS);
+}
+
 static void what_phones_show_is_never_better_than_what_attackers_achieve(void **state)
 {
     static const char *const attacked[] = { "forking",      "retargeting", "class",
@@ -90,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_tables_are_those_in_the_documentation),
         cmocka_unit_test(every_difference_from_the_draft_has_a_reason),
+        cmocka_unit_test(a_requirement_that_some_modes_meet_depends_on_the_mode),
         cmocka_unit_test(what_phones_show_is_never_better_than_what_attackers_achieve),
     };
 
