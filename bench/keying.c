@@ -1,7 +1,7 @@
 /*
  * What making keys costs, every mechanism in one run, on one core, both ends together:
  *
- *     bench_keying [milliseconds a row [only rows with this in their names]]
+ *     bench_keying [milliseconds a row [only rows with this in their names, =NAME one row]]
  *
  * A session is offer, answer, handshake and the keys at both ends; the wire takes no time, and
  * neither SDP text nor SIP is counted. "public key" is the CPU inside public-key operations of
@@ -156,7 +156,7 @@ static void run(struct row *r, const struct lab_column *c, unsigned ms, const ch
 {
     struct cost cost;
 
-    if (only && !strstr(r->name, only))
+    if (only && (only[0] == '=' ? strcmp(r->name, only + 1) != 0 : !strstr(r->name, only)))
         return;
     if (row_open(r, c)) {
         cost = measure(r, ms);

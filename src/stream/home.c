@@ -8,6 +8,9 @@
 
 /* RFC 9325 4.2: forward secrecy and authenticated encryption, nothing else. */
 static const char ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20:!PSK:!aNULL";
+/* A call's media has keys of its own, made by X25519 or P-256, whose strength AES-128 and SHA-256
+ * have as well: those first, which cost least. */
+static const char ciphers_dtls[] = "ECDHE+AES128+AESGCM:ECDHE+AESGCM:ECDHE+CHACHA20:!PSK:!aNULL";
 static const char suites13[] =
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 static const char groups[] = "X25519:P-256:P-384";
@@ -50,18 +53,21 @@ static bool set_sessions(struct cph_stream_home *h)
 
 static cph_err set_context(struct cph_stream_home *s)
 {
-    s->ctx = SSL_CTX_new(s->kind == CPH_STREAM_DTLS ? DTLS_method() : TLS_method());
+    s->ctx = s->kind == CPH_STREAM_DTLS ? SSL_CTX_new_ex(stream_narrow(), NULL, DTLS_method())
+                                        : SSL_CTX_new(TLS_method());
     if (!s->ctx)
         return CPH_E_NOMEM;
     SSL_CTX_set_options(s->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_NO_QUERY_MTU |
                                     SSL_OP_CLEANSE_PLAINTEXT);
+    SSL_CTX_set_mode(s->ctx, SSL_MODE_NO_AUTO_CHAIN); /* set_own() adds the chain */
     SSL_CTX_set_security_level(s->ctx, 2);
     SSL_CTX_set_max_cert_list(s->ctx, STREAM_CERTS_MAX);
     SSL_CTX_set_cert_verify_callback(s->ctx, stream_judge, NULL);
     SSL_CTX_set_cookie_verify_cb(s->ctx, cookie_is_good);
     SSL_CTX_set_alpn_select_cb(s->ctx, stream_select_alpn, NULL);
-    if (!set_versions(s->ctx, s->kind) || !SSL_CTX_set_cipher_list(s->ctx, ciphers) ||
+    if (!set_versions(s->ctx, s->kind) ||
+        !SSL_CTX_set_cipher_list(s->ctx, s->kind == CPH_STREAM_DTLS ? ciphers_dtls : ciphers) ||
         !SSL_CTX_set_ciphersuites(s->ctx, suites13) || !SSL_CTX_set1_groups_list(s->ctx, groups) ||
         !SSL_CTX_set1_sigalgs_list(s->ctx, sigalgs) || !SSL_CTX_set_num_tickets(s->ctx, 0) ||
         !set_sessions(s))

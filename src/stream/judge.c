@@ -69,10 +69,9 @@ static cph_err judge(struct cph_stream *s, char why[CPH_CERT_WHY])
     return CPH_E_BUG;
 }
 
-static cph_err take_peer(struct cph_stream *s, X509_STORE_CTX *x)
+/* The peer's certificate, with what it sent behind it; leaf may be among sent. */
+static cph_err take_peer(struct cph_stream *s, X509 *leaf, const STACK_OF(X509) * sent)
 {
-    STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(x);
-    X509 *leaf = X509_STORE_CTX_get0_cert(x);
     X509 *chain[CPH_CERT_CHAIN_MAX];
     size_t n = 0;
 
@@ -82,48 +81,14 @@ static cph_err take_peer(struct cph_stream *s, X509_STORE_CTX *x)
     }
     cph_cert_free(s->peer);
     s->peer = NULL;
-    return cph_cert_from_native(leaf, chain, n, &s->peer);
+    return leaf ? cph_cert_from_native(leaf, chain, n, &s->peer) : CPH_E_CERT;
 }
 
-int stream_judge(X509_STORE_CTX *x, void *arg)
+static cph_err take_and_judge(struct cph_stream *s, X509 *leaf, const STACK_OF(X509) * sent)
 {
-    struct cph_stream *s =
-        stream_of(X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx()));
     char why[CPH_CERT_WHY] = "the certificate cannot be read";
-    cph_err err = take_peer(s, x);
+    cph_err err = take_peer(s, leaf, sent);
 
-    (void)arg;
-    if (err == CPH_OK)
-        err = judge(s, why);
-    if (err == CPH_OK) {
-        X509_STORE_CTX_set_error(x, X509_V_OK);
-        return 1;
-    }
-    s->err = err;
-    (void)snprintf(s->why, sizeof s->why, "%s", why);
-    X509_STORE_CTX_set_error(x, err == CPH_E_EXPIRED ? X509_V_ERR_CERT_HAS_EXPIRED
-                                                     : X509_V_ERR_CERT_REJECTED);
-    return 0;
-}
-
-/* RFC 5246 F.1.4: the session stands for the certificate it was made with; whether that is the one
- * we look for is asked anew. */
-cph_err stream_judge_again(struct cph_stream *s)
-{
-    STACK_OF(X509) *sent = SSL_get_peer_cert_chain(s->ssl);
-    X509 *leaf = SSL_get0_peer_certificate(s->ssl), *chain[CPH_CERT_CHAIN_MAX];
-    char why[CPH_CERT_WHY] = "the session remembers no certificate";
-    cph_err err = CPH_E_CERT;
-    size_t n = 0;
-
-    for (int i = 0; i < sk_X509_num(sent) && n < CPH_CERT_CHAIN_MAX; i++) {
-        if (sk_X509_value(sent, i) != leaf)
-            chain[n++] = sk_X509_value(sent, i);
-    }
-    cph_cert_free(s->peer);
-    s->peer = NULL;
-    if (leaf)
-        err = cph_cert_from_native(leaf, chain, n, &s->peer);
     if (err == CPH_OK)
         err = judge(s, why);
     if (err != CPH_OK) {
@@ -131,4 +96,24 @@ cph_err stream_judge_again(struct cph_stream *s)
         (void)snprintf(s->why, sizeof s->why, "%s", why);
     }
     return err;
+}
+
+int stream_judge(X509_STORE_CTX *x, void *arg)
+{
+    struct cph_stream *s =
+        stream_of(X509_STORE_CTX_get_ex_data(x, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    cph_err err = take_and_judge(s, X509_STORE_CTX_get0_cert(x), X509_STORE_CTX_get0_untrusted(x));
+
+    (void)arg;
+    X509_STORE_CTX_set_error(x, err == CPH_OK          ? X509_V_OK
+                                : err == CPH_E_EXPIRED ? X509_V_ERR_CERT_HAS_EXPIRED
+                                                       : X509_V_ERR_CERT_REJECTED);
+    return err == CPH_OK;
+}
+
+/* RFC 5246 F.1.4: the session stands for the certificate it was made with; whether that is the one
+ * we look for is asked anew. */
+cph_err stream_judge_again(struct cph_stream *s)
+{
+    return take_and_judge(s, SSL_get0_peer_certificate(s->ssl), SSL_get_peer_cert_chain(s->ssl));
 }

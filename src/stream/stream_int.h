@@ -83,6 +83,9 @@ void stream_home_ref(struct cph_stream_home *home);
 /* The stream an SSL object belongs to. */
 struct cph_stream *stream_of(const SSL *ssl);
 
+/* narrow.c: where DTLS handshakes run; NULL: in the library's own context. */
+OSSL_LIB_CTX *stream_narrow(void);
+
 /* config.c: everything but the SSL objects' pipe. */
 cph_err stream_configure(struct cph_stream *s, const struct cph_stream_config *cfg);
 /* The library's call on a server to choose a protocol (RFC 7301). */

@@ -5,6 +5,28 @@
 
 #include "ciphony/base_text.h"
 
+cph_err dtls_fingerprints(const struct cph_cert *cert, struct cph_fingerprint fp[DTLS_FPS_OWN])
+{
+    /* sha-256 first: old peers read one line only */
+    static const enum cph_fp_hash hashes[DTLS_FPS_OWN] = { CPH_FP_SHA256, CPH_FP_SHA384,
+                                                           CPH_FP_SHA512 };
+
+    /* RFC 8122 5.1 MUST: sha-256 and the hash of the certificate's signature at least */
+    for (size_t i = 0; i < DTLS_FPS_OWN; i++)
+        CPH_TRY(cph_cert_fingerprint(cert, hashes[i], &fp[i]));
+    return CPH_OK;
+}
+
+cph_err dtls_side_own(const struct cph_dtls *shared, const struct cph_cert *cert,
+                      struct dtls_side *own)
+{
+    own->n_fp = DTLS_FPS_OWN;
+    if (!shared)
+        return dtls_fingerprints(cert, own->fp);
+    memcpy(own->fp, shared->fp, sizeof shared->fp);
+    return CPH_OK;
+}
+
 /* RFC 8122 5: fingerprints of the media section, or else of the session. */
 static cph_err read_fingerprints(const struct cph_sdp *sdp, const struct cph_sdp_media *media,
                                  struct dtls_side *side)

@@ -23,17 +23,6 @@ static void take_profile(struct dtls_pool *proto, const struct cph_srtp_suite *s
         proto->profile[proto->n_profile++] = suite->dtls_id;
 }
 
-static cph_err own_fingerprints(struct dtls *d)
-{
-    /* sha-256 first: old peers read one line only */
-    static const enum cph_fp_hash hashes[] = { CPH_FP_SHA256, CPH_FP_SHA384, CPH_FP_SHA512 };
-
-    /* RFC 8122 5.1 MUST: sha-256 and the hash of the certificate's signature at least */
-    for (size_t i = 0; i < sizeof hashes / sizeof *hashes; i++)
-        CPH_TRY(cph_cert_fingerprint(d->proto->cert, hashes[i], &d->own.fp[d->own.n_fp++]));
-    return CPH_OK;
-}
-
 static void dtls_free(struct cph_keying *k)
 {
     struct dtls *d = (struct dtls *)k;
@@ -78,7 +67,7 @@ static cph_err dtls_make(const struct cph_keying_cfg *cfg, struct cph_keying **o
     d->shared = cfg->dtls;
     err = dtls_pool_new(&proto, &d->proto);
     if (err == CPH_OK)
-        err = own_fingerprints(d);
+        err = dtls_side_own(d->shared, d->proto->cert, &d->own);
     if (err) {
         dtls_free(&d->base);
         return err;

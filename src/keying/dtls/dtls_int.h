@@ -13,6 +13,7 @@ enum {
     DTLS_RIVALS = 4,  /* ClientHellos of one component we answer at once, over all branches */
     DTLS_SLOTS = 12,  /* handshakes of one component: those, and one of our own per branch */
     DTLS_FPS = 8,     /* fingerprint lines we look at */
+    DTLS_FPS_OWN = 3, /* and that we write */
     DTLS_TLS_ID = 32, /* hex digits of ours: 128 bits; RFC 8842 4 wants 120 */
     DTLS_TLS_ID_MAX = 255,
     DTLS_RESTARTS = 6,   /* times an active side begins anew after a false answer */
@@ -49,6 +50,10 @@ struct dtls_side {
     bool mux;
 };
 
+/* Our own fingerprints; the shared one of that certificate has them already. */
+cph_err dtls_side_own(const struct cph_dtls *shared, const struct cph_cert *cert,
+                      struct dtls_side *own);
+cph_err dtls_fingerprints(const struct cph_cert *cert, struct cph_fingerprint fp[DTLS_FPS_OWN]);
 /* CPH_E_NOTFOUND without a fingerprint, CPH_E_POLICY if none suffices, CPH_E_MALFORMED. */
 cph_err dtls_side_read(const struct cph_sdp *sdp, const struct cph_sdp_media *media,
                        struct dtls_side *out);
@@ -90,6 +95,7 @@ struct cph_dtls {
     const struct cph_env *env;
     struct cph_key *key;
     struct cph_cert *cert;
+    struct cph_fingerprint fp[DTLS_FPS_OWN];
     struct cph_stream_home *home; /* NULL until the first handshake */
     cph_time life;                /* of a session; 0: none is kept */
     struct {

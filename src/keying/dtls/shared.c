@@ -9,6 +9,7 @@
 cph_err cph_dtls_new(const struct cph_dtls_cfg *cfg, struct cph_dtls **out)
 {
     struct cph_dtls *x;
+    cph_err err;
 
     if (!cfg->key || !cfg->cert || cfg->resume_s > CPH_DTLS_RESUME_MAX_S)
         return CPH_E_CONFIG;
@@ -19,6 +20,11 @@ cph_err cph_dtls_new(const struct cph_dtls_cfg *cfg, struct cph_dtls **out)
     x->life = CPH_SEC(cfg->resume_s);
     x->key = cph_key_ref(cfg->key);
     x->cert = cph_cert_ref(cfg->cert);
+    err = dtls_fingerprints(x->cert, x->fp);
+    if (err) {
+        cph_dtls_free(x);
+        return err;
+    }
     *out = x;
     return CPH_OK;
 }
