@@ -5,9 +5,10 @@
  *
  * A session is offer, answer, handshake and the keys at both ends; the wire takes no time, and
  * neither SDP text nor SIP is counted. "public key" is the CPU inside public-key operations of
- * these very sessions (for DTLS, where OpenSSL does them, the operations one by one). "beside" is
- * somebody else's exchange under the same types, in turns with ours so that a neighbour on the
- * machine disturbs both. Rows come from the lab's table of mechanisms; ZRTP's from its agreements.
+ * these very sessions (for DTLS, where OpenSSL does them, the operations one by one, and below the
+ * table the same with the other end's keys as they come on the wire). "beside" is somebody else's
+ * exchange under the same types, in turns with ours so that a neighbour on the machine disturbs
+ * both. Rows come from the lab's table of mechanisms; ZRTP's from its agreements.
  */
 #include "keying_bench.h"
 
@@ -44,56 +45,67 @@ static const struct cph_env env = { .random = cph_crypto_random, .wall = wall };
 
 /* ---- one row --------------------------------------------------------------------------------- */
 
+struct row;
+typedef void once_fn(const struct row *r);
+
 struct row {
     const char *name, *beside_name;
     struct bench_pair pair;
-    void (*beside)(const struct row *r); /* NULL: nobody to compare with */
-    double (*ops)(void);                 /* NULL: as counted */
-    bool resume;                         /* from what an earlier session left behind */
+    once_fn *beside;         /* NULL: nobody to compare with */
+    once_fn *ops, *ops_wire; /* NULL: as counted */
+    bool resume;             /* from what an earlier session left behind */
+};
+
+/* CPU of something that was done now and then. */
+struct spent {
+    double s;
+    unsigned n;
 };
 
 struct cost {
-    double session, ops, beside; /* seconds of CPU each */
+    double session, ops, ops_wire, beside; /* seconds of CPU each */
 };
 
-static unsigned for_a_while(const struct row *r, void (*once)(struct row *r), double *spent)
+static void for_a_while(struct row *r, once_fn *once, struct spent *spent)
 {
     double at = bench_cpu(), end = at + ROUND_MS / 1e3;
-    unsigned n = 0;
 
+    if (!once)
+        return;
     do {
-        once((struct row *)(uintptr_t)r);
-        n++;
+        once(r);
+        spent->n++;
     } while (bench_cpu() < end);
-    *spent += bench_cpu() - at;
-    return n;
+    spent->s += bench_cpu() - at;
 }
 
-static void ours(struct row *r)
+static double each(const struct spent *spent)
 {
-    bench_session(&r->pair, r->name);
+    return spent->n ? spent->s / spent->n : 0;
 }
 
-static void theirs(struct row *r)
+static void ours(const struct row *r)
 {
-    r->beside(r);
+    bench_session((struct bench_pair *)(uintptr_t)&r->pair, r->name);
 }
 
 static struct cost measure(struct row *r, unsigned ms)
 {
-    double spent = 0, beside = 0, ops_at;
-    unsigned n = 0, m = 0;
+    struct spent session = { 0 }, beside = { 0 }, ops = { 0 }, ops_wire = { 0 };
+    double ops_at;
 
     ours(r); /* tables and caches */
     ops_at = bench_ops();
     for (unsigned t = 0; t < ms; t += ROUND_MS) {
-        n += for_a_while(r, ours, &spent);
-        if (r->beside)
-            m += for_a_while(r, theirs, &beside);
+        for_a_while(r, ours, &session);
+        for_a_while(r, r->beside, &beside);
+        for_a_while(r, r->ops, &ops);
+        for_a_while(r, r->ops_wire, &ops_wire);
     }
-    return (struct cost){ .session = spent / n,
-                          .ops = r->ops ? r->ops() : (bench_ops() - ops_at) / n,
-                          .beside = m ? beside / m : 0 };
+    return (struct cost){ .session = each(&session),
+                          .ops = r->ops ? each(&ops) : (bench_ops() - ops_at) / session.n,
+                          .ops_wire = each(&ops_wire),
+                          .beside = each(&beside) };
 }
 
 static void print(const struct row *r, const struct cost *c)
@@ -106,12 +118,41 @@ static void print(const struct row *r, const struct cost *c)
     (void)fflush(stdout);
 }
 
+static void say(double what, const struct cost *c, const char *words)
+{
+    printf("  %9.1f us  %s: ours takes %.2f of it\n", 1e6 * what, words, c->session / what);
+}
+
+static void print_words(const struct row *r, const struct cost *c)
+{
+    printf("%s, CPU of both ends together:\n  %9.1f us  a session of ours, from the offer to the "
+           "keys\n",
+           r->name, 1e6 * c->session);
+    say(c->beside, c, "OpenSSL's plain handshake between two pieces of memory");
+    say(c->ops_wire, c,
+        "its public-key operations alone, with certificates and ephemeral keys as they come on "
+        "the wire");
+    say(c->ops, c, "the same with every key at hand");
+}
+
 /* ---- all rows -------------------------------------------------------------------------------- */
 
 static void beside_openssl(const struct row *r)
 {
     (void)r;
     bench_openssl_handshake();
+}
+
+static void openssl_ops(const struct row *r)
+{
+    (void)r;
+    bench_openssl_ops(false);
+}
+
+static void openssl_ops_wire(const struct row *r)
+{
+    (void)r;
+    bench_openssl_ops(true);
 }
 
 static void beside_bzrtp(const struct row *r)
@@ -161,6 +202,8 @@ static void run(struct row *r, const struct lab_column *c, unsigned ms, const ch
     if (row_open(r, c)) {
         cost = measure(r, ms);
         print(r, &cost);
+        if (r->ops_wire)
+            print_words(r, &cost);
     }
     row_close(r);
 }
@@ -201,10 +244,11 @@ int main(int argc, char **argv)
             run_zrtp(*c, ms, only);
             continue;
         }
-        if ((*c)->keying[0] && strcmp((*c)->keying[0], "dtls") == 0) { /* what both take first */
+        if (strcmp((*c)->name, "dtls") == 0) {
             r.beside_name = "OpenSSL's handshake alone";
             r.beside = beside_openssl;
-            r.ops = bench_openssl_ops;
+            r.ops = openssl_ops;
+            r.ops_wire = openssl_ops_wire;
             run(&r, *c, ms, only);
             r = (struct row){ .name = "dtls resumed", .resume = true };
         }

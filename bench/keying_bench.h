@@ -27,8 +27,10 @@ void bench_session(struct bench_pair *p, const char *name);
 void bench_openssl_open(void);
 void bench_openssl_handshake(void);
 void bench_openssl_close(void);
-/** CPU of its public-key operations alone: agreement, signatures and their checks, at both ends. */
-double bench_openssl_ops(void);
+/** Its public-key operations alone: agreement, signatures and their checks, at both ends. wire:
+ * with the other end's keys as they come there, as any such handshake must read them: two ephemeral
+ * keys and two certificates. */
+void bench_openssl_ops(bool wire);
 
 /** One exchange between two libbzrtp ends; false if it was built without, or has no such agreement
  *  (as "X255") and cipher ("AES1"); keying_bzrtp.c. */
