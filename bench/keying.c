@@ -172,6 +172,15 @@ static void methods_of(const struct lab_column *c, struct bench_pair *p)
     p->method[n] = NULL;
 }
 
+static bool open_smime(enum lab_person who, struct cph_smime **out)
+{
+    struct cph_smime_cfg cfg = { .env = lab_keys_env(),
+                                 .key = lab_user_key(who),
+                                 .cert = lab_user_cert(who, true) };
+
+    return cph_smime_new(&cfg, out) == CPH_OK;
+}
+
 static bool row_open(struct row *r, const struct lab_column *c)
 {
     methods_of(c, &r->pair);
@@ -183,6 +192,8 @@ static bool row_open(struct row *r, const struct lab_column *c)
 
         if (lab_kit_new(&cfg, &r->pair.kit[i]) != CPH_OK)
             bench_die("out of memory", c->name);
+        if (c->smime && !open_smime(who, &r->pair.smime[i]))
+            bench_die("no S/MIME", c->name);
     }
     return r->pair.method[0] != NULL;
 }
@@ -191,6 +202,8 @@ static void row_close(struct row *r)
 {
     lab_kit_free(r->pair.kit[0]);
     lab_kit_free(r->pair.kit[1]);
+    cph_smime_free(r->pair.smime[0]);
+    cph_smime_free(r->pair.smime[1]);
 }
 
 static void run(struct row *r, const struct lab_column *c, unsigned ms, const char *only)
@@ -232,6 +245,10 @@ int main(int argc, char **argv)
     unsigned ms = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : ROW_MS;
     const char *only = argc > 2 ? argv[2] : NULL;
 
+    if (ms == 0 || argc > 3) {
+        (void)fprintf(stderr, "usage: bench_keying [MILLISECONDS [PART-OF-A-ROW'S-NAME]]\n");
+        return 2;
+    }
     if (lab_keys_open() != CPH_OK)
         bench_die("cannot be made", "keys");
     bench_openssl_open();

@@ -4,6 +4,7 @@
 
 #include "column.h"
 
+#include "ciphony/identity_smime.h"
 #include "ciphony/keying.h"
 
 double bench_cpu(void); /* seconds of CPU of this process */
@@ -18,6 +19,7 @@ struct bench_pair {
     struct lab_kit *kit[2];
     struct cph_zrtp_cfg zrtp[2]; /* used if agreement */
     const char *agreement[2], *cipher[2];
+    struct cph_smime *smime[2]; /* NULL: descriptions go open */
 };
 
 /** One whole session: offer, answer, handshake, keys out at both ends, all gone. */

@@ -109,11 +109,26 @@ static void measure(const struct measure *m, const char *keying, unsigned n)
                  took > 0 ? good / took : 0);
 }
 
+static bool measure_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof measures / sizeof *measures; i++)
+        if (strcmp(name, measures[i].name) == 0)
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     unsigned n = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1000;
     const char *only = argc > 2 ? argv[2] : NULL, *keying = argc > 3 ? argv[3] : NULL;
 
+    if (n == 0 || argc > 4 || (only && !measure_find(only)) ||
+        (keying && !lab_column_find(keying))) {
+        (void)fprintf(stderr,
+                      "usage: bench_lab [NUMBER [sessions|calls [KEYING]]]; ciphony lab list "
+                      "names the keyings\n");
+        return 2;
+    }
     if (lab_keys_open() != CPH_OK)
         return 1;
     for (size_t i = 0; i < sizeof measures / sizeof *measures; i++) {

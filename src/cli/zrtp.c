@@ -66,11 +66,12 @@ cph_err cli_zrtp_open(struct cli_zrtp *z, struct cph_store *store, char why[CLI_
 
 /* ---- what the user decides ------------------------------------------------------------------- */
 
-static bool sas_asked(struct cph_phone *phone, uint32_t call, cph_time now)
+/* A string that continuity vouches for may be compared too: who finds it different must be heard. */
+static bool sas_shown(struct cph_phone *phone, uint32_t call, cph_time now)
 {
     struct cph_phone_status st;
 
-    return cph_phone_status(phone, call, now, &st) == CPH_OK && st.sas_asked;
+    return cph_phone_status(phone, call, now, &st) == CPH_OK && st.sas[0];
 }
 
 bool cli_zrtp_key(struct cph_phone *phone, uint32_t call, char key, cph_time now, cph_err *err)
@@ -78,7 +79,7 @@ bool cli_zrtp_key(struct cph_phone *phone, uint32_t call, char key, cph_time now
     switch (key) {
     case 'y':
     case 'n':
-        if (!sas_asked(phone, call, now))
+        if (!sas_shown(phone, call, now))
             return false;
         *err = cph_phone_sas(phone, call, key == 'y', now);
         return true;
