@@ -19,11 +19,11 @@ static const struct cph_env env = { .random = cph_crypto_random, .wall = wall };
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static const uint8_t sashash[CPH_ZRTP_SASHASH] = "what both ends have computed ...";
-    struct cph_zrtp_x509 x = { .env = &env };
+    struct cph_zrtp_signing x = { .env = &env };
     struct cph_zrtp_signed by = { 0 };
     struct cph_zrtp_signer signer;
 
-    cph_zrtp_x509_signer(&x, &signer);
+    cph_zrtp_signer_init(&x, &signer);
     if (signer.verify(signer.ctx, sashash, "X509", (struct cph_span){ data, n }, &by) == CPH_OK &&
         by.trusted)
         abort();

@@ -41,7 +41,8 @@ struct cph_zrtp_store {
     bool (*other)(void *ctx, const char *peer, const uint8_t zid[CPH_ZRTP_ZID]);
 };
 
-/* Who signed: a certificate's SHA-256 and dates, for whoever knows certificates by them. */
+/* Who signed: SHA-256 and dates of a certificate or OpenPGP key (cph_pgp_by), for whoever knows it
+ * by them. */
 struct cph_zrtp_signed {
     uint8_t fingerprint[32];
     int64_t not_before, not_after; /* wall seconds */
@@ -62,16 +63,19 @@ struct cph_zrtp_signer {
 struct cph_key;
 struct cph_cert;
 struct cph_trust;
+struct cph_pgp_key; /* crypto_pgp.h */
 
-/* Signatures by a certificate with a P-256 or P-384 key. 7.2.2. All pointers are borrowed. */
-struct cph_zrtp_x509 {
+/* Signatures are made by a certificate with a P-256 or P-384 key (7.2.2), and read by such, or by
+ * the OpenPGP key that the user has for this peer (7.2.1). All pointers are borrowed. */
+struct cph_zrtp_signing {
     const struct cph_env *env;
     const struct cph_key *key; /* NULL, or of another kind: nothing is signed */
     const struct cph_cert *cert;
     const struct cph_trust *trust; /* NULL: nobody is trusted, and pins decide */
+    const struct cph_pgp_key *pgp; /* NULL: a signature of type "PGP " cannot be read */
 };
-/** x outlives the signer. */
-CPH_API void cph_zrtp_x509_signer(struct cph_zrtp_x509 *x, struct cph_zrtp_signer *out);
+/** s outlives the signer. */
+CPH_API void cph_zrtp_signer_init(struct cph_zrtp_signing *s, struct cph_zrtp_signer *out);
 
 /* ---- one call -------------------------------------------------------------------------------- */
 

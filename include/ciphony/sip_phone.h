@@ -21,6 +21,7 @@
 struct cph_phone;
 struct cph_key;
 struct cph_cert;
+struct cph_pgp_key;    /* crypto_pgp.h */
 struct cph_mikey;      /* keying_mikey.h */
 struct cph_zrtp_store; /* keying_zrtp.h */
 
@@ -64,6 +65,9 @@ struct cph_phone_host {
     /* The certificate of a peer that the user has given us, to seal bodies to; it outlives the
      * call. NULL function, or NULL: none is known. */
     const struct cph_cert *(*peer_cert)(void *ctx, struct cph_span peer_uri);
+    /* The OpenPGP key that the user has for this peer; it outlives the call. A string of ZRTP that
+     * it signed is as good as compared. NULL function, or NULL: none. */
+    const struct cph_pgp_key *(*peer_pgp)(void *ctx, struct cph_span peer_uri);
 };
 
 /* ---- configuration --------------------------------------------------------------------------- */

@@ -334,8 +334,8 @@ cph_err lab_terminal_new(struct lab_net *net, const struct lab_terminal_config *
     t->cfg = *cfg;
     t->sip = *cfg->phone.sip;
     t->next_port = PORTS_FROM;
-    t->host = (struct cph_phone_host){ t,     media_open, media_send, media_close,
-                                       sound, pin,        mikey,      peer_cert };
+    t->host = (struct cph_phone_host){ t,   media_open, media_send, media_close, sound,
+                                       pin, mikey,      peer_cert,  NULL };
     t->cfg.phone.sip = &t->sip;
     t->cfg.phone.host = &t->host;
     err = cph_addr_parse_ip(cph_span_of(cfg->ip), &t->ip);

@@ -156,6 +156,7 @@ enum cli_opt {
     CLI_OPT_RESUME,
     CLI_OPT_SMIME,
     CLI_OPT_COLUMN,
+    CLI_OPT_PGP,
     CLI_OPT_COUNT_,
 };
 

@@ -154,6 +154,13 @@ static const struct cph_cert *peer_cert(void *ctx, struct cph_span peer_uri)
     return d->cfg.peer_cert ? d->cfg.peer_cert(d->cfg.arg, peer_uri) : NULL;
 }
 
+static const struct cph_pgp_key *peer_pgp(void *ctx, struct cph_span peer_uri)
+{
+    struct cli_driver *d = ctx;
+
+    return d->cfg.peer_pgp ? d->cfg.peer_pgp(d->cfg.arg, peer_uri) : NULL;
+}
+
 /* ---- connections ----------------------------------------------------------------------------- */
 
 static void forget_conn(struct conn *k)
@@ -490,8 +497,8 @@ cph_err cli_driver_new(const struct cli_driver_config *cfg, char why[CPH_PHONE_W
     if (!d)
         return CPH_E_NOMEM;
     d->cfg = *cfg;
-    d->host = (struct cph_phone_host){ d,     media_open, media_send, media_close,
-                                       sound, pin,        mikey,      peer_cert };
+    d->host = (struct cph_phone_host){ d,   media_open, media_send, media_close, sound,
+                                       pin, mikey,      peer_cert,  peer_pgp };
     d->cfg.phone->host = &d->host;
     for (unsigned i = 0; i < cfg->sip->n_listeners && err == CPH_OK; i++)
         err = listen_on(d, i, why);

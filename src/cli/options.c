@@ -51,6 +51,9 @@ const struct cli_opt_row cli_opts[CLI_OPT_COUNT_] = {
                         true },
     [CLI_OPT_COLUMN] = { "keying", "NAME", "with this mechanism alone; lab list names them",
                          false },
+    [CLI_OPT_PGP] = { "pgp", "FILE",
+                      "the peer's OpenPGP key: a ZRTP string that it signed needs no comparison",
+                      true },
     [CLI_OPT_MAN] = { "man", NULL, "print the manual page's source", false },
 };
 

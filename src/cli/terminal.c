@@ -15,6 +15,7 @@
 #include "ciphony/media_io.h"
 #include "ciphony/sip_msg.h"
 #include "mikey.h"
+#include "pgp.h"
 #include "smime.h"
 
 #include "ciphony/crypto_cms.h"
@@ -35,6 +36,7 @@ struct terminal {
     struct cph_device *device;
     struct cli_zrtp zrtp;
     struct cli_mikey *mikey;
+    struct cli_pgp pgp;
     struct cli_smime smime;
     struct cph_phone_smime smime_cfg;
     struct cph_trust *trust;
@@ -246,6 +248,20 @@ static cph_err open_mikey(struct terminal *t, char why[CLI_WHY])
 static const struct cph_cert *peer_cert(void *arg, struct cph_span peer_uri)
 {
     return cli_smime_for(&((struct terminal *)arg)->smime, peer_uri);
+}
+
+static const struct cph_pgp_key *peer_pgp(void *arg, struct cph_span peer_uri)
+{
+    return cli_pgp_for(&((struct terminal *)arg)->pgp, peer_uri);
+}
+
+static cph_err open_pgp(struct terminal *t, char why[CLI_WHY])
+{
+    CPH_TRY(cli_pgp_load(t->env, t->o->pgp, t->o->n_pgp, why, &t->pgp));
+    if (t->pgp.n == 0 || !t->o->uri || cli_pgp_for(&t->pgp, cph_span_of(t->o->uri)))
+        return CPH_OK;
+    (void)snprintf(why, CLI_WHY, "--pgp: no User ID in these keys names %.255s", t->o->uri);
+    return CPH_E_CONFIG;
 }
 
 /* Where the peers' certificates are named, bodies are sealed to them. */
@@ -529,9 +545,11 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
     CPH_TRY(choose_listeners(t, why));
     CPH_TRY(open_mikey(t, why));
     CPH_TRY(open_smime(t, why));
+    CPH_TRY(open_pgp(t, why));
     if (t->mikey)
         cfg.mikey = mikey_for;
     cfg.peer_cert = peer_cert;
+    cfg.peer_pgp = peer_pgp;
     CPH_TRY(cph_net_new(t->env, &t->net));
     t->sip.env = t->env;
     t->sip.tls = &t->tls;
@@ -614,6 +632,7 @@ static void close_all(struct terminal *t)
     cli_driver_free(t->driver);
     cli_mikey_free(t->mikey);
     cli_smime_drop(&t->smime);
+    cli_pgp_drop(&t->pgp);
     cph_net_wake_free(t->panel);
     cph_net_wake_free(t->limit);
     cph_net_free(t->net);

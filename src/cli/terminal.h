@@ -23,6 +23,8 @@ struct cli_terminal_options {
     bool ekt, cryptex, resume; /* of the phone */
     const char *smime[16];     /* --smime: PEM files with the peers' certificates */
     size_t n_smime;
+    const char *pgp[16]; /* --pgp: files with the peers' OpenPGP keys */
+    size_t n_pgp;
     bool insecure_tls; /* accept any server; the verdict says so */
     cph_time limit;    /* 0: none */
     const struct cph_phone_account *account;

@@ -107,6 +107,9 @@ static cph_err fill(struct cli *cli, enum cli_terminal_mode mode, struct outfit 
            (t->smime[t->n_smime] = cli_value(args, CLI_OPT_SMIME, t->n_smime)) != NULL)
         t->n_smime++;
     f->account.policy.smime = t->n_smime > 0;
+    while (t->n_pgp < sizeof t->pgp / sizeof *t->pgp &&
+           (t->pgp[t->n_pgp] = cli_value(args, CLI_OPT_PGP, t->n_pgp)) != NULL)
+        t->n_pgp++;
     t->limit = f->opts.for_us;
     t->report = (struct cli_report){ .out = stdout, .json = f->opts.json, .tty = isatty(1) == 1 };
     return CPH_OK;
@@ -193,7 +196,8 @@ static const enum cli_opt call_opts[] = {
     CLI_OPT_CONFIG, CLI_OPT_ACCOUNT,      CLI_OPT_LISTEN, CLI_OPT_PLAY,   CLI_OPT_LOOP,
     CLI_OPT_RECORD, CLI_OPT_DEVICE,       CLI_OPT_KEYING, CLI_OPT_POLICY, CLI_OPT_FOR,
     CLI_OPT_CA,     CLI_OPT_INSECURE_TLS, CLI_OPT_JSON,   CLI_OPT_EKT,    CLI_OPT_NO_CRYPTEX,
-    CLI_OPT_EFFORT, CLI_OPT_PRECONDITION, CLI_OPT_RESUME, CLI_OPT_SMIME,  CLI_OPT_END,
+    CLI_OPT_EFFORT, CLI_OPT_PRECONDITION, CLI_OPT_RESUME, CLI_OPT_SMIME,  CLI_OPT_PGP,
+    CLI_OPT_END,
 };
 
 static const enum cli_opt register_opts[] = {
@@ -243,6 +247,9 @@ const struct cli_verb cli_verb_call = {
             "string was compared. Under --policy prefer c takes a call back to RTP if the peer\n"
             "allows it, or agrees when the peer did that, and s asks for keys again; under\n"
             "required the keys stay, and a peer that wants to drop them ends the call.\n"
+            "--pgp is the peer's OpenPGP key, as gpg --export writes it: a string that it signed\n"
+            "needs no comparison, if a User ID of that key names the peer's address. Nothing is\n"
+            "fetched from key servers; this phone signs with its device's certificate.\n"
             "\n"
             "With --keying mikey (RFC 3830) the keys are agreed on in the signalling, by default\n"
             "by Diffie-Hellman signed with the device's certificate; a [peer NAME] of the\n"

@@ -63,9 +63,9 @@ struct phone_call {
     struct cph_policy policy;
     char peer[CPH_PHONE_URI];
     struct cph_session *session;
-    struct cph_zrtp_call *zrtp;   /* NULL: not in this call */
-    char zrtp_peer[CPH_PEER_MAX]; /* the peer's address in one spelling */
-    struct cph_zrtp_x509 x509;    /* we sign the string with the device's certificate */
+    struct cph_zrtp_call *zrtp;      /* NULL: not in this call */
+    char zrtp_peer[CPH_PEER_MAX];    /* the peer's address in one spelling */
+    struct cph_zrtp_signing signing; /* of the string: ours by the device's certificate */
     struct cph_zrtp_signer signer;
     struct cph_media_flow *flow;
     const struct cph_media_codec *codec;

@@ -95,8 +95,10 @@ static cph_err add_zrtp(struct phone_call *c, struct cph_keying_cfg *keying)
     if (cph_peer_name(cph_span_of(c->peer), c->zrtp_peer) != CPH_OK)
         c->zrtp_peer[0] = '\0';
     cfg.peer = c->zrtp_peer;
-    c->x509 = (struct cph_zrtp_x509){ p->env, p->key, p->cert, NULL };
-    cph_zrtp_x509_signer(&c->x509, &c->signer);
+    c->signing = (struct cph_zrtp_signing){ .env = p->env, .key = p->key, .cert = p->cert };
+    if (p->host->peer_pgp)
+        c->signing.pgp = p->host->peer_pgp(p->host->ctx, cph_span_of(c->peer));
+    cph_zrtp_signer_init(&c->signing, &c->signer);
     cfg.signer = &c->signer;
     CPH_TRY(cph_zrtp_call_new(&cfg, &c->zrtp));
     keying->zrtp = c->zrtp;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ciphony/base_text.h"
+#include "ciphony/crypto_pgp.h"
 
 /* ---- the security manager asks (SST) --------------------------------------------------------- */
 
@@ -117,10 +118,20 @@ void phone_trust_init(struct cph_phone *p)
 
 /* ---- what the users keep --------------------------------------------------------------------- */
 
+/* The OpenPGP key that the user gave us for this peer. */
+static bool is_pgp(const struct phone_call *c, struct cph_span sha256)
+{
+    const struct cph_pgp_key *key = c->signing.pgp;
+
+    return key && cph_span_eq(sha256, (struct cph_span){ cph_pgp_key_fingerprint(key), 32 });
+}
+
 static enum cph_phone_pin kept(const struct phone_call *c, struct cph_span sha256)
 {
     const struct cph_phone_host *host = c->phone->host;
 
+    if (is_pgp(c, sha256))
+        return CPH_PHONE_PIN_PINNED;
     return host->pin ? host->pin(host->ctx, cph_span_of(c->peer), sha256) : CPH_PHONE_PIN_UNKNOWN;
 }
 

@@ -1,6 +1,8 @@
 /* Whole ZRTP exchanges between two engines, and what somebody in between can do. */
 #include "zrtp_pair.h"
 
+#include "ciphony/crypto_pgp.h"
+
 #include "ciphony/crypto_key.h"
 
 #include "ciphony/base_text.h"
@@ -1316,7 +1318,7 @@ static void a_certificate_signs_the_string_and_every_change_of_it_is_found(void 
         struct cph_cert_spec spec = { .cn = "device",
                                       .not_before = te.wall - 10,
                                       .not_after = te.wall + 1000 };
-        struct cph_zrtp_x509 x = { .env = &te.env };
+        struct cph_zrtp_signing x = { .env = &te.env };
         struct cph_zrtp_signer signer;
         struct cph_zrtp_signed by = { 0 };
         struct cph_fingerprint fp;
@@ -1331,7 +1333,7 @@ static void a_certificate_signs_the_string_and_every_change_of_it_is_found(void 
         der = cph_cert_der(cert).n;
         x.key = key;
         x.cert = cert;
-        cph_zrtp_x509_signer(&x, &signer);
+        cph_zrtp_signer_init(&x, &signer);
         assert_ok(signer.sign(signer.ctx, sashash, type, sig, sizeof sig, &n));
         assert_memory_equal(type, "X509", 4);
         assert_int_equal(n, (der + 3) / 4 * 4 + (k ? 96 : 64));
@@ -1345,6 +1347,8 @@ static void a_certificate_signs_the_string_and_every_change_of_it_is_found(void 
         assert_err(signer.verify(signer.ctx, other, type, (struct cph_span){ sig, n }, &by),
                    CPH_E_AUTH);
         assert_err(signer.verify(signer.ctx, sashash, "PGP ", (struct cph_span){ sig, n }, &by),
+                   CPH_E_NOKEY);
+        assert_err(signer.verify(signer.ctx, sashash, "X510", (struct cph_span){ sig, n }, &by),
                    CPH_E_UNSUPPORTED);
         for (size_t cut = 0; cut < n; cut++)
             assert_true(signer.verify(signer.ctx, sashash, type, (struct cph_span){ sig, cut },
@@ -1363,6 +1367,45 @@ static void a_certificate_signs_the_string_and_every_change_of_it_is_found(void 
         cph_cert_free(cert);
         cph_key_free(key);
     }
+}
+
+/* RFC 6189 7.2.1: a packet that GnuPG made, and the key that the user has. */
+static void an_openpgp_key_that_the_user_has_signs_the_string(void **state)
+{
+    struct vectors *v = vectors_open("crypto/pgp.txt");
+    struct cph_pgp_key *key, *another;
+    struct cph_span msg, sig;
+    uint8_t other[CPH_ZRTP_SASHASH];
+    struct test_env te;
+    struct cph_zrtp_signing x = { .env = &te.env };
+    struct cph_zrtp_signer signer;
+    struct cph_zrtp_signed by = { 0 };
+
+    (void)state;
+    test_env_init(&te, 131);
+    te.wall = 1772323200;
+    assert_true(vectors_next(v));
+    assert_ok(cph_pgp_key_load(&te.env, vectors_hex(v, "key"), &key));
+    msg = vectors_hex(v, "msg");
+    sig = vectors_hex(v, "sig");
+    assert_int_equal(msg.n, sizeof other);
+    cph_zrtp_signer_init(&x, &signer);
+    assert_null(signer.sign);
+    assert_err(signer.verify(signer.ctx, msg.p, "PGP ", sig, &by), CPH_E_NOKEY);
+    x.pgp = key;
+    assert_ok(signer.verify(signer.ctx, msg.p, "PGP ", sig, &by));
+    assert_memory_equal(by.fingerprint, cph_pgp_key_fingerprint(key), 32);
+    assert_true(by.not_before == 1767225600 && by.not_after == INT64_MAX && !by.trusted);
+    memcpy(other, msg.p, sizeof other);
+    other[0] ^= 1;
+    assert_err(signer.verify(signer.ctx, other, "PGP ", sig, &by), CPH_E_AUTH);
+    assert_true(signer.verify(signer.ctx, msg.p, "X509", sig, &by) != CPH_OK);
+    assert_true(vectors_next(v));
+    assert_ok(cph_pgp_key_load(&te.env, vectors_hex(v, "key"), &another));
+    assert_err(signer.verify(signer.ctx, msg.p, "PGP ", vectors_hex(v, "sig"), &by), CPH_E_NOKEY);
+    cph_pgp_key_free(another);
+    cph_pgp_key_free(key);
+    vectors_close(v);
 }
 
 /* ---- what a Commit may name (5.1.2 to 5.1.6, 5.9) ------------------------------------------- */
@@ -1705,6 +1748,7 @@ int main(void)
         T(a_call_goes_clear_and_secure_again),
         T(goclear_needs_leave_and_a_good_mac),
         T(a_relayed_sas_is_shown_only_when_enrolled),
+        T(an_openpgp_key_that_the_user_has_signs_the_string),
         T(of_two_enrolled_ends_one_is_told),
         T(a_certificate_signs_the_string_and_every_change_of_it_is_found),
         T(a_signature_over_the_sas_is_carried_and_asked_about),

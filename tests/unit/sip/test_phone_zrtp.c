@@ -1,9 +1,12 @@
 /* Calls with ZRTP: what the users see, what they say of it, and what lasts to the next call. */
 #include "phone_support.h"
 
+#include "pgp_maker.h"
+
 #include "../session/engine_int.h"
 #include "phone_int.h"
 
+#include "ciphony/crypto_pgp.h"
 #include "ciphony/keying_zrtp.h"
 
 enum { PEERS = 4 };
@@ -377,6 +380,84 @@ static void a_string_signed_by_the_certificate_we_keep_needs_no_comparison(void 
     line_close(&l);
 }
 
+static struct cph_pgp_key *bobs_key;
+
+static const struct cph_pgp_key *peer_pgp(void *ctx, struct cph_span peer_uri)
+{
+    (void)ctx;
+    return cph_pgp_key_names(bobs_key, peer_uri) ? bobs_key : NULL;
+}
+
+static cph_err sign_by_pgp(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], char type[4],
+                           uint8_t *out, size_t cap, size_t *n)
+{
+    struct cph_wr wr = cph_wr_open(out, cap);
+
+    pgp_sign(ctx, 0x00, (struct cph_span){ sashash, CPH_ZRTP_SASHASH }, &wr);
+    memcpy(type, "PGP ", 4);
+    *n = wr.n;
+    return cph_wr_end(&wr);
+}
+
+/* RFC 6189 7.2.1: the peer signs by OpenPGP. Only the key that the user has for this address
+ * counts, and a signature by another one is as good as none. */
+static void a_string_signed_by_the_openpgp_key_we_have_needs_no_comparison(void **state)
+{
+    static const struct {
+        bool by_bob; /* by the key the user has; else by another one */
+        const char *name;
+        enum cph_level level;
+    } row[] = {
+        { true, "Bob <bob@10.0.0.2:5060>", CPH_LEVEL_VERIFIED },
+        { false, "Bob <bob@10.0.0.2:5060>", CPH_LEVEL_HOP },
+        { true, "Carol <carol@10.0.0.2:5060>", CPH_LEVEL_HOP },
+    };
+    struct pgp_maker maker[2];
+    struct test_env te;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        uint8_t file[1024];
+        struct cph_wr wr = cph_wr_open(file, sizeof file);
+        struct cph_phone_host host;
+        struct cph_phone *alice, *bob;
+        struct kept a, b;
+        struct line l;
+
+        kept_open(&a, 'a');
+        kept_open(&b, 'b');
+        line_open(&l, 52 + i);
+        phone_zrtp(&l, 0, "alice", &a, CPH_SECURITY_REQUIRED);
+        phone_zrtp(&l, 1, "bob", &b, CPH_SECURITY_REQUIRED);
+        alice = lab_terminal_phone(l.t[0]);
+        bob = lab_terminal_phone(l.t[1]);
+        test_env_init(&te, 52);
+        te.wall = cph_wall(alice->env);
+        for (int k = 0; k < 2; k++)
+            pgp_maker_open(&maker[k], &te.env);
+        pgp_export(&maker[0], row[i].name, &wr);
+        assert_ok(cph_pgp_key_load(&te.env, cph_wr_done(&wr), &bobs_key));
+        host = *alice->host;
+        host.peer_pgp = peer_pgp;
+        alice->host = &host;
+        dial(&l, 0, "sip:bob@10.0.0.2:5060");
+        while (!bob->calls)
+            run(&l, 1);
+        bob->calls->signer.ctx = &maker[row[i].by_bob ? 0 : 1];
+        bob->calls->signer.sign = sign_by_pgp;
+        bob->calls->signer.verify = NULL;
+        run(&l, 2000);
+        assert_non_null(heard(&l, 0, CPH_PHONE_SECURED));
+        assert_int_equal(level(&l, 0), row[i].level);
+        assert_int_equal(status(&l, 0).verdict.vouched_by,
+                         row[i].level == CPH_LEVEL_VERIFIED ? CPH_VOUCHER_PIN : CPH_VOUCHER_NOBODY);
+        line_close(&l);
+        cph_pgp_key_free(bobs_key);
+        for (int k = 0; k < 2; k++)
+            cph_key_free(maker[k].key);
+    }
+}
+
 /* ---- the last word --------------------------------------------------------------------------- */
 
 /* Loses the acknowledgement of Confirm2, for ever. */
@@ -662,6 +743,7 @@ int main(void)
         cmocka_unit_test(a_comparison_that_cannot_be_kept_still_counts),
         cmocka_unit_test(zrtp_is_spoken_only_where_the_policy_names_it),
         cmocka_unit_test(a_string_signed_by_the_certificate_we_keep_needs_no_comparison),
+        cmocka_unit_test(a_string_signed_by_the_openpgp_key_we_have_needs_no_comparison),
         cmocka_unit_test(the_peer_s_media_stands_for_its_last_word),
         cmocka_unit_test(a_call_goes_clear_only_when_both_users_know_and_the_verdict_falls_at_once),
         cmocka_unit_test(asking_for_keys_instead_of_agreeing_leaves_nothing_in_clear),
