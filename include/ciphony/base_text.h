@@ -12,9 +12,16 @@ CPH_API CPH_MUST_CHECK cph_err cph_span_u64(struct cph_span s, uint64_t *out);
 
 /** Without spaces and tabs at both ends. */
 CPH_API struct cph_span cph_span_trim(struct cph_span s);
-CPH_API struct cph_span cph_span_from(struct cph_span s,
-                                      size_t at); /* the tail; empty past the end */
-CPH_API struct cph_span cph_span_head(struct cph_span s, size_t n); /* the first n at most */
+/** The tail; empty past the end. */
+static inline struct cph_span cph_span_from(struct cph_span s, size_t at)
+{
+    return at < s.n ? (struct cph_span){ s.p + at, s.n - at } : (struct cph_span){ 0 };
+}
+/** The first n at most. */
+static inline struct cph_span cph_span_head(struct cph_span s, size_t n)
+{
+    return n < s.n ? (struct cph_span){ s.p, n } : s;
+}
 CPH_API bool cph_span_starts(struct cph_span s, const char *prefix);
 /** Index of the first byte c, or s.n. */
 CPH_API size_t cph_span_find(struct cph_span s, uint8_t c);

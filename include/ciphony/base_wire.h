@@ -43,9 +43,12 @@ struct cph_wr {
     size_t cap;
     size_t n; /* bytes written */
     bool failed;
+    size_t top; /* of the buffer, so much was ever written to */
 };
 
 CPH_API struct cph_wr cph_wr_open(void *buf, size_t cap);
+/** Wipe all that was ever written, also what was taken back; the writer is empty then. */
+CPH_API void cph_wr_wipe(struct cph_wr *wr);
 CPH_API void cph_wr_u8(struct cph_wr *wr, uint8_t v);
 CPH_API void cph_wr_u16(struct cph_wr *wr, uint16_t v);
 CPH_API void cph_wr_u24(struct cph_wr *wr, uint32_t v);

@@ -70,7 +70,7 @@ struct cph_smime_opened {
     char id[CPH_SMIME_ID];
     enum cph_smime_by by;
     struct cph_cert *cert; /* the signer's */
-    uint8_t bytes[CPH_SMIME_BODY];
+    uint8_t *bytes;        /* CPH_SMIME_BODY of them, or NULL */
 };
 
 CPH_API void cph_smime_opened_wipe(struct cph_smime_opened *o);

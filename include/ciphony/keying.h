@@ -475,6 +475,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_nego_feed(struct cph_nego *n,
                                              enum cph_keying_component component,
                                              const struct cph_addr *from, struct cph_span packet,
                                              cph_time now);
+/** Is one of its mechanisms on the media path, so that it may send there? */
+CPH_API bool cph_nego_sends(const struct cph_nego *n);
 CPH_API CPH_MUST_CHECK cph_err cph_nego_pull(struct cph_nego *n, struct cph_keying_packet *out,
                                              cph_time now);
 CPH_API cph_time cph_nego_deadline(const struct cph_nego *n);

@@ -14,24 +14,32 @@
  */
 enum { DIGITS = 8, HEAD = 1 + DIGITS };
 
+/* Behind its sign mu-law is a small float: three bits of exponent (from 2^7 on) and four of
+ * mantissa, 132 too much, and half a step. */
+enum { BIAS = 132, ZERO = (127 + 7) << 4, STEP = 19, HALF = 1 << (STEP - 1) };
+
 static inline int16_t to_pcm(uint8_t u)
 {
-    int v, t;
+    uint32_t b = (uint8_t)~u, bits = (ZERO + (b & 0x7f)) << STEP | HALF;
+    float f;
+    int v;
 
-    u = (uint8_t)~u;
-    t = ((u & 0x0f) << 3) + 0x84;
-    t <<= (u & 0x70) >> 4;
-    v = u & 0x80 ? 0x84 - t : t - 0x84;
-    return (int16_t)v;
+    memcpy(&f, &bits, sizeof f);
+    v = (int)f - BIAS;
+    return (int16_t)(b & 0x80 ? -v : v);
 }
 
+/* One byte for each number, but 0x7f for what no byte says. */
 static inline uint8_t from_pcm(int16_t v)
 {
-    unsigned a = (unsigned)(v < 0 ? -v : v) + 0x84; /* so segments begin at powers of two */
-    unsigned seg = 24 - (unsigned)__builtin_clz(a);
-    uint8_t u = (uint8_t) ~((v < 0 ? 0x80U : 0U) | seg << 4 | (a >> (seg + 3) & 15U));
+    float f = (float)((v < 0 ? -v : v) + BIAS);
+    uint32_t bits, said;
 
-    return to_pcm(u) == v ? u : 0x7f;
+    memcpy(&bits, &f, sizeof bits);
+    said = (bits >> STEP) - ZERO;
+    if (said > 0x7f || (bits & (2 * HALF - 1)) != HALF)
+        return 0x7f;
+    return (uint8_t) ~((v < 0 ? 0x80U : 0U) | said);
 }
 
 /* SplitMix64, from a keyed start: one frame tells nothing of the next. */
@@ -115,19 +123,28 @@ struct source {
     struct lab_heard *said;
 };
 
+static void begin_frame(struct source *s)
+{
+    lab_speech_frame(s->seed, s->speaker, s->next, s->frame);
+    if (s->said)
+        lab_heard_add(s->said, s->speaker, s->next, lab_now(s->net));
+    s->next++;
+}
+
 static cph_err source_read(struct cph_media_source *base, int16_t *pcm, size_t n)
 {
     struct source *s = (struct source *)base;
 
-    for (size_t i = 0; i < n; i++) {
-        if (s->at == 0) {
-            lab_speech_frame(s->seed, s->speaker, s->next, s->frame);
-            if (s->said)
-                lab_heard_add(s->said, s->speaker, s->next, lab_now(s->net));
-            s->next++;
-        }
-        pcm[i] = to_pcm(s->frame[s->at]);
-        s->at = (s->at + 1) % LAB_FRAME;
+    while (n > 0) {
+        size_t some = n < LAB_FRAME - s->at ? n : LAB_FRAME - s->at;
+
+        if (s->at == 0)
+            begin_frame(s);
+        for (size_t i = 0; i < some; i++)
+            pcm[i] = to_pcm(s->frame[s->at + i]);
+        s->at = (s->at + some) % LAB_FRAME;
+        pcm += some;
+        n -= some;
     }
     return CPH_OK;
 }

@@ -65,19 +65,50 @@ cph_err cph_addr_parse(struct cph_span text, struct cph_addr *out)
     return CPH_OK;
 }
 
+static char *put_number(char *to, unsigned v)
+{
+    char digits[10];
+    unsigned n = 0;
+
+    do {
+        digits[n++] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v);
+    while (n > 0)
+        *to++ = digits[--n];
+    return to;
+}
+
+/* What inet_ntop() says, several times as fast: every message has such addresses. */
+static char *put_v4(char *to, const uint8_t ip[4])
+{
+    for (int i = 0; i < 4; i++) {
+        to = put_number(to, ip[i]);
+        *to++ = i < 3 ? '.' : '\0';
+    }
+    return to - 1;
+}
+
 const char *cph_addr_ip(const struct cph_addr *a, char out[CPH_ADDR_TEXT])
 {
-    if (a->family == CPH_AF_NONE ||
-        !inet_ntop(a->family == CPH_AF_V4 ? AF_INET : AF_INET6, a->ip, out, CPH_ADDR_TEXT))
+    if (a->family == CPH_AF_V4)
+        (void)put_v4(out, a->ip);
+    else if (a->family == CPH_AF_NONE || !inet_ntop(AF_INET6, a->ip, out, CPH_ADDR_TEXT))
         (void)snprintf(out, CPH_ADDR_TEXT, "-");
     return out;
 }
 
 const char *cph_addr_text(const struct cph_addr *a, char out[CPH_ADDR_TEXT])
 {
-    char ip[CPH_ADDR_TEXT];
+    char ip[CPH_ADDR_TEXT], *end;
     bool v6 = a->family == CPH_AF_V6;
 
+    if (a->family == CPH_AF_V4) {
+        end = put_v4(out, a->ip);
+        *end++ = ':';
+        *put_number(end, a->port) = '\0';
+        return out;
+    }
     (void)snprintf(out, CPH_ADDR_TEXT, "%s%.45s%s:%u", v6 ? "[" : "", cph_addr_ip(a, ip),
                    v6 ? "]" : "", (unsigned)a->port);
     return out;

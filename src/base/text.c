@@ -79,16 +79,6 @@ struct cph_span cph_span_trim(struct cph_span s)
     return s;
 }
 
-struct cph_span cph_span_from(struct cph_span s, size_t at)
-{
-    return at < s.n ? (struct cph_span){ s.p + at, s.n - at } : (struct cph_span){ 0 };
-}
-
-struct cph_span cph_span_head(struct cph_span s, size_t n)
-{
-    return n < s.n ? (struct cph_span){ s.p, n } : s;
-}
-
 bool cph_span_starts(struct cph_span s, const char *prefix)
 {
     struct cph_span p = cph_span_of(prefix);

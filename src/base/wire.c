@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ciphony/base_mem.h"
+
 struct cph_rd cph_rd_open(struct cph_span bytes)
 {
     return (struct cph_rd){ .p = bytes.p, .n = bytes.n };
@@ -103,6 +105,12 @@ struct cph_wr cph_wr_open(void *buf, size_t cap)
     return (struct cph_wr){ .p = buf, .cap = cap };
 }
 
+void cph_wr_wipe(struct cph_wr *wr)
+{
+    cph_wipe(wr->p, wr->top);
+    *wr = cph_wr_open(wr->p, wr->cap);
+}
+
 /* Room for n more bytes, or NULL and failed for good. */
 static uint8_t *room_for(struct cph_wr *wr, size_t n)
 {
@@ -114,6 +122,7 @@ static uint8_t *room_for(struct cph_wr *wr, size_t n)
     }
     at = wr->p + wr->n;
     wr->n += n;
+    wr->top = wr->n > wr->top ? wr->n : wr->top;
     return at;
 }
 
@@ -198,10 +207,13 @@ void cph_wr_fmt(struct cph_wr *wr, const char *fmt, ...)
     va_start(ap, fmt);
     n = vsnprintf((char *)wr->p + wr->n, left, fmt, ap);
     va_end(ap);
-    if (n < 0 || (size_t)n >= left) /* vsnprintf wants a byte for its NUL */
+    if (n < 0 || (size_t)n >= left) { /* vsnprintf wants a byte for its NUL */
         wr->failed = true;
-    else
-        wr->n += (size_t)n;
+        wr->top = wr->cap;
+        return;
+    }
+    wr->n += (size_t)n;
+    wr->top = wr->n > wr->top ? wr->n : wr->top;
 }
 
 size_t cph_wr_mark(const struct cph_wr *wr)

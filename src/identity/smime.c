@@ -226,6 +226,7 @@ cph_err cph_smime_seal(struct cph_smime *s, const struct cph_cert *to, struct cp
 void cph_smime_opened_wipe(struct cph_smime_opened *o)
 {
     cph_cert_free(o->cert);
+    cph_free_secret(o->bytes, CPH_SMIME_BODY);
     cph_wipe(o, sizeof *o);
 }
 
@@ -320,7 +321,7 @@ static cph_err unwrap(struct cph_smime *s, const struct cph_smime_from *from, st
     if (err == CPH_OK && (!is_pkcs7(head[HEAD_TYPE]) || !coding_ok(head[HEAD_CODING])))
         err = CPH_E_AUTH; /* encrypted by anybody, signed by nobody */
     if (err == CPH_OK)
-        err = cph_cms_verify(s->cfg.env, inner, from->cert, out->bytes, sizeof out->bytes, n, who);
+        err = cph_cms_verify(s->cfg.env, inner, from->cert, out->bytes, CPH_SMIME_BODY, n, who);
     work_wipe(s);
     if (err == CPH_E_MALFORMED)
         return CPH_E_AUTH;
@@ -353,11 +354,14 @@ cph_err cph_smime_open(struct cph_smime *s, const struct cph_smime_from *from,
     cph_err err;
     size_t n;
 
-    memset(out, 0, offsetof(struct cph_smime_opened, bytes));
+    *out = (struct cph_smime_opened){ 0 };
     if (!is_pkcs7(content_type))
         return CPH_E_UNSUPPORTED;
     if (body.n > CPH_SMIME_BODY)
         return CPH_E_LIMIT;
+    out->bytes = malloc(CPH_SMIME_BODY);
+    if (!out->bytes)
+        return CPH_E_NOMEM;
     err = unwrap(s, from, body, out, &n, &who);
     if (err == CPH_OK)
         err = accept_entity(s, from, n, &who, out);

@@ -80,6 +80,14 @@ cph_err cph_nego_feed(struct cph_nego *n, enum cph_keying_component component,
     return err;
 }
 
+bool cph_nego_sends(const struct cph_nego *n)
+{
+    for (unsigned i = 0; i < n->n; i++)
+        if (n->slot[i].method->pull)
+            return true;
+    return false;
+}
+
 cph_err cph_nego_pull(struct cph_nego *n, struct cph_keying_packet *out, cph_time now)
 {
     for (unsigned i = 0; i < n->n; i++) {

@@ -102,7 +102,7 @@ void cph_media_flow_free(struct cph_media_flow *f)
 static cph_err make_queue(struct flow_queue *q, size_t cap)
 {
     q->cap = cap;
-    q->p = calloc(cap, sizeof *q->p);
+    q->p = malloc(cap * sizeof *q->p); /* a packet is written before it is read */
     return q->p ? CPH_OK : CPH_E_NOMEM;
 }
 

@@ -389,24 +389,30 @@ static void gather(struct cph_media_flow *f, cph_time now)
     }
 }
 
-static void write_sink(struct cph_media_flow *f, const int16_t *pcm, size_t n)
+/* At the sink's own rate. Apart, since most calls need none of this room. */
+static __attribute__((noinline)) cph_err write_resampled(struct cph_media_flow *f,
+                                                         const int16_t *pcm, size_t n)
 {
     struct media_resampler *r = f->playing ? f->playing->to_sink : NULL;
-    int16_t out[CPH_MEDIA_FRAME_MAX * 4 + 64]; /* 20 ms at 192 kHz and a few */
+    int16_t out[CPH_MEDIA_FRAME_MAX * 4 + 64] = { 0 }; /* 20 ms at 192 kHz and a few */
+
+    if (r) {
+        media_resampler_push(r, pcm, n);
+        n = media_resampler_pull(r, out, sizeof out / sizeof out[0]);
+    } else { /* nothing was heard yet: silence */
+        n = f->sink->rate / 50;
+    }
+    return f->sink->ops->write(f->sink, out, n);
+}
+
+static void write_sink(struct cph_media_flow *f, const int16_t *pcm, size_t n)
+{
     cph_err err;
 
     if (!f->sink)
         return;
-    if (r) {
-        media_resampler_push(r, pcm, n);
-        n = media_resampler_pull(r, out, sizeof out / sizeof out[0]);
-        pcm = out;
-    } else if (!f->playing) { /* nothing was heard yet: silence in the sink's own rate */
-        n = f->sink->rate / 50;
-        memset(out, 0, n * sizeof *out);
-        pcm = out;
-    }
-    err = f->sink->ops->write(f->sink, pcm, n);
+    err = f->playing && !f->playing->to_sink ? f->sink->ops->write(f->sink, pcm, n)
+                                             : write_resampled(f, pcm, n);
     if (err) {
         cph_media_sink_free(f->sink);
         f->sink = NULL;

@@ -1,11 +1,16 @@
 /* PCMU and PCMA: ITU-T G.711, RFC 3551 4.5.14. One byte a sample, no state. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "media_int.h"
 
 enum {
     ULAW_BIAS = 132, /* 33 in 14 bits, here in 16: moves the segment borders to powers of two */
     ULAW_CLIP = 32635,
+    /* Biased, a sample is 1.mmmm... * 2^(7 + segment): a float of it has the segment in its
+     * exponent and the step as the first bits of its mantissa. */
+    FLOAT_STEP = 19,            /* so far up is the last bit of the step */
+    ULAW_ZERO = (127 + 7) << 4, /* segment 0, step 0 */
 };
 
 /* Nothing to remember, but an object makes the row like every other. */
@@ -25,20 +30,23 @@ static unsigned segment(unsigned v)
 
 static uint8_t ulaw(int16_t pcm)
 {
-    unsigned sign = pcm < 0 ? 0x80 : 0;
-    unsigned v = (unsigned)abs(pcm);
-    unsigned seg;
+    int v = abs(pcm);
+    float f = (float)((v > ULAW_CLIP ? ULAW_CLIP : v) + ULAW_BIAS);
+    uint32_t bits;
 
-    v = (v > ULAW_CLIP ? ULAW_CLIP : v) + ULAW_BIAS;
-    seg = segment(v);
-    return (uint8_t) ~(sign | seg << 4 | (v >> (seg + 3) & 0x0f));
+    memcpy(&bits, &f, sizeof bits);
+    return (uint8_t) ~((pcm < 0 ? 0x80U : 0U) | ((bits >> FLOAT_STEP) - ULAW_ZERO));
 }
 
 static int16_t from_ulaw(uint8_t byte)
 {
-    unsigned b = (uint8_t)~byte, seg = b >> 4 & 7;
-    int v = (int)(((b & 0x0f) << 3 | 0x84) << seg) - ULAW_BIAS;
+    uint32_t b = (uint8_t)~byte, bits = (ULAW_ZERO + (b & 0x7f)) << FLOAT_STEP;
+    float f;
+    int v;
 
+    bits |= 1U << (FLOAT_STEP - 1); /* the middle of the step */
+    memcpy(&f, &bits, sizeof f);
+    v = (int)f - ULAW_BIAS;
     return (int16_t)(b & 0x80 ? -v : v);
 }
 

@@ -36,7 +36,6 @@ enum {
 };
 
 struct slot {
-    bool used;
     int64_t seq;   /* unwrapped */
     int64_t ts;    /* unwrapped */
     unsigned line; /* which time line it belongs to */
@@ -74,6 +73,8 @@ struct media_jitter {
     cph_time changed;                 /* the delay was last changed */
     uint64_t removed;
 
+    /* Apart from the slots, which are a third of a megabyte that few calls touch. */
+    bool used[MEDIA_SLOTS];
     struct slot slot[]; /* MEDIA_SLOTS; nothing in one counts unless it is used */
 };
 
@@ -84,9 +85,6 @@ cph_err media_jitter_new(cph_time delay_min, cph_time delay_max, struct media_ji
     if (!j)
         return CPH_E_NOMEM;
     *j = (struct media_jitter){ .delay_min = delay_min, .delay_max = delay_max };
-    for (size_t i = 0; i < MEDIA_SLOTS;
-         i++) /* not their bytes: that is what a call would wait for */
-        j->slot[i].used = false;
     *out = j;
     return CPH_OK;
 }
@@ -98,8 +96,7 @@ void media_jitter_free(struct media_jitter *j)
 
 void media_jitter_reset(struct media_jitter *j)
 {
-    for (size_t i = 0; i < MEDIA_SLOTS; i++)
-        j->slot[i].used = false;
+    memset(j->used, 0, sizeof j->used);
     memset(j->bucket, 0, sizeof j->bucket);
     j->count = 0;
     j->started = false;
@@ -108,6 +105,11 @@ void media_jitter_reset(struct media_jitter *j)
     j->delay = 0;
     j->over_since = 0;
     j->under_since = 0;
+}
+
+static bool *used_of(struct media_jitter *j, int64_t seq)
+{
+    return &j->used[(uint64_t)seq % MEDIA_SLOTS];
 }
 
 static struct slot *slot_of(struct media_jitter *j, int64_t seq)
@@ -240,15 +242,14 @@ static bool was_played(const struct media_jitter *j, int64_t seq)
 static void drop_all(struct media_jitter *j)
 {
     j->removed += j->count;
-    for (size_t i = 0; i < MEDIA_SLOTS; i++)
-        j->slot[i].used = false;
+    memset(j->used, 0, sizeof j->used);
     j->count = 0;
 }
 
 static bool span_is_free(struct media_jitter *j, int64_t from, int64_t to)
 {
     for (int64_t seq = from; seq < to; seq++)
-        if (slot_of(j, seq + MEDIA_SLOTS)->used)
+        if (*used_of(j, seq + MEDIA_SLOTS))
             return false;
     return true;
 }
@@ -271,7 +272,7 @@ static enum jitter_put fit(struct media_jitter *j, int64_t seq)
         j->playing = false;
         j->played = 0;
     }
-    return slot_of(j, seq)->used ? JITTER_DUPLICATE : JITTER_KEPT;
+    return *used_of(j, seq) ? JITTER_DUPLICATE : JITTER_KEPT;
 }
 
 enum jitter_put media_jitter_put(struct media_jitter *j, const struct jitter_packet *p,
@@ -299,7 +300,7 @@ enum jitter_put media_jitter_put(struct media_jitter *j, const struct jitter_pac
     if (fits != JITTER_KEPT)
         return fits;
     s = slot_of(j, probe.seq);
-    s->used = true;
+    *used_of(j, probe.seq) = true;
     s->seq = probe.seq;
     s->ts = probe.ts;
     s->line = probe.line;
@@ -328,7 +329,7 @@ static void take(struct media_jitter *j, struct slot *s, struct jitter_out *out)
         j->next_ts = s->ts + s->packet.units;
         j->next_line = s->line;
     }
-    s->used = false;
+    *used_of(j, s->seq) = false;
     j->count--;
     step_over(j, true);
 }
@@ -336,7 +337,7 @@ static void take(struct media_jitter *j, struct slot *s, struct jitter_out *out)
 static struct slot *successor(struct media_jitter *j)
 {
     for (int64_t seq = j->next; seq < j->next + MEDIA_SLOTS; seq++)
-        if (slot_of(j, seq)->used)
+        if (*used_of(j, seq))
             return slot_of(j, seq);
     return NULL;
 }
@@ -399,9 +400,9 @@ static void cut(struct media_jitter *j, cph_time target, cph_time now)
     while (j->count > 1) {
         struct slot *s = slot_of(j, j->next);
 
-        if (!s->used || s->line != j->line || waited(j, s->ts, now) <= target)
+        if (!*used_of(j, j->next) || s->line != j->line || waited(j, s->ts, now) <= target)
             return;
-        s->used = false;
+        *used_of(j, j->next) = false;
         j->count--;
         j->removed++;
         step_over(j, true);
@@ -429,7 +430,7 @@ static enum jitter_get get_present(struct media_jitter *j, struct slot *s, cph_t
         if (!j->behind && j->delay > j->delay_max + CPH_MS(CUT_MS)) {
             cut(j, target, now);
             s = slot_of(j, j->next);
-            if (!s->used)
+            if (!*used_of(j, j->next))
                 return JITTER_EMPTY;
             j->delay = waited(j, s->ts, now);
         }
@@ -439,7 +440,7 @@ static enum jitter_get get_present(struct media_jitter *j, struct slot *s, cph_t
         }
         if ((j->behind ? must_catch_up(j, target, now, quiet, &out->gently)
                        : must_shrink(j, target, now, quiet)) &&
-            slot_of(j, j->next + 1)->used) {
+            *used_of(j, j->next + 1)) {
             j->changed = now;
             out->shrink = true;
         }
@@ -478,13 +479,13 @@ enum jitter_get media_jitter_get(struct media_jitter *j, cph_time now, bool quie
     *out = (struct jitter_out){ 0 };
     forget(j, now);
     target = target_at(j, now);
-    while (j->count > 0 && slot_of(j, j->next)->used && slot_of(j, j->next)->packet.units == 0)
+    while (j->count > 0 && *used_of(j, j->next) && slot_of(j, j->next)->packet.units == 0)
         take(j, slot_of(j, j->next), out);
     *out = (struct jitter_out){ 0 };
     if (j->count == 0)
         return JITTER_EMPTY;
     s = slot_of(j, j->next);
-    if (s->used)
+    if (*used_of(j, j->next))
         return get_present(j, s, target, now, quiet, out);
     s = successor(j);
     if (!j->playing) {

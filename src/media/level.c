@@ -11,11 +11,11 @@ int16_t media_clip(double v)
 
 double media_power(const int16_t *pcm, size_t n)
 {
-    double sum = 0;
+    uint64_t sum = 0;
 
     for (size_t i = 0; i < n; i++)
-        sum += (double)pcm[i] * pcm[i];
-    return n > 0 ? sum / (double)n / (32768.0 * 32768.0) : 0;
+        sum += (uint32_t)(pcm[i] * pcm[i]);
+    return n > 0 ? (double)sum / (double)n / (32768.0 * 32768.0) : 0;
 }
 
 void media_level_add(struct media_level *l, const int16_t *pcm, size_t n)

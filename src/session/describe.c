@@ -184,6 +184,7 @@ cph_err cph_session_offer(struct cph_session *s, cph_time now, struct cph_wr *ou
         cph_session_rollback(s);
         return err;
     }
+    s->look = true;
     s->local_side = side;
     engine_desc_move(&s->pending, &next);
     engine_desc_move(&s->pending_plain, &plain);
@@ -204,9 +205,10 @@ cph_err cph_session_offer_plain(const struct cph_session *s, struct cph_wr *out)
 /* A first offer that nobody answered well is over with all that belongs to it. */
 static void forget_first(struct cph_session *s)
 {
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
-        if (s->branch[i].used)
-            engine_branch_free(s, &s->branch[i]);
+    struct engine_branch *b;
+
+    for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;)
+        engine_branch_free(s, b);
     for (unsigned i = 0; i < CPH_SESSION_STREAMS; i++) {
         cph_nego_free(s->base[i]);
         s->base[i] = NULL;
@@ -279,6 +281,7 @@ void cph_session_rollback(struct cph_session *s)
 
     if (!s->offered)
         return;
+    s->look = true;
     for (unsigned i = 0; b && i < CPH_SESSION_STREAMS; i++)
         if (b->line[i].nego)
             cph_nego_rollback(b->line[i].nego);

@@ -140,21 +140,19 @@ void engine_ekt_forget(struct engine_ekt *e)
     e->leaves = false;
 }
 
-cph_err engine_ekt_follow(struct cph_session *s, struct engine_line *l, cph_time now, bool *changed)
+static cph_err follow_set(struct cph_session *s, struct engine_line *l,
+                          const struct cph_ekt_params *set, cph_time now, bool *changed)
 {
-    CPH_EKT_PARAMS_SCOPED set = { 0 };
     struct cph_srtp_policy way[2] = { 0 };
     struct engine_ekt *old = l->ekt, *e;
     cph_err err;
 
-    *changed = false;
-    CPH_TRY(cph_nego_ekt(l->nego, &set));
     CPH_TRY(way_of(l, CPH_KEYING_SEND, &way[CPH_KEYING_SEND]));
     CPH_TRY(way_of(l, CPH_KEYING_RECV, &way[CPH_KEYING_RECV]));
     if (old && same_way(&old->way[0], &way[0]) && same_way(&old->way[1], &way[1])) {
-        if (same_set(&old->set, &set))
+        if (same_set(&old->set, set))
             return CPH_OK;
-        err = change_set(old, &set, now);
+        err = change_set(old, set, now);
         if (err == CPH_OK) {
             *changed = true;
             l->ekt_forked = false;
@@ -163,7 +161,7 @@ cph_err engine_ekt_follow(struct cph_session *s, struct engine_line *l, cph_time
         if (err != CPH_E_EXISTS) /* an SPI met before: that set is not this one */
             return err;
     }
-    CPH_TRY(make(s, &set, way, old, now, &e));
+    CPH_TRY(make(s, set, way, old, now, &e));
     engine_ekt_free(l->ekt_prev);
     l->ekt_prev = old;
     if (old)
@@ -171,6 +169,15 @@ cph_err engine_ekt_follow(struct cph_session *s, struct engine_line *l, cph_time
     l->ekt = e;
     *changed = true;
     return CPH_OK;
+}
+
+cph_err engine_ekt_follow(struct cph_session *s, struct engine_line *l, cph_time now, bool *changed)
+{
+    CPH_EKT_PARAMS_SCOPED set = { 0 };
+
+    *changed = false;
+    CPH_TRY(cph_nego_ekt(l->nego, &set));
+    return follow_set(s, l, &set, now, changed);
 }
 
 /* ---- packets --------------------------------------------------------------------------------- */
@@ -213,6 +220,7 @@ cph_err cph_session_rekey_media(struct cph_session *s, cph_time now)
     cph_err err = CPH_E_STATE;
 
     s->now = now;
+    s->look = true;
     for (unsigned i = 0; b && i < s->n; i++) {
         struct engine_line *l = &b->line[i];
 

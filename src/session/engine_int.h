@@ -81,8 +81,8 @@ struct engine_line {
 };
 
 struct engine_branch {
-    bool used;
-    uint32_t id; /* 0: the one we answered on */
+    unsigned slot; /* its place among the session's */
+    uint32_t id;   /* 0: the one we answered on */
     struct engine_desc remote;
     struct engine_line line[CPH_SESSION_STREAMS];
     uint8_t at[CPH_SESSION_STREAMS]; /* m= line of each stream */
@@ -158,6 +158,7 @@ struct cph_session {
     unsigned event_at, events_n;
     struct engine_good *ring; /* ENGINE_RING of them */
     unsigned ring_at, ring_n;
+    unsigned ring_used;         /* of them, how many ever held a packet */
     struct engine_early *given; /* its bytes were handed out by take */
     struct cph_keying_packet out;
     struct cph_session_counts count;
@@ -167,8 +168,8 @@ struct cph_session {
     bool clear_agreed;              /* the user knows that media goes in clear, since a GoClear */
     struct cph_ssm ssm;
     cph_time now; /* of the last call that told it */
-    /* Last, since they are most of a session, and most calls use one. */
-    struct engine_branch branch[CPH_SESSION_BRANCHES];
+    bool look;    /* something was told since: look at negotiation at the next pull */
+    struct engine_branch *branch[CPH_SESSION_BRANCHES]; /* NULL: a free place */
 };
 
 /* session.c */
@@ -176,10 +177,37 @@ void engine_event(struct cph_session *s, enum cph_session_event_kind kind, unsig
                   const struct engine_branch *b, cph_err err, const char *fmt, ...)
     CPH_PRINTF(6, 7);
 cph_err engine_nego(const struct cph_session *s, struct cph_nego **out);
+/* In the first free place. CPH_E_LIMIT: there is none. */
+CPH_MUST_CHECK cph_err engine_branch_new(struct cph_session *s, uint32_t id,
+                                         struct engine_branch **out);
 void engine_branch_free(struct cph_session *s, struct engine_branch *b);
+/* By its id, or NULL. */
+struct engine_branch *engine_branch_find(const struct cph_session *s, uint32_t id);
 /* The active one, or NULL. */
 struct engine_branch *engine_branch(struct cph_session *s);
 const struct engine_branch *engine_branch_const(const struct cph_session *s);
+/* The next in use from the *i-th place on, NULL when there is none: for (unsigned i = 0; (b =
+ * engine_next(s, &i)) != NULL;). */
+static inline struct engine_branch *engine_next(const struct cph_session *s, unsigned *i)
+{
+    while (*i < CPH_SESSION_BRANCHES)
+        if (s->branch[(*i)++])
+            return s->branch[*i - 1];
+    return NULL;
+}
+/* The same, but from the active one on. */
+static inline struct engine_branch *engine_next_likely(const struct cph_session *s, unsigned *i)
+{
+    unsigned from = s->active < 0 ? 0 : (unsigned)s->active;
+
+    while (*i < CPH_SESSION_BRANCHES) {
+        struct engine_branch *b = s->branch[(from + (*i)++) % CPH_SESSION_BRANCHES];
+
+        if (b)
+            return b;
+    }
+    return NULL;
+}
 
 /* keys.c: look at what negotiation has come to, and follow. */
 void engine_look(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now);

@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <string.h>
 
 #include "ciphony/session.h"
@@ -79,11 +78,22 @@ static enum cph_key_validity validity_of(const struct cph_session *s,
                                                                    : CPH_VALIDITY_EXPIRED;
 }
 
+/* The mechanism, and that its keys are told in the media. */
+static void name_keying(char out[CPH_FACT_TEXT], const char *method, bool ekt)
+{
+    static const char suffix[] = "+ekt";
+    size_t n;
+
+    cph_fact_text(out, cph_span_of(method));
+    n = strlen(out);
+    if (ekt && n + sizeof suffix <= CPH_FACT_TEXT)
+        memcpy(out + n, suffix, sizeof suffix);
+}
+
 static void facts_secure(const struct cph_session *s, const struct engine_line *l,
                          struct cph_stream_facts *f)
 {
     struct cph_keying_evidence ke;
-    char name[CPH_FACT_TEXT];
 
     cph_nego_evidence(l->nego, &ke);
     f->keys = ke.keys_stay_at_ends ? CPH_KEYS_AGREED : CPH_KEYS_SIGNALLED;
@@ -94,8 +104,7 @@ static void facts_secure(const struct cph_session *s, const struct engine_line *
     f->in = f->out = guard_of(&ke);
     f->resumed = ke.notes & CPH_KEYING_NOTE_RESUMED;
     f->rtcp = ke.rtcp_encrypted ? CPH_RTCP_FULL : CPH_RTCP_UNENCRYPTED;
-    (void)snprintf(name, sizeof name, "%s%s", ke.method ? ke.method : "", l->ekt ? "+ekt" : "");
-    cph_fact_text(f->keying, cph_span_of(name));
+    name_keying(f->keying, ke.method, l->ekt != NULL);
     cph_fact_text(f->suite, cph_span_of(ke.suite));
     memcpy(f->voucher, l->voucher_name, sizeof f->voucher);
 }
@@ -188,21 +197,25 @@ void engine_facts_close(struct cph_session *s, struct engine_branch *b, unsigned
 void cph_session_path(struct cph_session *s, const struct cph_hop_facts *hops, unsigned n,
                       unsigned told)
 {
+    s->look = true;
     cph_evidence_path(&s->ev, hops, n, told);
 }
 
 void cph_session_seal(struct cph_session *s, enum cph_seal seal, struct cph_span sealer)
 {
+    s->look = true;
     cph_evidence_seal(&s->ev, seal, sealer);
 }
 
 void cph_session_proof(struct cph_session *s, enum cph_peer_proof proof)
 {
+    const struct engine_branch *b;
     bool keyed = false;
 
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
-        for (unsigned k = 0; s->branch[i].used && k < s->n; k++)
-            keyed |= s->branch[i].line[k].state == LINE_SECURE;
+    s->look = true;
+    for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;)
+        for (unsigned k = 0; k < s->n; k++)
+            keyed |= b->line[k].state == LINE_SECURE;
     if (!keyed || s->ev.proof == CPH_PROOF_UNKNOWN)
         cph_evidence_proof(&s->ev, proof);
     else if (s->proof_next == CPH_PROOF_UNKNOWN || proof < s->proof_next)

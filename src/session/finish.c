@@ -3,19 +3,13 @@
 
 #include "engine_int.h"
 
-static struct engine_branch *branch_find(struct cph_session *s, uint32_t id)
-{
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
-        if (s->branch[i].used && s->branch[i].id == id)
-            return &s->branch[i];
-    return NULL;
-}
-
 static struct engine_branch *branch_any(struct cph_session *s, const struct engine_branch *but)
 {
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
-        if (s->branch[i].used && &s->branch[i] != but)
-            return &s->branch[i];
+    struct engine_branch *b;
+
+    for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;)
+        if (b != but)
+            return b;
     return NULL;
 }
 
@@ -37,23 +31,17 @@ static cph_err branch_fill(struct cph_session *s, struct engine_branch *b)
 
 static cph_err branch_new(struct cph_session *s, uint32_t id, struct engine_branch **out)
 {
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++) {
-        struct engine_branch *b = &s->branch[i];
-        cph_err err;
+    struct engine_branch *b;
+    cph_err err;
 
-        if (b->used)
-            continue;
-        b->used = true;
-        b->id = id;
-        err = branch_fill(s, b);
-        if (err != CPH_OK) {
-            engine_branch_free(s, b);
-            return err;
-        }
-        *out = b;
-        return CPH_OK;
+    CPH_TRY(engine_branch_new(s, id, &b));
+    err = branch_fill(s, b);
+    if (err != CPH_OK) {
+        engine_branch_free(s, b);
+        return err;
     }
-    return CPH_E_LIMIT;
+    *out = b;
+    return CPH_OK;
 }
 
 /* CPH_OK: every line is what policy allows, or gone. */
@@ -170,7 +158,7 @@ cph_err cph_session_finish(struct cph_session *s, uint32_t branch, struct cph_sp
     if (!s->offered)
         return CPH_E_STATE;
     s->now = now;
-    b = s->first ? branch_find(s, branch) : engine_branch(s);
+    b = s->first ? engine_branch_find(s, branch) : engine_branch(s);
     if (!b) {
         CPH_TRY(branch_new(s, branch, &b));
         made = true;
@@ -184,7 +172,7 @@ cph_err cph_session_finish(struct cph_session *s, uint32_t branch, struct cph_sp
         return err;
     }
     if (err == CPH_OK)
-        s->active = (int)(b - s->branch);
+        s->active = (int)b->slot;
     engine_look_all(s, b, now);
     if (err == CPH_OK)
         engine_early_keying(s, b, now);
@@ -195,18 +183,18 @@ cph_err cph_session_finish(struct cph_session *s, uint32_t branch, struct cph_sp
 
 cph_err cph_session_choose(struct cph_session *s, uint32_t branch)
 {
-    struct engine_branch *b = branch_find(s, branch);
+    struct engine_branch *b = engine_branch_find(s, branch), *other;
     bool others = false;
 
     if (!b || !b->remote.sdp)
         return CPH_E_NOTFOUND;
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
-        if (s->branch[i].used && &s->branch[i] != b) {
-            others = true;
-            engine_branch_free(s, &s->branch[i]);
-        }
-    s->active = (int)(b - s->branch);
+    while ((other = branch_any(s, b)) != NULL) {
+        others = true;
+        engine_branch_free(s, other);
+    }
+    s->active = (int)b->slot;
     s->chosen = true;
+    s->look = true;
     if (s->offered && s->first) {
         settle(s);
         s->first = false;
@@ -227,10 +215,11 @@ cph_err cph_session_choose(struct cph_session *s, uint32_t branch)
 
 void cph_session_drop(struct cph_session *s, uint32_t branch)
 {
-    struct engine_branch *b = branch_find(s, branch), *other;
+    struct engine_branch *b = engine_branch_find(s, branch), *other;
 
     if (!b || s->chosen)
         return;
+    s->look = true;
     other = branch_any(s, b);
     if (!other) /* the last one: a further answerer needs its instances */
         for (unsigned i = 0; i < s->n; i++) {
@@ -239,7 +228,7 @@ void cph_session_drop(struct cph_session *s, uint32_t branch)
             if (!s->base[i] && b->line[i].nego && cph_nego_fork(b->line[i].nego, &fork) == CPH_OK)
                 s->base[i] = fork;
         }
-    if (s->active == (int)(b - s->branch))
-        s->active = other ? (int)(other - s->branch) : -1;
+    if (s->active == (int)b->slot)
+        s->active = other ? (int)other->slot : -1;
     engine_branch_free(s, b);
 }

@@ -96,10 +96,10 @@ static void apply_hints(const struct engine_line *l, enum cph_keying_dir dir, st
 static struct engine_sender *same_sender(struct cph_session *s, const struct engine_branch *b,
                                          unsigned stream, const struct cph_srtp *ctx)
 {
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++) {
-        const struct engine_branch *o = &s->branch[i];
+    const struct engine_branch *o;
 
-        for (int c = 0; c < 2 && o->used && o != b; c++) {
+    for (unsigned i = 0; (o = engine_next(s, &i)) != NULL;) {
+        for (int c = 0; c < 2 && o != b; c++) {
             struct engine_sender *x = o->line[stream].send[c];
 
             if (x && cph_srtp_same_key(x->srtp, ctx))
@@ -458,10 +458,13 @@ cph_time engine_keys_due(const struct cph_session *s, const struct engine_line *
 
 void cph_session_answered(struct cph_session *s, cph_time now)
 {
+    struct engine_branch *b;
+
     s->rings = false;
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++) {
-        for (unsigned k = 0; s->branch[i].used && k < s->n; k++) {
-            struct engine_line *l = &s->branch[i].line[k];
+    s->look = true;
+    for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;) {
+        for (unsigned k = 0; k < s->n; k++) {
+            struct engine_line *l = &b->line[k];
 
             l->keying_since = now;
             if (l->nego)
@@ -545,15 +548,21 @@ static bool settled(const struct cph_session *s, const struct engine_branch *b)
     return any && (!sas.text[0] || sas.compared || sas.verified);
 }
 
-/* No call rather than one with somebody who is not proven as demanded. */
-static void enforce_need(struct cph_session *s, struct engine_branch *b)
+static enum cph_level level_of(const struct cph_session *s)
 {
     struct cph_verdict v;
 
-    if (!s->cfg.policy.enforce_need || !s->chosen || b != engine_branch(s) || !settled(s, b))
-        return;
     cph_session_verdict(s, &v);
-    for (unsigned i = 0; i < s->n && v.level < s->cfg.policy.need; i++)
+    return v.level;
+}
+
+/* No call rather than one with somebody who is not proven as demanded. */
+static void enforce_need(struct cph_session *s, struct engine_branch *b)
+{
+    if (!s->cfg.policy.enforce_need || !s->chosen || b != engine_branch(s) || !settled(s, b) ||
+        level_of(s) >= s->cfg.policy.need)
+        return;
+    for (unsigned i = 0; i < s->n; i++)
         if (b->line[i].state != LINE_NONE)
             fail(s, b, i, CPH_E_POLICY,
                  "policy demands more proof of who the peer is than this call has");

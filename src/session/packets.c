@@ -17,9 +17,16 @@
 
 static struct engine_good *ring_next(struct cph_session *s)
 {
+    unsigned at;
+
     if (s->ring_n == ENGINE_RING)
         return NULL;
-    return &s->ring[(s->ring_at + s->ring_n) % ENGINE_RING];
+    if (s->ring_n == 0) /* the same place again and again, which is in the cache */
+        s->ring_at = 0;
+    at = (s->ring_at + s->ring_n) % ENGINE_RING;
+    if (at >= s->ring_used)
+        s->ring_used = at + 1;
+    return &s->ring[at];
 }
 
 /* ---- verifying ------------------------------------------------------------------------------- */
@@ -232,22 +239,18 @@ static cph_err try_branches(struct cph_session *s, unsigned stream, enum cph_key
                             enum cph_keying_component port, const struct cph_addr *from, uint8_t *p,
                             size_t *n, uint32_t *branch)
 {
-    cph_err err = CPH_E_POLICY;
+    struct engine_branch *b, *clear = NULL, *tried = NULL;
     bool waiting = engine_branch(s) == NULL;
-    int clear = -1, tried = -1;
+    cph_err err = CPH_E_POLICY;
 
-    for (int k = 0; k < CPH_SESSION_BRANCHES; k++) {
-        int i = s->active < 0 ? k : (s->active + k) % CPH_SESSION_BRANCHES;
-        struct engine_branch *b = &s->branch[i];
+    for (unsigned i = 0; (b = engine_next_likely(s, &i)) != NULL;) {
         struct engine_line *l = &b->line[stream];
         cph_err e;
 
-        if (!b->used)
-            continue;
         waiting |= l->state == LINE_KEYING;
         /* While several phones ring, plain media is taken only from where its answer said. */
-        if (l->state == LINE_PLAIN && (s->chosen || from_peer(l, from)) && clear < 0)
-            clear = i;
+        if (l->state == LINE_PLAIN && (s->chosen || from_peer(l, from)) && !clear)
+            clear = b;
         if (!engine_hears(l))
             continue;
         if (of_another_branch(s, l, from)) {
@@ -264,25 +267,25 @@ static cph_err try_branches(struct cph_session *s, unsigned stream, enum cph_key
             accepted(s, b, stream, kind, port, from, (struct cph_span){ p, *n });
             return CPH_OK;
         }
-        if (tried < 0 || e == CPH_E_REPLAY)
+        if (!tried || e == CPH_E_REPLAY)
             err = e;
-        tried = tried < 0 ? i : tried;
+        tried = tried ? tried : b;
     }
-    if (clear >= 0) {
+    if (clear) {
         struct cph_rtp rtp;
 
         CPH_TRY(kind == CPH_KEYING_RTP ? cph_rtp_parse((struct cph_span){ p, *n }, &rtp)
                                        : cph_rtcp_check((struct cph_span){ p, *n }));
-        *branch = s->branch[clear].id;
-        accepted(s, &s->branch[clear], stream, kind, port, from, (struct cph_span){ p, *n });
+        *branch = clear->id;
+        accepted(s, clear, stream, kind, port, from, (struct cph_span){ p, *n });
         return CPH_OK;
     }
     if (waiting && err != CPH_E_REPLAY)
         return CPH_E_AGAIN;
-    if (tried < 0)
+    if (!tried)
         s->count.unknown++; /* no line of any branch wants media */
     else
-        refused(s, stream, &s->branch[tried], kind, (struct cph_span){ p, *n }, err);
+        refused(s, stream, tried, kind, (struct cph_span){ p, *n }, err);
     return err;
 }
 
@@ -323,11 +326,10 @@ static cph_err feed_opener(struct cph_session *s, unsigned stream, enum cph_keyi
                            const struct cph_addr *from, struct cph_span packet, cph_time now)
 {
     cph_err err = CPH_E_UNSUPPORTED;
+    struct engine_branch *b;
 
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES && err != CPH_OK; i++) {
-        struct engine_branch *b = &s->branch[i];
-
-        if (!b->used || !b->line[stream].nego || !cph_nego_claims(b->line[stream].nego, packet))
+    for (unsigned i = 0; err != CPH_OK && (b = engine_next(s, &i)) != NULL;) {
+        if (!b->line[stream].nego || !cph_nego_claims(b->line[stream].nego, packet))
             continue;
         err = cph_nego_feed(b->line[stream].nego, port, from, packet, now);
         engine_look(s, b, stream, now);
@@ -341,23 +343,17 @@ static cph_err feed_keying(struct cph_session *s, unsigned stream, enum cph_keyi
                            const struct cph_addr *from, struct cph_span packet, cph_time now)
 {
     cph_err err = CPH_E_UNSUPPORTED;
+    struct engine_branch *b;
 
     s->count.keying_in++;
-    for (int k = 0; k < CPH_SESSION_BRANCHES && err != CPH_OK; k++) {
-        int i = s->active < 0 ? k : (s->active + k) % CPH_SESSION_BRANCHES;
-        struct engine_branch *b = &s->branch[i];
-
-        if (!b->used || !b->line[stream].nego || !cph_nego_claims(b->line[stream].nego, packet))
-            continue;
-        err = cph_nego_feed(b->line[stream].nego, port, from, packet, now);
-    }
+    for (unsigned i = 0; err != CPH_OK && (b = engine_next_likely(s, &i)) != NULL;)
+        if (b->line[stream].nego && cph_nego_claims(b->line[stream].nego, packet))
+            err = cph_nego_feed(b->line[stream].nego, port, from, packet, now);
     /* RFC 8842 5.2 MUST: a handshake may begin before the answer */
     if (err != CPH_OK && s->base[stream] && cph_nego_claims(s->base[stream], packet))
         err = cph_nego_feed(s->base[stream], port, from, packet, now);
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES;
-         i++) /* what one learned may end another's wait */
-        if (s->branch[i].used)
-            engine_look(s, &s->branch[i], stream, now);
+    for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;)
+        engine_look(s, b, stream, now); /* what one learned may end another's wait */
     if (err != CPH_OK && !engine_branch(s)) {
         engine_keep(s, stream, port, from, packet, now);
         return CPH_OK;
@@ -370,10 +366,10 @@ static cph_err feed_keying(struct cph_session *s, unsigned stream, enum cph_keyi
 static bool somebody_claims(const struct cph_session *s, unsigned stream, struct cph_span packet)
 {
     bool yes = s->base[stream] && cph_nego_claims(s->base[stream], packet);
+    const struct engine_branch *b;
 
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
-        yes |= s->branch[i].used && s->branch[i].line[stream].nego &&
-               cph_nego_claims(s->branch[i].line[stream].nego, packet);
+    for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;)
+        yes |= b->line[stream].nego && cph_nego_claims(b->line[stream].nego, packet);
     return yes;
 }
 
@@ -411,9 +407,10 @@ cph_err cph_session_feed(struct cph_session *s, unsigned stream,
 
 static bool ready(const struct cph_session *s, unsigned stream)
 {
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
-        if (s->branch[i].used && (engine_hears(&s->branch[i].line[stream]) ||
-                                  s->branch[i].line[stream].state == LINE_PLAIN))
+    const struct engine_branch *b;
+
+    for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;)
+        if (engine_hears(&b->line[stream]) || b->line[stream].state == LINE_PLAIN)
             return true;
     return false;
 }
@@ -609,24 +606,32 @@ static cph_err pull_from(struct cph_session *s, struct cph_nego *nego, const str
     return CPH_E_AGAIN;
 }
 
+/* A mechanism on the media path may come to its end when asked, and who demands proof of the peer
+ * looks each time; else it is enough after something was told. */
+static bool to_look_at(const struct cph_session *s, const struct engine_line *l)
+{
+    return s->look || s->cfg.policy.enforce_need || (l->nego && cph_nego_sends(l->nego));
+}
+
 cph_err cph_session_pull(struct cph_session *s, struct cph_session_out *out, cph_time now)
 {
+    struct engine_branch *b;
+
     s->now = now;
     for (unsigned stream = 0; stream < s->n; stream++) {
-        for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++) {
-            struct engine_branch *b = &s->branch[i];
+        for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;) {
             cph_err err;
 
-            if (!b->used)
-                continue;
             err = pull_from(s, b->line[stream].nego, &b->line[stream], stream, out, now);
-            engine_look(s, b, stream, now); /* a mechanism may come to its end when asked */
+            if (to_look_at(s, &b->line[stream]))
+                engine_look(s, b, stream, now);
             if (err == CPH_OK)
                 return CPH_OK;
         }
         if (pull_from(s, s->base[stream], NULL, stream, out, now) == CPH_OK)
             return CPH_OK;
     }
+    s->look = false;
     return CPH_E_AGAIN;
 }
 
@@ -649,14 +654,14 @@ static cph_time line_deadline(const struct cph_session *s, const struct engine_l
 cph_time cph_session_deadline(const struct cph_session *s)
 {
     cph_time at = CPH_TIME_NEVER;
+    const struct engine_branch *b;
 
     for (unsigned stream = 0; stream < s->n; stream++) {
         const struct engine_media *m = &s->media[stream];
         unsigned ms = s->cfg.policy.early_ms ? s->cfg.policy.early_ms : CPH_EARLY_MS_DEFAULT;
 
-        for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
-            if (s->branch[i].used)
-                at = earlier(at, line_deadline(s, &s->branch[i].line[stream]));
+        for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;)
+            at = earlier(at, line_deadline(s, &b->line[stream]));
         if (s->base[stream])
             at = earlier(at, cph_nego_deadline(s->base[stream]));
         if (m->early)
@@ -667,21 +672,21 @@ cph_time cph_session_deadline(const struct cph_session *s)
 
 void cph_session_tick(struct cph_session *s, cph_time now)
 {
+    struct engine_branch *b;
+
     s->now = now;
     for (unsigned stream = 0; stream < s->n; stream++) {
         (void)engine_early_expire(s, stream, now);
         if (s->base[stream])
             cph_nego_tick(s->base[stream], now);
-        for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++) {
-            struct engine_line *l = &s->branch[i].line[stream];
+        for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;) {
+            struct engine_line *l = &b->line[stream];
 
-            if (!s->branch[i].used)
-                continue;
             if (l->prev_until && now >= l->prev_until)
                 engine_grace_over(l);
             if (l->nego)
                 cph_nego_tick(l->nego, now);
-            engine_look(s, &s->branch[i], stream, now);
+            engine_look(s, b, stream, now);
         }
     }
 }

@@ -109,33 +109,21 @@ void engine_precond_finish(struct cph_session *s, struct engine_branch *b,
         read_peer(s, b, answer, b->at);
 }
 
-static struct engine_branch *find(struct cph_session *s, uint32_t branch)
-{
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
-        if (s->branch[i].used && s->branch[i].id == branch)
-            return &s->branch[i];
-    return NULL;
-}
-
 enum cph_session_precond cph_session_precond(const struct cph_session *s, uint32_t branch)
 {
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++) {
-        const struct engine_branch *b = &s->branch[i];
-        bool secure = false;
+    const struct engine_branch *b = engine_branch_find(s, branch);
+    bool secure = false;
 
-        if (!b->used || b->id != branch || !b->precond)
-            continue;
-        for (unsigned k = 0; k < s->n; k++) {
-            if (!line_ready(&b->line[k]))
-                return CPH_SESSION_PRECOND_WAITS;
-            secure |= line_secure(&b->line[k]);
-        }
-        if (b->peer_now == CPH_SDP_SENDRECV || !secure)
-            return CPH_SESSION_PRECOND_MET;
-        return b->confirm && !b->confirmed ? CPH_SESSION_PRECOND_CONFIRM
-                                           : CPH_SESSION_PRECOND_WAITS;
+    if (!b || !b->precond)
+        return CPH_SESSION_PRECOND_NONE;
+    for (unsigned k = 0; k < s->n; k++) {
+        if (!line_ready(&b->line[k]))
+            return CPH_SESSION_PRECOND_WAITS;
+        secure |= line_secure(&b->line[k]);
     }
-    return CPH_SESSION_PRECOND_NONE;
+    if (b->peer_now == CPH_SDP_SENDRECV || !secure)
+        return CPH_SESSION_PRECOND_MET;
+    return b->confirm && !b->confirmed ? CPH_SESSION_PRECOND_CONFIRM : CPH_SESSION_PRECOND_WAITS;
 }
 
 /* The open offer once more, with the same keys (RFC 5027 3 SHOULD) and what is so now. */
@@ -144,7 +132,7 @@ cph_err cph_session_confirm(struct cph_session *s, uint32_t branch, struct cph_w
     const struct cph_sdp_security met = { .now = CPH_SDP_SENDRECV,
                                           .wanted = strength_of(s),
                                           .want = CPH_SDP_SENDRECV };
-    struct engine_branch *b = find(s, branch);
+    struct engine_branch *b = engine_branch_find(s, branch);
     struct cph_sdp *sdp = s->pending.sdp;
 
     if (!b || !s->offered || !s->first ||
@@ -157,5 +145,6 @@ cph_err cph_session_confirm(struct cph_session *s, uint32_t branch, struct cph_w
     s->local_side.origin.version = sdp->origin.version;
     CPH_TRY(cph_sdp_print(sdp, out));
     b->confirmed = true;
+    s->look = true;
     return CPH_OK;
 }

@@ -78,16 +78,10 @@ static void write_refusal(struct cph_session *s, const struct engine_branch *b,
 }
 
 /* The branch an offer of the peer is about. */
-static struct engine_branch *branch_for_answer(struct cph_session *s)
+static cph_err branch_for_answer(struct cph_session *s, struct engine_branch **out)
 {
-    struct engine_branch *b = engine_branch(s);
-
-    if (b)
-        return b;
-    b = &s->branch[0];
-    b->used = true;
-    b->id = 0;
-    return b;
+    *out = engine_branch(s);
+    return *out ? CPH_OK : engine_branch_new(s, 0, out);
 }
 
 cph_err cph_session_answer(struct cph_session *s, struct cph_span offer, cph_time now,
@@ -103,7 +97,11 @@ cph_err cph_session_answer(struct cph_session *s, struct cph_span offer, cph_tim
         return CPH_E_STATE;
     s->now = now;
     CPH_TRY(engine_desc_read(offer, &theirs));
-    b = branch_for_answer(s);
+    err = branch_for_answer(s, &b);
+    if (err != CPH_OK) {
+        engine_desc_free(&theirs);
+        return err;
+    }
     err = b->remote.sdp ? cph_sdp_reoffer_check(b->remote.sdp, theirs.sdp) : CPH_OK;
     if (err == CPH_OK)
         err = engine_place_choose(s, theirs.sdp);
@@ -141,7 +139,7 @@ cph_err cph_session_answer(struct cph_session *s, struct cph_span offer, cph_tim
         s->local_side = side;
         s->rings = !s->local.sdp;
         engine_desc_move(&s->local, &ours);
-        s->active = (int)(b - s->branch);
+        s->active = (int)b->slot;
         s->chosen |= b->id == 0;
         s->rekey = false;
         engine_look_all(s, b, now);

@@ -150,7 +150,7 @@ static cph_err setup(struct cph_session *s, const struct cph_session_media *medi
     CPH_TRY(engine_ekt_setup(s));
     CPH_TRY(engine_nego(s, &probe)); /* can this policy be kept at all? */
     cph_nego_free(probe);
-    s->ring = calloc(ENGINE_RING, sizeof *s->ring);
+    s->ring = malloc(ENGINE_RING * sizeof *s->ring); /* read only where it was written */
     return s->ring ? CPH_OK : CPH_E_NOMEM;
 }
 
@@ -185,6 +185,34 @@ cph_err cph_session_new(const struct cph_session_config *cfg, const struct cph_s
     return CPH_OK;
 }
 
+/* ---- branches -------------------------------------------------------------------------------- */
+
+cph_err engine_branch_new(struct cph_session *s, uint32_t id, struct engine_branch **out)
+{
+    unsigned slot = 0;
+
+    while (slot < CPH_SESSION_BRANCHES && s->branch[slot])
+        slot++;
+    if (slot == CPH_SESSION_BRANCHES)
+        return CPH_E_LIMIT;
+    *out = s->branch[slot] = calloc(1, sizeof **out);
+    if (!*out)
+        return CPH_E_NOMEM;
+    (*out)->slot = slot;
+    (*out)->id = id;
+    return CPH_OK;
+}
+
+struct engine_branch *engine_branch_find(const struct cph_session *s, uint32_t id)
+{
+    struct engine_branch *b;
+
+    for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;)
+        if (b->id == id)
+            return b;
+    return NULL;
+}
+
 void engine_branch_free(struct cph_session *s, struct engine_branch *b)
 {
     for (unsigned i = 0; i < CPH_SESSION_STREAMS; i++) {
@@ -195,16 +223,30 @@ void engine_branch_free(struct cph_session *s, struct engine_branch *b)
         cph_nego_free(l->nego);
     }
     cph_arena_free(b->remote.arena);
-    cph_wipe(b, sizeof *b);
+    s->branch[b->slot] = NULL;
+    cph_free_secret(b, sizeof *b);
 }
+
+struct engine_branch *engine_branch(struct cph_session *s)
+{
+    return s->active < 0 ? NULL : s->branch[s->active];
+}
+
+const struct engine_branch *engine_branch_const(const struct cph_session *s)
+{
+    return s->active < 0 ? NULL : s->branch[s->active];
+}
+
+/* ---- end ------------------------------------------------------------------------------------- */
 
 void cph_session_free(struct cph_session *s)
 {
+    struct engine_branch *b;
+
     if (!s)
         return;
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
-        if (s->branch[i].used)
-            engine_branch_free(s, &s->branch[i]);
+    for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;)
+        engine_branch_free(s, b);
     for (unsigned i = 0; i < CPH_SESSION_STREAMS; i++) {
         cph_nego_free(s->base[i]);
         engine_early_clear(s, i);
@@ -213,9 +255,8 @@ void cph_session_free(struct cph_session *s)
     cph_arena_free(s->local.arena);
     cph_arena_free(s->pending.arena);
     cph_arena_free(s->pending_plain.arena);
-    cph_free_secret(s->ring, ENGINE_RING * sizeof *s->ring);
-    cph_wipe(s, offsetof(struct cph_session, branch)); /* the branches are: those used */
-    free(s);
+    cph_free_secret(s->ring, s->ring_used * sizeof *s->ring);
+    cph_free_secret(s, sizeof *s);
 }
 
 /* ---- wishes ---------------------------------------------------------------------------------- */
@@ -243,6 +284,7 @@ cph_err cph_session_remove(struct cph_session *s, unsigned stream)
 {
     if (stream >= s->n)
         return CPH_E_ARGUMENT;
+    s->look = true;
     s->media[stream].removed = true; /* RFC 3264 8.2: its place stays */
     return CPH_OK;
 }
@@ -261,16 +303,6 @@ cph_err cph_session_rekey(struct cph_session *s)
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
-
-struct engine_branch *engine_branch(struct cph_session *s)
-{
-    return s->active < 0 ? NULL : &s->branch[s->active];
-}
-
-const struct engine_branch *engine_branch_const(const struct cph_session *s)
-{
-    return s->active < 0 ? NULL : &s->branch[s->active];
-}
 
 unsigned cph_session_streams(const struct cph_session *s)
 {
@@ -300,7 +332,7 @@ enum cph_session_line cph_session_line(const struct cph_session *s, unsigned str
     const struct engine_branch *b = engine_branch_const(s);
     struct cph_nego_status st = { 0 };
 
-    if (b && stream < s->n && b->line[stream].nego)
+    if (why && b && stream < s->n && b->line[stream].nego)
         cph_nego_status(b->line[stream].nego, &st);
     if (why)
         *why = st.why;

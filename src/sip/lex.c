@@ -1,20 +1,23 @@
 #include "msg_int.h"
 
+#include <string.h>
+
 #define MARK (C_TOKEN | C_WORD | C_UNRESERVED)
 
 /* clang-format off */
-static const uint16_t class_of[256] = {
+const uint16_t sip_class_of[256] = {
     ['0' ... '9'] = C_DIGIT | C_HEX | MARK,
     ['A' ... 'F'] = C_ALPHA | C_HEX | MARK,
     ['G' ... 'Z'] = C_ALPHA | MARK,
     ['a' ... 'f'] = C_ALPHA | C_HEX | MARK,
     ['g' ... 'z'] = C_ALPHA | MARK,
     ['-'] = MARK, ['_'] = MARK, ['.'] = MARK, ['!'] = MARK, ['~'] = MARK, ['*'] = MARK, ['\''] = MARK,
-    ['('] = C_WORD | C_UNRESERVED,
-    [')'] = C_WORD | C_UNRESERVED,
+    ['('] = C_WORD | C_UNRESERVED | C_CUT,
+    [')'] = C_WORD | C_UNRESERVED | C_CUT,
     ['%'] = C_TOKEN | C_WORD,
     ['`'] = C_TOKEN | C_WORD,
-    ['<'] = C_WORD, ['>'] = C_WORD, ['\\'] = C_WORD, ['"'] = C_WORD, ['{'] = C_WORD, ['}'] = C_WORD,
+    ['<'] = C_WORD | C_CUT, ['>'] = C_WORD | C_CUT, ['\\'] = C_WORD | C_CUT, ['"'] = C_WORD | C_CUT,
+    ['{'] = C_WORD, ['}'] = C_WORD,
     ['['] = C_WORD | C_PARAM | C_HNV,
     [']'] = C_WORD | C_PARAM | C_HNV,
     ['+'] = C_TOKEN | C_WORD | C_RESERVED | C_USER | C_PASS | C_PARAM | C_HNV,
@@ -24,16 +27,11 @@ static const uint16_t class_of[256] = {
     ['&'] = C_RESERVED | C_USER | C_PASS | C_PARAM,
     ['$'] = C_RESERVED | C_USER | C_PASS | C_PARAM | C_HNV,
     ['='] = C_RESERVED | C_USER | C_PASS,
-    [','] = C_RESERVED | C_USER | C_PASS,
+    [','] = C_RESERVED | C_USER | C_PASS | C_CUT,
     [';'] = C_RESERVED | C_USER,
     ['@'] = C_RESERVED,
 };
 /* clang-format on */
-
-bool sip_is(uint8_t c, unsigned classes)
-{
-    return (class_of[c] & classes) != 0;
-}
 
 bool sip_all(struct cph_span s, unsigned classes)
 {
@@ -107,8 +105,21 @@ bool sip_utf8_ok(struct cph_span s, bool lone_cont_ok)
     return true;
 }
 
+/* Only what prints in ASCII, as nearly all of SIP. No way out early, so that it goes in steps of
+ * many bytes. */
+static bool all_print(struct cph_span s)
+{
+    uint8_t other = 0;
+
+    for (size_t i = 0; i < s.n; i++)
+        other |= (uint8_t)(s.p[i] - 0x20) > 0x5e;
+    return !other;
+}
+
 bool sip_text_ok(struct cph_span s, bool lone_cont_ok)
 {
+    if (all_print(s))
+        return true;
     for (size_t i = 0; i < s.n; i++) {
         if ((s.p[i] < 0x20 && s.p[i] != '\t') || s.p[i] == 0x7f)
             return false;
@@ -226,6 +237,15 @@ static bool is_wsp(struct cph_span s, size_t i)
     return i < s.n && (s.p[i] == ' ' || s.p[i] == '\t');
 }
 
+/* The next CR or LF from i on, or the end. */
+static size_t find_break(struct cph_span s, size_t i)
+{
+    const uint8_t *lf = memchr(s.p + i, '\n', s.n - i), *end = lf ? lf : s.p + s.n, *cr;
+
+    cr = memchr(s.p + i, '\r', (size_t)(end - (s.p + i)));
+    return (size_t)((cr ? cr : end) - s.p);
+}
+
 cph_err sip_take_line(struct cph_span *rest, struct cph_span *line)
 {
     bool bare = false;
@@ -237,10 +257,7 @@ cph_err sip_take_line(struct cph_span *rest, struct cph_span *line)
         return CPH_E_AGAIN;
     }
     while (i < rest->n) {
-        if (rest->p[i] != '\r' && rest->p[i] != '\n') { /* nearly always */
-            i++;
-            continue;
-        }
+        i = find_break(*rest, i);
         if (is_crlf(*rest, i)) {
             i += 2;
             if (!is_wsp(*rest, i)) {
@@ -249,7 +266,7 @@ cph_err sip_take_line(struct cph_span *rest, struct cph_span *line)
                 return bare ? CPH_E_MALFORMED : CPH_OK;
             }
         }
-        if (rest->p[i] == '\r' || rest->p[i] == '\n')
+        if (i < rest->n && (rest->p[i] == '\r' || rest->p[i] == '\n'))
             bare = !is_crlf(*rest, i) || bare;
         if (!is_crlf(*rest, i))
             i++;
@@ -285,7 +302,7 @@ struct cph_span sip_cut_value(struct cph_span *rest, bool comments)
     for (; i < rest->n; i++) {
         uint8_t c = rest->p[i];
 
-        if (c > '>' && c != '\\') /* letters, and nothing that is looked for below */
+        if (!sip_is(c, C_CUT)) /* nearly always */
             continue;
         if (c == '\\' && (quoted || depth > 0)) {
             i++;

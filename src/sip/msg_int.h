@@ -18,10 +18,15 @@ enum {
     C_PASS = 1 << 8,  /* what a password has beside unreserved */
     C_PARAM = 1 << 9, /* param-unreserved */
     C_HNV = 1 << 10,  /* hnv-unreserved */
+    C_CUT = 1 << 11,  /* what may begin or end something in a comma list of values */
     C_ALNUM = C_ALPHA | C_DIGIT,
 };
 
-bool sip_is(uint8_t c, unsigned classes);
+extern const uint16_t sip_class_of[256];
+static inline bool sip_is(uint8_t c, unsigned classes)
+{
+    return (sip_class_of[c] & classes) != 0;
+}
 /* Not empty, and every byte in one of the classes. */
 bool sip_all(struct cph_span s, unsigned classes);
 /* The same, but %XX is allowed too; may be empty. */

@@ -117,9 +117,9 @@ static const char *const methods[] = {
 
 static int order(struct cph_span name, const char *row)
 {
-    size_t n = strlen(row);
+    size_t i = 0;
 
-    for (size_t i = 0; i < name.n && i < n; i++) {
+    for (; i < name.n && row[i]; i++) {
         uint8_t c = name.p[i];
 
         if (c >= 'A' && c <= 'Z')
@@ -127,7 +127,7 @@ static int order(struct cph_span name, const char *row)
         if (c != (uint8_t)row[i])
             return c < (uint8_t)row[i] ? -1 : 1;
     }
-    return name.n < n ? -1 : name.n > n;
+    return i < name.n ? 1 : -(row[i] != '\0');
 }
 
 enum cph_sip_hdr cph_sip_hdr_find(struct cph_span name)

@@ -3,15 +3,16 @@
 /* gen-value = token / host / quoted-string; received= carries IPv6 without brackets too. */
 static bool take_value(struct cph_span *s, struct cph_span *value)
 {
-    struct cph_span from = *s;
+    size_t n = 0;
 
     if (s->n > 0 && s->p[0] == '"')
         return sip_take_quoted(s, value);
-    while (s->n > 0 &&
-           (sip_is(s->p[0], C_TOKEN) || s->p[0] == ':' || s->p[0] == '[' || s->p[0] == ']'))
-        *s = cph_span_from(*s, 1);
-    *value = sip_between(from, *s);
-    return value->n > 0;
+    while (n < s->n &&
+           (sip_is(s->p[n], C_TOKEN) || s->p[n] == ':' || s->p[n] == '[' || s->p[n] == ']'))
+        n++;
+    *value = cph_span_head(*s, n);
+    *s = cph_span_from(*s, n);
+    return n > 0;
 }
 
 /* SEMI name [EQUAL value]. AGAIN at the end. */

@@ -8,14 +8,14 @@
 
 void phone_sdp_wipe(struct phone_sdp *t)
 {
-    cph_wipe(t, sizeof *t);
+    cph_wr_wipe(&t->wr);
+    t->type[0] = '\0';
 }
 
-struct cph_wr *phone_sdp_open(struct phone_sdp *t)
+void phone_sdp_open(struct phone_sdp *t)
 {
     t->wr = cph_wr_open(t->b, CPH_SESSION_SDP); /* what is sealed is longer */
     t->type[0] = '\0';
-    return &t->wr;
 }
 
 /* ---- ending ---------------------------------------------------------------------------------- */
@@ -238,8 +238,8 @@ static cph_err invite(struct phone_call *c, const char *to, cph_time now)
 {
     struct cph_phone *p = c->phone;
     char from[CPH_PHONE_URI];
-    PHONE_OFFER_SCOPED offer;
     struct cph_sip_place how = { .to = to, .from = from, .cookie = c };
+    PHONE_OFFER_SCOPED(offer);
 
     if (phone_at_server(c->account, cph_span_of(to)))
         how.account = c->account;
@@ -347,7 +347,7 @@ static void on_answered(struct phone_call *c, const struct cph_sip_event *ev, cp
  * refuse never rings. */
 static cph_err prepare(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
 {
-    PHONE_SDP_SCOPED sdp;
+    PHONE_SDP_SCOPED(sdp);
     cph_err err = phone_answer(c, ev, &sdp, now);
 
     c->refuse = phone_refusal(err);

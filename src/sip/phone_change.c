@@ -13,7 +13,6 @@ cph_err phone_answer(struct phone_call *c, const struct cph_sip_event *ev, struc
 
     phone_path(c);
     c->late_offer = ev->body.n == 0;
-    (void)phone_sdp_open(sdp);
     if (!c->late_offer)
         CPH_TRY(phone_unseal(c, false, ev, &opened, &offer));
     err = c->late_offer ? cph_session_offer(c->session, now, &sdp->wr)
@@ -24,7 +23,7 @@ cph_err phone_answer(struct phone_call *c, const struct cph_sip_event *ev, struc
     if (err == CPH_OK)
         err = phone_seal(c, !c->late_offer, sdp);
     if (err != CPH_OK && !says_why)
-        (void)phone_sdp_open(sdp); /* an answer that may not go has keys */
+        phone_sdp_wipe(sdp); /* an answer that may not go has keys */
     return err;
 }
 
@@ -49,7 +48,7 @@ unsigned phone_refusal(cph_err err)
 void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
 {
     struct cph_phone *p = c->phone;
-    PHONE_SDP_SCOPED sdp = { .type = "" };
+    PHONE_SDP_SCOPED(sdp);
     unsigned status = 200;
     cph_err err;
 
@@ -77,12 +76,12 @@ void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_ti
 
 cph_err phone_reoffer(struct phone_call *c, cph_time now)
 {
-    PHONE_SDP_SCOPED sdp;
+    PHONE_SDP_SCOPED(sdp);
     cph_err err;
 
     if (!c->sip || !c->answered)
         return CPH_E_STATE;
-    CPH_TRY(cph_session_offer(c->session, now, phone_sdp_open(&sdp)));
+    CPH_TRY(cph_session_offer(c->session, now, &sdp.wr));
     err = cph_wr_end(&sdp.wr);
     if (err == CPH_OK)
         err = phone_seal(c, false, &sdp);
@@ -181,10 +180,9 @@ void phone_on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, c
  * 4028 7.4), and is read against that offer. */
 void phone_on_refreshed(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
 {
-    PHONE_SDP_SCOPED again;
+    PHONE_SDP_SCOPED(again);
 
-    if (ev->by_peer || ev->body.n == 0 ||
-        cph_session_offer(c->session, now, phone_sdp_open(&again)) != CPH_OK)
+    if (ev->by_peer || ev->body.n == 0 || cph_session_offer(c->session, now, &again.wr) != CPH_OK)
         return;
     if (phone_take_answer(c, c->branch ? c->branch : PHONE_OUR_BRANCH, ev, now))
         phone_media_update(c, now);

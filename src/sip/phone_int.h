@@ -139,11 +139,14 @@ struct phone_sdp {
     struct cph_wr wr;
     char type[CPH_SMIME_TYPE]; /* "": application/sdp */
 };
-#define PHONE_SDP_SCOPED __attribute__((cleanup(phone_sdp_wipe))) struct phone_sdp
+/* Not zeroed first: it is 28 kB, and all that is ever read or wiped of it was written. */
+#define PHONE_SDP_SCOPED(name)                                                                     \
+    __attribute__((cleanup(phone_sdp_wipe), uninitialized)) struct phone_sdp name;                 \
+    phone_sdp_open(&name)
 
 /* phone_call.c */
 void phone_sdp_wipe(struct phone_sdp *t);
-struct cph_wr *phone_sdp_open(struct phone_sdp *t);
+void phone_sdp_open(struct phone_sdp *t);
 /** An answer came on a branch. False: a bad one; it ended the call if it is the one that counts. */
 bool phone_take_answer(struct phone_call *c, uint32_t branch, const struct cph_sip_event *ev,
                        cph_time now);
@@ -176,8 +179,11 @@ struct phone_offer { /* as SIP takes it; it holds keys */
     char type[CPH_SMIME_TYPE];
     struct cph_wr wr;
 };
+void phone_offer_open(struct phone_offer *o);
 void phone_offer_wipe(struct phone_offer *o);
-#define PHONE_OFFER_SCOPED __attribute__((cleanup(phone_offer_wipe))) struct phone_offer
+#define PHONE_OFFER_SCOPED(name)                                                                   \
+    __attribute__((cleanup(phone_offer_wipe), uninitialized)) struct phone_offer name;             \
+    phone_offer_open(&name)
 /** Our first offer, in one body or two. */
 CPH_MUST_CHECK cph_err phone_offer_write(struct phone_call *c, cph_time now, struct phone_offer *o);
 /** Was it refused, perhaps for having a stream twice? */

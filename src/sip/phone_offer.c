@@ -12,9 +12,15 @@
 
 enum { OFFERS = 4 }; /* descriptions of one offer that are looked at, the last ones */
 
+void phone_offer_open(struct phone_offer *o)
+{
+    o->wr = cph_wr_open(o->b, sizeof o->b);
+    o->type[0] = '\0';
+}
+
 void phone_offer_wipe(struct phone_offer *o)
 {
-    cph_wipe(o, sizeof *o);
+    cph_wr_wipe(&o->wr);
 }
 
 static const char sdp_type[] = "application/sdp";
@@ -44,16 +50,15 @@ static cph_err two_bodies(const struct phone_call *c, struct cph_span keyed, str
 
 cph_err phone_offer_write(struct phone_call *c, cph_time now, struct phone_offer *o)
 {
-    PHONE_SDP_SCOPED keyed;
-    PHONE_SDP_SCOPED plain;
+    PHONE_SDP_SCOPED(keyed);
+    PHONE_SDP_SCOPED(plain);
     bool bodies;
 
-    o->wr = cph_wr_open(o->b, sizeof o->b);
-    CPH_TRY(cph_session_offer(c->session, now, phone_sdp_open(&keyed)));
+    CPH_TRY(cph_session_offer(c->session, now, &keyed.wr));
     CPH_TRY(cph_wr_end(&keyed.wr));
     CPH_TRY(phone_seal(c, false, &keyed));
     bodies = !c->sealed && /* what is sealed has no open twin */
-             cph_session_offer_plain(c->session, phone_sdp_open(&plain)) == CPH_OK;
+             cph_session_offer_plain(c->session, &plain.wr) == CPH_OK;
     c->twice = bodies || cph_session_offers_twice(c->session);
     if (bodies) {
         CPH_TRY(cph_wr_end(&plain.wr));

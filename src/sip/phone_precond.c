@@ -63,12 +63,12 @@ static void may_ring(struct phone_call *c, cph_time now)
 
 static void confirm(struct phone_call *c, uint32_t branch, cph_time now)
 {
-    PHONE_SDP_SCOPED sdp;
+    PHONE_SDP_SCOPED(sdp);
     cph_err err;
 
     if (cph_session_precond(c->session, branch) != CPH_SESSION_PRECOND_CONFIRM || c->confirming)
         return;
-    err = cph_session_confirm(c->session, branch, phone_sdp_open(&sdp));
+    err = cph_session_confirm(c->session, branch, &sdp.wr);
     if (err == CPH_OK)
         err = cph_wr_end(&sdp.wr);
     if (err == CPH_OK)

@@ -43,6 +43,7 @@ cph_err phone_seal(struct phone_call *c, bool answer, struct phone_sdp *t)
     const struct cph_cert *to;
     struct cph_wr out;
     char id[CPH_SMIME_ID];
+    cph_err err;
 
     t->type[0] = '\0';
     if (!c->sealed && !c->policy.smime) {
@@ -55,9 +56,12 @@ cph_err phone_seal(struct phone_call *c, bool answer, struct phone_sdp *t)
     if (!to)
         return CPH_E_NOTFOUND;
     out = cph_wr_open(t->b, sizeof t->b);
-    CPH_TRY(cph_smime_seal(c->phone->smime, to, CPH_SPAN_LIT("application/sdp"),
-                           cph_wr_done(&t->wr), answer ? c->seal_in : NULL, t->type, id, &out));
+    err = cph_smime_seal(c->phone->smime, to, CPH_SPAN_LIT("application/sdp"), cph_wr_done(&t->wr),
+                         answer ? c->seal_in : NULL, t->type, id, &out);
+    out.top = out.top > t->wr.top ? out.top : t->wr.top; /* all of it is wiped */
     t->wr = out;
+    if (err != CPH_OK)
+        return err;
     if (!answer)
         memcpy(c->seal_out, id, sizeof id);
     c->sealed = true;
@@ -87,7 +91,7 @@ cph_err phone_unseal(struct phone_call *c, bool answer, const struct cph_sip_eve
         .again = c->seal_in[0] ? c->seal_in : NULL,
     };
 
-    memset(opened, 0, offsetof(struct cph_smime_opened, bytes));
+    *opened = (struct cph_smime_opened){ 0 };
     if (!cph_smime_is(ev->type)) {
         if (c->sealed || c->policy.smime)
             return CPH_E_POLICY;

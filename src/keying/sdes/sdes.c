@@ -57,8 +57,7 @@ static void sdes_free(struct cph_keying *k)
     struct sdes *s = of(k);
 
     sdes_offered_wipe(&s->offered);
-    cph_wipe(s, offsetof(struct sdes, offered));
-    free(s);
+    cph_free_secret(s, sizeof *s);
 }
 
 /* Our best suite that a set goes with, and the one that everybody has (RFC 4568 6.2.1): a set with
@@ -116,7 +115,9 @@ static cph_err sdes_offer(struct cph_keying *k, const struct cph_keying_local *o
         return CPH_E_CONFIG;
     for (unsigned i = 0; i < next.n; i++)
         CPH_TRY(sdes_line_add(&next.line[i], offer));
+    sdes_offered_wipe(&s->offered);
     s->offered = next;
+    next = (struct sdes_offered){ 0 };
     s->first = !s->keyed;
     s->open = true;
     if (!s->keyed)
@@ -355,9 +356,12 @@ static cph_err sdes_fork(const struct cph_keying *k, struct cph_keying **out)
     branch = calloc(1, sizeof *branch);
     if (!branch)
         return CPH_E_NOMEM;
+    if (sdes_offered_copy(&s->offered, &branch->offered) != CPH_OK) {
+        free(branch);
+        return CPH_E_NOMEM;
+    }
     branch->base = s->base;
     branch->cfg = s->cfg;
-    branch->offered = s->offered;
     branch->open = branch->first = true;
     branch->status.state = CPH_KEYING_OFFERED;
     branch->notes = CPH_KEYING_NOTE_KEY_SHARED; /* RFC 4568 7.3 */

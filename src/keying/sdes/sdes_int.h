@@ -64,7 +64,7 @@ struct sdes_deal {
 
 /* Our offer; kept for later answers to it, for further branches, and for the next offer. */
 struct sdes_offered {
-    struct sdes_line line[SDES_MAX_SUITES];
+    struct sdes_line *line; /* room for SDES_MAX_SUITES, once there is one */
     unsigned n;
     struct sdes_place place;
 };
@@ -79,7 +79,7 @@ struct sdes {
     struct sdes_deal deal;
     struct cph_keying_status status;
     unsigned notes;
-    struct sdes_offered offered; /* most of it all */
+    struct sdes_offered offered;
 };
 
 void sdes_deal_wipe(struct sdes_deal *d);
@@ -93,6 +93,7 @@ struct sdes_place sdes_place_of(const struct cph_sdp *sdp, const struct cph_sdp_
 bool sdes_place_known(const struct sdes_place *p);
 /** A hold by c=0.0.0.0 is no move, and its end is none. */
 bool sdes_moved(const struct sdes_place *was, const struct sdes_place *is);
+CPH_MUST_CHECK cph_err sdes_offered_copy(const struct sdes_offered *from, struct sdes_offered *to);
 /** A random master key and salt; an MKI of mki_n bytes with the value 1. */
 CPH_MUST_CHECK cph_err sdes_key_new(const struct sdes *s, const struct cph_srtp_suite *suite,
                                     unsigned mki_n, struct cph_srtp_key *out);

@@ -1,6 +1,7 @@
 /* What an SDES instance keeps from one exchange to the next, and how a new exchange changes it. */
 #include "sdes_int.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ciphony/base_text.h"
@@ -16,9 +17,33 @@ void sdes_offered_wipe(struct sdes_offered *o)
     /* Lines are written one after the other, and the one that failed is not counted. */
     unsigned n = o->n < SDES_MAX_SUITES ? o->n + 1 : SDES_MAX_SUITES;
 
-    cph_wipe(o->line, n * sizeof o->line[0]);
-    o->n = 0;
-    o->place = (struct sdes_place){ 0 };
+    cph_free_secret(o->line, n * sizeof o->line[0]);
+    *o = (struct sdes_offered){ 0 };
+}
+
+/* The next line, empty; the rest is not touched, since a line is six kilobytes. */
+static struct sdes_line *next_line(struct sdes_offered *o)
+{
+    if (!o->line)
+        o->line = malloc(SDES_MAX_SUITES * sizeof o->line[0]);
+    if (!o->line)
+        return NULL;
+    return memset(&o->line[o->n], 0, sizeof o->line[0]);
+}
+
+cph_err sdes_offered_copy(const struct sdes_offered *from, struct sdes_offered *to)
+{
+    struct sdes_offered copy = { .place = from->place };
+
+    for (; copy.n < from->n; copy.n++) {
+        struct sdes_line *line = next_line(&copy);
+
+        if (!line)
+            return CPH_E_NOMEM;
+        *line = from->line[copy.n];
+    }
+    *to = copy;
+    return CPH_OK;
 }
 
 /* ---- places --------------------------------------------------------------------------------- */
@@ -128,13 +153,16 @@ cph_err sdes_line_new(const struct sdes *s, const struct cph_srtp_suite *suite,
                       const struct cph_ekt_params *set, struct sdes_offered *offered)
 {
     const struct cph_srtp_key *before = key_before(s, suite, set != NULL, &offered->place);
-    struct sdes_line *line = &offered->line[offered->n];
+    struct sdes_line *line;
 
     for (unsigned i = 0; i < offered->n; i++)
         if (same_kind(&offered->line[i], suite, set != NULL))
             return CPH_OK;
     if (offered->n == SDES_MAX_SUITES)
         return CPH_OK;
+    line = next_line(offered);
+    if (!line)
+        return CPH_E_NOMEM;
     line->tag = offered->n + 1; /* RFC 4568 4.1, 5.1.1 MUST: unique */
     line->suite = suite;
     line->n_keys = 1;
