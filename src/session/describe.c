@@ -234,11 +234,13 @@ bool cph_session_offer_wanted(const struct cph_session *s)
 /* Who made the open offer of a stream: all forks of one know it. */
 static struct cph_nego *offerer(struct cph_session *s, unsigned stream)
 {
+    const struct engine_branch *b;
+
     if (s->base[stream])
         return s->base[stream];
-    for (unsigned i = 0; i < CPH_SESSION_BRANCHES; i++)
-        if (s->branch[i].used && s->branch[i].line[stream].nego)
-            return s->branch[i].line[stream].nego;
+    for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;)
+        if (b->line[stream].nego)
+            return b->line[stream].nego;
     return NULL;
 }
 

@@ -89,6 +89,29 @@ static void every_error_has_name_text_and_blame(void **state)
     assert_string_equal(cph_err_name(CPH_E_COUNT_), "BUG");
 }
 
+static void wiping_a_writer_reaches_what_was_taken_back(void **state)
+{
+    uint8_t buf[16];
+    struct cph_wr wr = cph_wr_open(buf, sizeof buf);
+
+    (void)state;
+    memset(buf, 0x55, sizeof buf);
+    cph_wr_text(&wr, "secret");
+    wr.n = 2; /* as who tries one answer after the other does */
+    cph_wr_wipe(&wr);
+    assert_int_equal(wr.n, 0);
+    for (size_t i = 0; i < sizeof buf; i++)
+        assert_int_equal(buf[i], i < 6 ? 0 : 0x55); /* and no further */
+
+    cph_wr_text(&wr, "ab");
+    cph_wr_fmt(&wr, "%s", "more than there is room for"); /* some of it was written */
+    assert_true(wr.failed);
+    cph_wr_wipe(&wr);
+    assert_false(wr.failed);
+    for (size_t i = 0; i < sizeof buf; i++)
+        assert_int_equal(buf[i], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +119,7 @@ int main(void)
         cmocka_unit_test(a_failed_reader_stays_failed),
         cmocka_unit_test(a_full_writer_stays_failed_and_keeps_its_length),
         cmocka_unit_test(every_error_has_name_text_and_blame),
+        cmocka_unit_test(wiping_a_writer_reaches_what_was_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
