@@ -273,6 +273,9 @@ struct cph_keying_method {
                        struct cph_keying_refusal *out);
     /** The pending offer was refused or is over: what held before holds. RFC 4568 7.1.4. */
     void (*rollback)(struct cph_keying *k);
+    /** No other answer to our offer will come, on this branch or another: what was kept for one (a
+     * private value, say) goes, and finish() is CPH_E_STATE until the next offer. May be NULL. */
+    void (*settled)(struct cph_keying *k);
     /** Bring new keys with the next offer or answer, at the same address. May be NULL. */
     void (*renew)(struct cph_keying *k);
     /** The user takes the call to which we gave this answer while it rang: only now the peer learns
@@ -449,6 +452,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_nego_refused(struct cph_nego *n,
                                                 const struct cph_keying_remote *answer,
                                                 struct cph_keying_refusal *out);
 CPH_API void cph_nego_rollback(struct cph_nego *n);
+/** The pending offer has its last answer: no fork and no other answer from here on. */
+CPH_API void cph_nego_settled(struct cph_nego *n);
 /** Bring new keys with the next offer or answer (re-key; after a fork). */
 CPH_API void cph_nego_renew(struct cph_nego *n);
 /** Our answer, made while it rang, goes to the peer now. */

@@ -255,6 +255,14 @@ void cph_nego_rollback(struct cph_nego *n)
             n->slot[i].method->rollback(n->slot[i].k);
 }
 
+void cph_nego_settled(struct cph_nego *n)
+{
+    n->open = false;
+    for (unsigned i = 0; i < n->n; i++)
+        if (n->slot[i].k && n->slot[i].method->settled)
+            n->slot[i].method->settled(n->slot[i].k);
+}
+
 void cph_nego_answered(struct cph_nego *n, cph_time now)
 {
     for (unsigned i = 0; i < n->n; i++)

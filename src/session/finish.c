@@ -140,6 +140,9 @@ static void settle(struct cph_session *s)
     engine_desc_free(&s->pending);
     engine_desc_free(&s->pending_plain);
     if (b) {
+        for (unsigned i = 0; i < s->n; i++)
+            if (b->line[i].nego)
+                cph_nego_settled(b->line[i].nego);
         memcpy(s->place, b->at, sizeof s->place);
         tell_reoffer(s, b);
     }

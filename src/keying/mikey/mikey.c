@@ -352,6 +352,15 @@ static void mikey_rollback(struct cph_keying *base)
         k->status.state = CPH_KEYING_IDLE;
 }
 
+/* Forward secrecy is not there yet while the private value is. */
+static void mikey_settled(struct cph_keying *base)
+{
+    struct mikey *k = of(base);
+
+    k->open = false;
+    mikey_offer_wipe(&k->offer);
+}
+
 static void mikey_renew(struct cph_keying *base)
 {
     of(base)->renew = true;
@@ -403,6 +412,7 @@ const struct cph_keying_method cph_keying_mikey = {
     .refusal = mikey_refusal,
     .refused = mikey_refused,
     .rollback = mikey_rollback,
+    .settled = mikey_settled,
     .renew = mikey_renew,
     .fork = mikey_fork,
     .status = mikey_status,

@@ -6,7 +6,7 @@
 #include "pair.h"
 
 #include "ciphony/crypto_key.h"
-#include "mikey/mikey_int.h"
+#include "mikey/row_int.h"
 
 #define ALICE "sip:alice@example.org"
 #define BOB   "sip:bob@example.org"

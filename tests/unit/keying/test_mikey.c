@@ -808,6 +808,41 @@ static void branches_of_a_fork(void **state)
     }
 }
 
+/* When the last answer is in, what the private value could still be used for is over, too. */
+static void what_made_the_keys_is_gone_when_the_answer_is_final(void **state)
+{
+    static const struct mikey_offer nothing;
+    struct cph_sdp *offer, *answer;
+    struct cph_nego *fork;
+    struct mikey *k;
+
+    (void)state;
+    for (int mode = CPH_MIKEY_PSK; mode < CPH_MIKEY_ECMQV; mode++) {
+        cfg_a.mode = (enum cph_mikey_mode)mode;
+        cfg_a.peer_cert = mode == CPH_MIKEY_RSA ? cert_rsa_b : NULL;
+        reopen();
+        offer = make_offer(&p, &p.a);
+        answer = make_answer(&p, &p.b, offer);
+        assert_ok(try_finish(&p.a, answer)); /* 183 */
+        assert_ok(cph_nego_fork(p.a.nego, &fork));
+        cph_nego_free(fork);
+        assert_ok(try_finish(&p.a, answer)); /* 200 */
+        k = (struct mikey *)cph_nego_instance(p.a.nego);
+        assert_int_equal(k->offer.pair.ready, mode == CPH_MIKEY_DHSIGN || mode == CPH_MIKEY_DHHMAC);
+        cph_nego_settled(p.a.nego);
+        assert_memory_equal(&k->offer, &nothing, sizeof nothing);
+        assert_err(try_finish(&p.a, answer), CPH_E_STATE);
+        assert_err(cph_nego_fork(p.a.nego, &fork), CPH_E_STATE);
+        assert_media(&p, 1);
+        cph_nego_renew(p.a.nego);
+        exchange(&p, &p.a, &p.b);
+        assert_media(&p, 2);
+        cph_nego_settled(p.a.nego);
+        exchange(&p, &p.b, &p.a);
+        assert_media(&p, 3);
+    }
+}
+
 static void a_refused_update_leaves_the_keys(void **state)
 {
     (void)state;
@@ -950,6 +985,7 @@ int main(void)
         test(a_tek_serves_as_it_is),
         test(an_open_stream_is_not_touched_by_the_sessions_message),
         test(branches_of_a_fork),
+        test(what_made_the_keys_is_gone_when_the_answer_is_final),
         test(a_refused_update_leaves_the_keys),
         test(an_offer_costs_no_exponentiation_when_it_was_prepared),
         test(a_configuration_without_its_material_is_refused),

@@ -111,6 +111,48 @@ static void a_refusal_is_read_counted_and_obeyed_by_nobody(void **state)
     close_call();
 }
 
+/* Two phones ring and tell their halves; the one that is taken says the same again in its 200. */
+static void a_fork_by_diffie_hellman_is_heard_on_the_branch_that_answers(void **state)
+{
+    static char said[2][SDP_MAX];
+    struct cph_span early[2];
+    struct cph_mikey *of_carol;
+    struct cph_mikey_cfg cfg = { .mode = CPH_MIKEY_DHHMAC,
+                                 .psk = &psk,
+                                 .id = "sip:b@example.org",
+                                 .peer_id = "sip:a@example.org" };
+    struct party carol;
+
+    (void)state;
+    open_call((struct cph_mikey_cfg){ .mode = CPH_MIKEY_DHHMAC, .psk = &psk });
+    party_init(&carol, 2, CPH_SECURITY_REQUIRED, "mikey");
+    test_env_init(&carol.env, 77);
+    cfg.env = &carol.env.env;
+    assert_ok(cph_mikey_new(&cfg, &of_carol));
+    carol.cfg.keying.mikey = of_carol;
+    carol.n = 2;
+    party_start(&carol);
+    came_by(&carol, CPH_HOP_TLS13, CPH_HOP_AUTH_AUTHORITY, CPH_HOP_WHOSE_NEXT);
+    assert_ok(offer(&t, &t.a));
+    assert_ok(answer(&t, &t.b, t.a.text));
+    assert_ok(answer(&t, &carol, t.a.text));
+    for (unsigned i = 0; i < 2; i++) {
+        struct cph_span text = i ? carol.text : t.b.text;
+
+        memcpy(said[i], text.p, text.n);
+        early[i] = (struct cph_span){ (const uint8_t *)said[i], text.n };
+        assert_ok(cph_session_finish(t.a.s, i + 1, early[i], t.now));
+    }
+    assert_ok(cph_session_finish(t.a.s, 1, early[0], t.now)); /* 200 */
+    assert_ok(cph_session_choose(t.a.s, 1));
+    talk(&t);
+    assert_err(cph_session_finish(t.a.s, 1, early[0], t.now), CPH_E_STATE);
+    assert_int_equal(level(&t.a), CPH_LEVEL_VERIFIED);
+    party_end(&carol);
+    cph_mikey_free(of_carol);
+    close_call();
+}
+
 static unsigned spi_told(void)
 {
     struct pkt k;
@@ -195,6 +237,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_told_in_the_media_under_a_set_that_mikey_brought),
         cmocka_unit_test(without_ekt_on_both_sides_a_call_has_mikey_s_keys),
+        cmocka_unit_test(a_fork_by_diffie_hellman_is_heard_on_the_branch_that_answers),
         cmocka_unit_test(a_refusal_is_read_counted_and_obeyed_by_nobody),
         cmocka_unit_test(a_call_under_a_shared_secret_is_heard),
         cmocka_unit_test(keys_in_clear_make_no_more_than_the_hops_are_worth),

@@ -46,6 +46,15 @@ static void look_at_message_keys(const struct mikey *k, remember_fn *remember)
     remember("a key of messages", auth.b, auth.n);
 }
 
+#define PRIVATE_VALUE "a private value of Diffie-Hellman"
+
+/* What waits for an answer: it is gone when that is final. */
+static void look_at_offer(const struct mikey *k, remember_fn *remember)
+{
+    if (k->offer.pair.ready)
+        remember(PRIVATE_VALUE, k->offer.pair.x.b, k->offer.pair.x.n);
+}
+
 /* The TGK, and what comes of it; with Diffie-Hellman it is the result of that. */
 static void look_at_mikey(const struct mikey *k, remember_fn *remember)
 {

@@ -4,6 +4,7 @@
 
 #include "support.h"
 
+#include "../keying/nego_int.h"
 #include "../session/engine_int.h"
 #include "memory.h"
 #include "memory_mikey.h"
@@ -56,6 +57,9 @@ static void remember(const char *what, const uint8_t *p, size_t n)
     seen_n++;
 }
 
+static struct cph_key *key[2];
+static struct cph_cert *cert[2];
+static struct cph_mikey *mikey[2];
 static struct test_env te;
 static struct cph_env env; /* te's, but that what is drawn is noted */
 
@@ -209,6 +213,16 @@ static struct mikey *mikey_of(struct cph_phone *p)
     return (struct mikey *)k;
 }
 
+/* The instance whose offer is out: of the call, or before there is an answer. */
+static void look_at_private_value(struct cph_phone *p)
+{
+    struct cph_session *s = p->calls->session;
+    const struct cph_nego *n = s->base[0] ? s->base[0] : engine_branch(s)->line[0].nego;
+
+    if (mikey[0])
+        look_at_offer((const struct mikey *)n->slot[0].k, remember);
+}
+
 /* The master keys as negotiation gives them to SRTP. */
 static void look_at_keys(struct cph_phone *p)
 {
@@ -240,10 +254,6 @@ static unsigned find_all(bool tell)
 {
     return find(NULL, tell);
 }
-
-static struct cph_key *key[2];
-static struct cph_cert *cert[2];
-static struct cph_mikey *mikey[2];
 
 static void node_open(unsigned i, const char *keying, bool ekt)
 {
@@ -283,6 +293,17 @@ static void node_open(unsigned i, const char *keying, bool ekt)
     n->ua = cph_phone_ua(n->phone);
 }
 
+/* The keys are there, so what made them is not needed. */
+static void no_private_value_is_left(unsigned want)
+{
+    unsigned seen_of_them = 0;
+
+    for (size_t i = 0; i < seen_n; i++)
+        seen_of_them += strcmp(seen[i].what, PRIVATE_VALUE) == 0;
+    assert_int_equal(seen_of_them, want);
+    assert_int_equal(find(PRIVATE_VALUE, true), 0);
+}
+
 /* The calls are over: of MIKEY only the secret is left, which belongs to the material. */
 static void look_at_rest(void)
 {
@@ -310,7 +331,7 @@ static void nothing_of_the_keys_outlives(const char *keying, bool ekt)
     skip(); /* freed memory is kept, and the shadow is larger than the machine */
 #endif
     struct cph_phone_dial d = { .to = "sip:bob@10.0.0.2:5060" };
-    unsigned told = 0;
+    unsigned told = 0, diffie_hellman = mikey[0] && mikey[0]->cfg.mode == CPH_MIKEY_DHSIGN;
 
     draws = NULL;
     if (!mikey[0])
@@ -319,8 +340,11 @@ static void nothing_of_the_keys_outlives(const char *keying, bool ekt)
         node_open(i, keying, ekt);
     draws = ekt ? "a key of EKT" : mikey[0] ? "a key that MIKEY drew" : NULL;
     assert_ok(cph_phone_dial(node[0].phone, &d, now, &node[0].call));
+    look_at_private_value(node[0].phone);
+    assert_int_equal(find(PRIVATE_VALUE, false) > 0, diffie_hellman);
     run(2000);
     assert_true(node[0].secured && node[1].secured);
+    no_private_value_is_left(diffie_hellman);
     for (unsigned i = 0; i < 2; i++)
         look_at_keys(node[i].phone);
     look_inside(keying);
@@ -340,7 +364,9 @@ static void nothing_of_the_keys_outlives(const char *keying, bool ekt)
         run(1000);
     }
     assert_ok(cph_phone_rekey(node[0].phone, node[0].call, now));
+    look_at_private_value(node[0].phone);
     run(1000);
+    no_private_value_is_left(2 * diffie_hellman);
     for (unsigned i = 0; i < 2; i++)
         look_at_keys(node[i].phone);
     if (mikey[0])
