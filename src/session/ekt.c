@@ -48,6 +48,15 @@ cph_err engine_ekt_draw(struct cph_session *s)
     return CPH_OK;
 }
 
+cph_err engine_ekt_draw_again(struct cph_session *s, const struct engine_branch *b)
+{
+    bool used = false;
+
+    for (unsigned i = 0; i < s->n; i++)
+        used |= b->line[i].ekt && b->line[i].ekt->set.spi == s->ekt.spi;
+    return used ? engine_ekt_draw(s) : CPH_OK;
+}
+
 cph_err engine_ekt_setup(struct cph_session *s)
 {
     if (!s->cfg.ekt)

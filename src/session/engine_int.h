@@ -230,6 +230,9 @@ void engine_ekt_free(struct engine_ekt *e); /* NULL is fine */
 CPH_MUST_CHECK cph_err engine_ekt_setup(struct cph_session *s);
 /** Another set for the next offer with new keys; nothing to do where the set is not ours. */
 CPH_MUST_CHECK cph_err engine_ekt_draw(struct cph_session *s);
+/** The same before an answer, if the set is in use: where the answer gives it (MIKEY), it comes
+ * with new keys, and is another one (RFC 8870 4.1 MUST). */
+CPH_MUST_CHECK cph_err engine_ekt_draw_again(struct cph_session *s, const struct engine_branch *b);
 /** Follow negotiation. CPH_E_NOTFOUND: this line has no EKT. On an error nothing changed. */
 CPH_MUST_CHECK cph_err engine_ekt_follow(struct cph_session *s, struct engine_line *l, cph_time now,
                                          bool *changed);

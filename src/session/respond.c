@@ -110,6 +110,8 @@ cph_err cph_session_answer(struct cph_session *s, struct cph_span offer, cph_tim
     engine_wishes_answer(s, theirs.sdp, &w);
     if (err == CPH_OK)
         err = cph_sdp_answer_skeleton(ours.arena, &side, theirs.sdp, w.stream, w.n, &ours.sdp);
+    if (err == CPH_OK)
+        err = engine_ekt_draw_again(s, b);
     if (err == CPH_OK) {
         err = answer_lines(s, b, theirs.sdp, ours.sdp);
         if (err != CPH_OK && !engine_is_fatal(err))

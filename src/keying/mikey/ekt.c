@@ -6,7 +6,12 @@
  *   answer      "ciphony EKT" | cipher, 1 | SPI, 2              it was taken
  *
  * They are wrapped (RFC 5649) under a key from the TGK, derived as for crypto session 0, which no
- * stream has. So it goes where the initiator has the TGK when it writes: NULL, PSK, RSA.
+ * stream has. So a set goes with who has the TGK when it writes. In NULL, PSK, RSA and ECMQV, and
+ * in updates under an envelope key, that is the initiator. In RSA-R, DHSIGN and DHHMAC it is the
+ * responder, if it was asked, and then the set is the responder's:
+ *
+ *   initiator   "ciphony EKT" | ciphers it takes, 1 or 2        it asks for one
+ *   answer      "ciphony EKT" | cipher | SPI | ttl | wrapped    as above
  */
 #include "mikey_int.h"
 
@@ -18,6 +23,7 @@
 #include "ciphony/keying_ekt.h"
 
 enum {
+    ASKS_MAX = 2,  /* bytes: ciphers there are */
     NO_STREAM = 0, /* crypto sessions count from 1 */
     KEK = 32,
     SALT = 14, /* of every set: the longest of a suite */
@@ -125,6 +131,33 @@ cph_err mikey_ekt_take(const struct mikey_msg *m, const struct mikey_csb *csb,
         return CPH_E_UNSUPPORTED;
     *out = set;
     return CPH_OK;
+}
+
+bool mikey_ekt_goes_back(enum mikey_type type)
+{
+    return type == MIKEY_RSAR_I || type == MIKEY_DH_I || type == MIKEY_DHHMAC_I;
+}
+
+void mikey_ekt_put_wish(struct mikey_out *w)
+{
+    uint8_t ext[32];
+    struct cph_wr wr = cph_wr_open(ext, sizeof ext);
+
+    cph_wr_span(&wr, mark);
+    cph_wr_u8(&wr, CPH_EKT_AESKW256);
+    cph_wr_u8(&wr, CPH_EKT_AESKW128);
+    mikey_put_ext(w, MIKEY_EXT_VENDOR, cph_wr_done(&wr));
+}
+
+bool mikey_ekt_asked(const struct mikey_msg *m, const struct cph_ekt_params *set)
+{
+    struct cph_rd rd = ours(m);
+    struct cph_span ciphers = cph_rd_rest(&rd);
+
+    for (size_t i = 0; !rd.failed && ciphers.n <= ASKS_MAX && i < ciphers.n; i++)
+        if (ciphers.p[i] == (uint8_t)set->cipher)
+            return true;
+    return false;
 }
 
 bool mikey_ekt_taken(const struct mikey_msg *m, const struct cph_ekt_params *set)

@@ -244,6 +244,25 @@ static cph_err usable(const struct finish *f)
     return CPH_OK;
 }
 
+/* Ours, if it was taken; or the responder's, if we asked for one. It counts on us then. */
+static cph_err settle_ekt(struct finish *f)
+{
+    CPH_EKT_PARAMS_SCOPED set = { 0 };
+    cph_err err = CPH_E_NOTFOUND;
+
+    if (f->o->ekt && mikey_ekt_taken(&f->msg, &f->o->set)) {
+        set = f->o->set;
+        err = CPH_OK;
+    } else if (f->o->asks_ekt) {
+        err = mikey_ekt_take(&f->msg, &f->csb, &set);
+    }
+    if (err == CPH_OK) {
+        f->csb.ekt = true;
+        f->csb.set = set;
+    }
+    return err == CPH_E_NOTFOUND ? CPH_OK : err;
+}
+
 cph_err mikey_finish(struct cph_mikey *m, const struct mikey_offer *offer, struct cph_span msg,
                      struct mikey_csb *out)
 {
@@ -258,10 +277,7 @@ cph_err mikey_finish(struct cph_mikey *m, const struct mikey_offer *offer, struc
     CPH_TRY(sessions(&f));
     CPH_TRY(prove(&f));
     CPH_TRY(usable(&f));
-    if (offer->ekt && mikey_ekt_taken(&f.msg, &offer->set)) {
-        f.csb.ekt = true;
-        f.csb.set = offer->set;
-    }
+    CPH_TRY(settle_ekt(&f));
     f.csb.list_bound = f.csb.mode != CPH_MIKEY_NULL; /* we bound it, and were understood */
     *out = f.csb;
     return CPH_OK;

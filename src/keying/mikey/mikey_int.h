@@ -447,7 +447,8 @@ struct mikey_offer {
     struct mikey_pair pair;
     uint8_t mki[MIKEY_MKI_MAX];
     uint8_t mki_n;
-    bool ekt; /* it has a set, which holds if the answer takes it */
+    bool ekt;      /* it has a set, which holds if the answer takes it */
+    bool asks_ekt; /* it asks for one, which holds if the answer has it */
     struct cph_ekt_params set;
 };
 
@@ -596,6 +597,11 @@ void mikey_ekt_put_taken(struct mikey_out *w, const struct cph_ekt_params *set);
 /** The set a message has. CPH_E_NOTFOUND: none; CPH_E_AUTH, CPH_E_MALFORMED, CPH_E_UNSUPPORTED. */
 CPH_MUST_CHECK cph_err mikey_ekt_take(const struct mikey_msg *m, const struct mikey_csb *csb,
                                       struct cph_ekt_params *out);
+/** Is it the responder that has keys first in an exchange which begins so? Then a set is its. */
+bool mikey_ekt_goes_back(enum mikey_type type);
+/** Ask for a set. */
+void mikey_ekt_put_wish(struct mikey_out *w);
+bool mikey_ekt_asked(const struct mikey_msg *m, const struct cph_ekt_params *set);
 bool mikey_ekt_taken(const struct mikey_msg *m, const struct cph_ekt_params *set);
 bool mikey_ekt_same(const struct mikey_csb *a, const struct mikey_csb *b);
 

@@ -1,41 +1,16 @@
 /*
- * The responder: reads an initiator's message, from the cheap checks to the dear ones, and writes
- * the answer. RFC 3830 5.3
+ * The responder: reads an initiator's message, from the cheap checks to the dear ones; answer.c
+ * writes the answer. RFC 3830 5.3
  *
- *   form -> mode -> bundle -> time and replay -> identities -> list of protocols -> policies, group
- *        -> MAC or signature -> envelope, Diffie-Hellman -> remembered as seen
- *
- *   PSK, NULL, RSA,
- *   ECMQV            HDR, T, [IDr], V
- *   RSA-R            HDR, T, [RAND], IDr, CERTr, SP, KEMAC, PKE, SIGNr
- *   DHSIGN           HDR, T, IDr, CERTr, IDi, [DHr, DHi], SIGNr
- *   DHHMAC           HDR, T, IDr, IDi, [DHr, DHi], KEMAC
+ *   form -> bundle -> mode -> identities -> time and replay -> list of protocols -> policies, group
+ *        -> MAC or signature -> envelope -> remembered as seen -> Diffie-Hellman
  */
-#include "mikey_int.h"
+#include "respond_int.h"
 
 #include <string.h>
 
 #include "ciphony/base_text.h"
 #include "ciphony/crypto_cipher.h"
-
-enum { OUR_RAND = 16 };
-
-/* One message being answered. Holds key material. */
-struct respond {
-    struct cph_mikey *m;
-    const struct mikey_csb *old; /* the bundle it updates, NULL for a first exchange */
-    const struct mikey_around *around;
-    struct mikey_msg msg;
-    struct mikey_csb csb;  /* what will hold */
-    struct cph_span id[2]; /* IDi and IDr as they were said */
-    struct cph_secret key; /* pre-shared or envelope: of MACs */
-    struct cph_key *peer;  /* RSA-R: whom to encrypt to */
-    bool gave_rand;        /* RSA-R: the RAND is in the message */
-    enum cph_agree_group group;
-    struct mikey_pair pair;
-    bool took_ekt;
-    enum mikey_error error;
-};
 
 static void respond_wipe(struct respond *r)
 {
@@ -372,143 +347,6 @@ static cph_err prove(struct respond *r)
     }
 }
 
-/* The keys of the modes where we have a part in them. */
-static cph_err make_keys(struct respond *r)
-{
-    struct mikey_id id = mikey_id_of(r->m->id);
-
-    r->error = MIKEY_E_OTHER;
-    if (r->msg.n_dh > 0) {
-        CPH_TRY(cph_agree_make(r->m->cfg.env, r->group, 0, &r->pair.x, r->pair.y));
-        CPH_TRY(mikey_dh_key(r->group, &r->pair, r->msg.dh[0].value, &r->msg.dh[0].kv, &r->csb));
-    }
-    if (r->msg.type == MIKEY_RSAR_I) {
-        if (!r->gave_rand) { /* RFC 4738 3.6 MUST: one of the two sends it */
-            CPH_TRY(cph_random(r->m->cfg.env, r->csb.b.rand, OUR_RAND));
-            r->csb.b.rand_n = OUR_RAND;
-        }
-        r->key.n = MIKEY_ENVELOPE;
-        CPH_TRY(cph_random(r->m->cfg.env, r->key.b, MIKEY_ENVELOPE));
-        r->csb.envelope = r->key;
-        CPH_TRY(mikey_tgk_new(r->m, &id, &r->csb));
-    }
-    return r->csb.n_keys > 0 ? CPH_OK : CPH_E_MALFORMED;
-}
-
-/* ---- the answer ------------------------------------------------------------------------------ */
-
-static void put_ids(struct respond *r, bool certs, bool idi, struct mikey_out *w, cph_err *err)
-{
-    struct mikey_id us = mikey_id_of(r->m->id), them = { MIKEY_ID_URI, r->id[0] };
-
-    if (r->msg.n_id > 0 && r->msg.id[0].data.p == r->id[0].p)
-        them.type = r->msg.id[0].type;
-    if (us.data.n > 0)
-        mikey_put_id(w, &us);
-    if (certs)
-        *err = mikey_put_certs(r->m, w);
-    if (idi)
-        mikey_put_id(w, &them);
-}
-
-static void put_dh(struct respond *r, struct mikey_out *w)
-{
-    struct mikey_dh dh = r->msg.dh[0];
-
-    if (r->msg.n_dh == 0)
-        return;
-    dh.value = (struct cph_span){ r->pair.y, cph_agree_public_size(r->group) };
-    mikey_put_dh(w, &dh);
-    mikey_put_dh(w, &r->msg.dh[0]);
-}
-
-static void tail_of(struct respond *r, struct mikey_tail *t)
-{
-    struct cph_span said[2];
-
-    mikey_ids(&r->msg, said);
-    mikey_tail(t, said[0], r->m->id[0] ? cph_span_of(r->m->id) : said[1], r->msg.ts_type,
-               r->msg.ts);
-}
-
-static cph_err put_v(struct respond *r, struct mikey_out *w)
-{
-    struct mikey_tail t;
-    cph_err err = CPH_OK;
-    size_t at;
-
-    put_ids(r, false, false, w, &err);
-    if (r->took_ekt)
-        mikey_ekt_put_taken(w, &r->csb.set);
-    at = mikey_put_v(w, r->csb.mode == CPH_MIKEY_NULL ? MIKEY_MAC_NULL : MIKEY_MAC_SHA1);
-    if (err != CPH_OK || r->csb.mode == CPH_MIKEY_NULL)
-        return err;
-    tail_of(r, &t);
-    return mikey_fill_mac(&r->key, &r->csb.b, w, at, t.part, 3);
-}
-
-static cph_err put_rsar(struct respond *r, struct mikey_out *w)
-{
-    struct mikey_id us = mikey_id_of(r->m->id);
-    uint8_t params[MIKEY_SP_MAX];
-    struct cph_wr wr = cph_wr_open(params, sizeof params);
-    struct mikey_tail t;
-    cph_err err = CPH_OK;
-    size_t at;
-
-    if (!r->gave_rand)
-        mikey_put_rand(w, (struct cph_span){ r->csb.b.rand, r->csb.b.rand_n });
-    put_ids(r, true, false, w, &err);
-    CPH_TRY(err);
-    mikey_policy_write(r->csb.policy[0].suite, &wr);
-    mikey_put_sp(w, &(struct mikey_sp){ r->csb.policy[0].no, 0, cph_wr_done(&wr) });
-    CPH_TRY(mikey_put_keys(r->m, w, &r->key, &r->csb, r->msg.ts, &us, true, &at));
-    CPH_TRY(mikey_put_envelope(r->m, w, r->peer, &r->key));
-    tail_of(r, &t);
-    return mikey_put_signature(r->m, w, &t);
-}
-
-static const enum mikey_type answer_type[MIKEY_TYPES_] = {
-    [MIKEY_PSK_I] = MIKEY_PSK_V,       [MIKEY_PK_I] = MIKEY_PK_V,     [MIKEY_DH_I] = MIKEY_DH_R,
-    [MIKEY_DHHMAC_I] = MIKEY_DHHMAC_R, [MIKEY_RSAR_I] = MIKEY_RSAR_R, [MIKEY_MQV_I] = MIKEY_MQV_V,
-};
-
-static cph_err put_answer(struct respond *r, struct mikey_out *w)
-{
-    cph_err err = CPH_OK;
-    size_t at;
-
-    mikey_put_t(w, r->msg.ts_type, r->msg.ts); /* 5.2 MUST: the initiator's */
-    switch (r->msg.type) {
-    case MIKEY_RSAR_I:
-        return put_rsar(r, w);
-    case MIKEY_DH_I:
-        put_ids(r, true, true, w, &err);
-        CPH_TRY(err);
-        put_dh(r, w);
-        return mikey_put_signature(r->m, w, NULL);
-    case MIKEY_DHHMAC_I:
-        put_ids(r, false, true, w, &err);
-        put_dh(r, w);
-        at = mikey_put_kemac(w, MIKEY_ENCR_NULL, (struct cph_span){ 0 }, MIKEY_MAC_SHA1);
-        return mikey_fill_mac(&r->key, &r->csb.b, w, at, NULL, 0);
-    default:
-        return put_v(r, w);
-    }
-}
-
-static cph_err write_answer(struct respond *r, struct mikey_text *answer)
-{
-    struct mikey_hdr hdr = { answer_type[r->msg.type], false, r->msg.csb_id, r->csb.cs,
-                             r->csb.n_cs };
-    struct mikey_out w = mikey_begin(answer->b, sizeof answer->b, &hdr);
-
-    CPH_TRY(put_answer(r, &w));
-    CPH_TRY(cph_wr_end(&w.wr));
-    answer->n = w.wr.n;
-    return CPH_OK;
-}
-
 /* Do the keys fit what SRTP will want of them? */
 static cph_err usable(struct respond *r)
 {
@@ -524,14 +362,22 @@ static cph_err usable(struct respond *r)
     return CPH_OK;
 }
 
-/* A set we may take; what other modes say of one is not looked at. */
-static cph_err take_ekt(struct respond *r)
+/* A set of the initiator's that we may take; or one of ours, where it asked for that. */
+static cph_err settle_ekt(struct respond *r)
 {
     CPH_EKT_PARAMS_SCOPED set = { 0 };
-    cph_err err = CPH_E_NOTFOUND;
+    cph_err err;
 
-    if (r->around->allow_ekt && (r->msg.type == MIKEY_PSK_I || r->msg.type == MIKEY_PK_I))
-        err = mikey_ekt_take(&r->msg, &r->csb, &set);
+    if (mikey_ekt_goes_back(r->msg.type)) {
+        r->gives_ekt = r->around->ekt && mikey_ekt_asked(&r->msg, r->around->ekt) &&
+                       mikey_ekt_fits(r->around->ekt, &r->csb);
+        if (r->gives_ekt) {
+            r->csb.ekt = true;
+            r->csb.set = *r->around->ekt;
+        }
+        return CPH_OK;
+    }
+    err = r->around->allow_ekt ? mikey_ekt_take(&r->msg, &r->csb, &set) : CPH_E_NOTFOUND;
     if (err == CPH_OK) {
         r->csb.ekt = r->took_ekt = true;
         r->csb.set = set;
@@ -555,10 +401,10 @@ static cph_err respond(struct respond *r, const struct mikey_csb *old, struct mi
     /* 5.3: what is authentic is remembered, whatever becomes of it, and nothing else is */
     if (r->csb.mode != CPH_MIKEY_NULL)
         CPH_TRY(mikey_replay_add(&r->m->replay, &mark, mikey_ntp(cph_wall(r->m->cfg.env))));
-    CPH_TRY(make_keys(r));
+    CPH_TRY(mikey_make_keys(r));
     CPH_TRY(usable(r));
-    CPH_TRY(take_ekt(r));
-    return write_answer(r, answer);
+    CPH_TRY(settle_ekt(r));
+    return mikey_write_answer(r, answer);
 }
 
 cph_err mikey_respond(struct cph_mikey *m, const struct mikey_csb *old, struct cph_span msg,

@@ -184,6 +184,15 @@ static cph_err put_ekt(struct mikey_offer *o, const struct mikey_around *around,
     return mikey_ekt_put(w, &o->next, &o->set);
 }
 
+/* For a set of the responder's; not beside an MKI (RFC 8870 4 MUST NOT). */
+static void ask_ekt(const struct cph_mikey *m, struct mikey_offer *o, bool rekey,
+                    const struct mikey_around *around, struct mikey_out *w)
+{
+    o->asks_ekt = rekey && around->allow_ekt && m->cfg.mki_n == 0;
+    if (o->asks_ekt)
+        mikey_ekt_put_wish(w);
+}
+
 static cph_err put_psk(struct cph_mikey *m, struct mikey_offer *o, bool rekey,
                        const struct mikey_around *around, struct mikey_out *w)
 {
@@ -245,12 +254,15 @@ static cph_err put_proof(struct cph_mikey *m, struct mikey_offer *o, bool rekey,
     case MIKEY_MQV_I:
         return put_mqv(m, o, around, w);
     case MIKEY_RSAR_I:
+        ask_ekt(m, o, true, around, w);
         return mikey_put_signature(m, w, NULL);
     case MIKEY_DH_I:
         CPH_TRY(put_dh(m, o, rekey, w));
+        ask_ekt(m, o, rekey, around, w);
         return mikey_put_signature(m, w, NULL);
     case MIKEY_DHHMAC_I:
         CPH_TRY(put_dh(m, o, rekey, w));
+        ask_ekt(m, o, rekey, around, w);
         at = mikey_put_kemac(w, MIKEY_ENCR_NULL, (struct cph_span){ 0 }, MIKEY_MAC_SHA1);
         return mikey_fill_mac(&o->key, &o->next.b, w, at, NULL, 0);
     default:
