@@ -114,7 +114,8 @@ struct cph_env {
     void *ctx;
     /* Fill buf with n unpredictable bytes. On error the engine gives up what it was doing. */
     cph_err (*random)(void *ctx, void *buf, size_t n);
-    /* Seconds since 1970-01-01 UTC, for certificate dates and Date headers only. */
+    /* Seconds since 1970-01-01 UTC: dates of certificates, time stamps that a protocol carries
+     * (Date, MIKEY, S/MIME), how long what is retained lasts. Never for timers. */
     int64_t (*wall)(void *ctx);
     /* One line, no newline, no secret. May be NULL. */
     void (*log)(void *ctx, enum cph_log_level level, const char *room, const char *line);

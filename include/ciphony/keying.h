@@ -222,9 +222,11 @@ struct cph_keying {
  * One mechanism. An instance serves one m= line of one branch of a call. Whatever fails leaves the
  * instance as it was (stage, then commit): keys in use stay in use, unless status says FAILED.
  *
- *   offerer:  new, offer, (fork per further branch,) finish ... keys      re-offer: offer, finish
- * or rollback answerer: new, answer, ... keys                                       re-offer:
- * answer
+ *   offerer    new, offer, (fork per further branch,) finish ... keys
+ *              re-offer: offer, finish or rollback
+ *
+ *   answerer   new, answer ... keys
+ *              re-offer: answer
  *
  * Roles may change from one exchange to the next. All calls on one instance come from one thread.
  */

@@ -1,7 +1,15 @@
 /*
  * Ciphony: one call as an engine: offers and answers, the keys of its media, its packets, and what
  * was seen on the way. It speaks SDP text with whatever carries the call (SIP now), and packets
- * with whatever holds the sockets. No I/O, no clock.
+ * with whatever holds the sockets. No I/O, no clock. All calls on one session come from one thread.
+ *
+ *   caller     new, offer, finish, choose      (offer_wanted: offer, finish once more)
+ *   callee     new, answer, answered
+ *   packets    feed what comes to the ports, take what is plain; protect what goes
+ *   keying     pull what is to be sent, tick at the deadline
+ *   at last    event tells what happened, verdict what it is worth
+ *
+ * examples/session does all of it in memory.
  */
 #ifndef CPH_SESSION_H
 #define CPH_SESSION_H
