@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sealer.h"
+#include "weaken.h"
 
 #include "ciphony/base_text.h"
 #include "ciphony/rtp.h"
@@ -39,25 +40,12 @@ struct lab_meddler {
 
 /* ---- in the server: text --------------------------------------------------------------------- */
 
-static bool is_key_line(struct cph_span line)
-{
-    static const char *const start[] = {
-        "a=crypto:", "a=fingerprint:", "a=setup:", "a=tls-id:", "a=key-mgmt:", "a=zrtp-hash:",
-        "a=sdp-dh:", "a=acap:",        "a=tcap:",  "a=pcfg:",   "a=acfg:",     "a=mikeyv2"
-    };
-
-    for (size_t i = 0; i < sizeof start / sizeof *start; i++)
-        if (cph_span_starts(line, start[i]))
-            return true;
-    return false;
-}
-
 static void strip_line(struct cph_span line, struct cph_wr *out)
 {
     static const char *const profile[] = { "UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF",
                                            "RTP/SAVP" };
 
-    if (is_key_line(line))
+    if (lab_is_key_line(line))
         return;
     if (cph_span_starts(line, "m="))
         for (size_t i = 0; i < 4; i++) {
@@ -89,44 +77,12 @@ static void substitute_line(struct lab_meddler *m, struct cph_span line, struct 
     cph_wr_text(out, "\r\n");
 }
 
-/* "a=sdp-dh:1 x25519 A,B,C SHARE": of the suites only the last. */
-static void weaken_shares(struct cph_span line, struct cph_wr *out)
-{
-    struct cph_span rest = line, tag = cph_span_word(&rest), group = cph_span_word(&rest);
-    struct cph_span suites = cph_span_word(&rest), last = suites;
-
-    while (suites.n > 0)
-        last = cph_span_cut(&suites, ',');
-    cph_wr_fmt(out, "%.*s %.*s %.*s %.*s\r\n", CPH_SPAN_ARG(tag), CPH_SPAN_ARG(group),
-               CPH_SPAN_ARG(last), CPH_SPAN_ARG(cph_span_trim(rest)));
-}
-
-/* Of several suites the last; of several mechanisms the one whose keys he can read. */
-static void weaken(struct cph_span sdp, struct cph_wr *out)
-{
-    struct cph_span rest = sdp, line, last = { 0 };
-
-    while (cph_span_line(&rest, &line))
-        if (cph_span_starts(line, "a=crypto:"))
-            last = line;
-    while (cph_span_line(&sdp, &line)) {
-        if (last.n > 0 && is_key_line(line) && line.p != last.p)
-            continue;
-        if (cph_span_starts(line, "a=sdp-dh:")) {
-            weaken_shares(line, out);
-            continue;
-        }
-        cph_wr_span(out, line);
-        cph_wr_text(out, "\r\n");
-    }
-}
-
 static void change(struct lab_meddler *m, struct cph_span sdp, struct cph_wr *out)
 {
     struct cph_span line;
 
-    if (m->how == LAB_MEDDLE_WEAKEN) {
-        weaken(sdp, out);
+    if (m->how == LAB_MEDDLE_WEAKEN || m->how == LAB_MEDDLE_WEAKEN_BOTH) {
+        lab_weaken_sdp(sdp, out);
         return;
     }
     while (cph_span_line(&sdp, &line)) {
@@ -293,7 +249,9 @@ static cph_err swap_sealed(struct lab_meddler *m, const struct cph_sip_msg *msg,
     uint8_t mine[CPH_SESSION_SDP];
     struct cph_wr wr = cph_wr_open(mine, sizeof mine);
 
-    if (m->how == LAB_MEDDLE_WEAKEN) { /* he sees no suites: all he can do is to change something */
+    if (m->how == LAB_MEDDLE_WEAKEN ||
+        m->how ==
+            LAB_MEDDLE_WEAKEN_BOTH) { /* he sees no suites: all he can do is to change something */
         cph_wr_bytes(out, body.p, body.n);
         out->p[body.n / 2] ^= 1;
         return cph_wr_end(out);
@@ -469,6 +427,20 @@ static bool on_path(void *ctx, const struct lab_packet *p)
     return true;
 }
 
+/* On the media path, what makes keys is changed, and the rest passes. */
+static bool weaken_path(void *ctx, const struct lab_packet *p)
+{
+    struct lab_meddler *m = ctx;
+    uint8_t less[SPACE];
+    struct cph_wr wr = cph_wr_open(less, sizeof less);
+    struct cph_addr from = p->from, to = p->to;
+
+    if (!m->stage || p->kind != LAB_KEYING || !lab_weaken_packet(p->bytes, &wr))
+        return true;
+    m->feat.changed++;
+    return lab_inject(m->stage->net, &from, &to, cph_wr_done(&wr)) != CPH_OK;
+}
+
 /* In the server only: what goes by on the media path is read, and goes on. */
 static bool on_wire(void *ctx, const struct lab_packet *p)
 {
@@ -527,6 +499,10 @@ void lab_meddler_place(struct lab_meddler *m, struct lab_stage_config *cfg)
         return;
     cfg->proxy.ops = &ops;
     cfg->proxy.ctx = m;
+    if (m->how == LAB_MEDDLE_WEAKEN_BOTH) {
+        cfg->filter = weaken_path;
+        cfg->filter_ctx = m;
+    }
     if (m->how == LAB_MEDDLE_MEDIA || m->how == LAB_MEDDLE_SUBSTITUTE) {
         cfg->filter = m->how == LAB_MEDDLE_MEDIA ? on_path : on_wire;
         cfg->filter_ctx = m;

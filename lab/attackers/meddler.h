@@ -11,10 +11,11 @@ enum lab_meddling {
     LAB_MEDDLE_NOT,
     LAB_MEDDLE_STRIP,      /* server: takes every offer of keys out of the descriptions */
     LAB_MEDDLE_SUBSTITUTE, /* server: puts in his own fingerprints and keys */
-    LAB_MEDDLE_WEAKEN,  /* server: leaves the last suite on offer, and SDES of several mechanisms */
-    LAB_MEDDLE_BOTH,    /* server and media: in the middle of both, with his own keys */
-    LAB_MEDDLE_MEDIA,   /* media path: the same, but the signalling passes as it is */
-    LAB_MEDDLE_INVITED, /* in the middle of both, with the keys of each towards the other */
+    LAB_MEDDLE_WEAKEN, /* server: leaves the last suite on offer, and SDES of several mechanisms */
+    LAB_MEDDLE_BOTH,   /* server and media: in the middle of both, with his own keys */
+    LAB_MEDDLE_MEDIA,  /* media path: the same, but the signalling passes as it is */
+    LAB_MEDDLE_WEAKEN_BOTH, /* WEAKEN, and the same with what makes keys on the media path */
+    LAB_MEDDLE_INVITED,     /* in the middle of both, with the keys of each towards the other */
 };
 
 struct lab_meddler;

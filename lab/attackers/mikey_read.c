@@ -25,6 +25,7 @@ enum {
     P_RAND = 11,
     P_KEY = 20,
     P_EXT = 21,
+    MAX_SP = 8,
     T_MQV = 250, /* message type, of the private range: the first message of ECMQV */
 };
 
@@ -36,6 +37,8 @@ struct parts {
     struct cph_span map, rand, pke, box, cert; /* cert: the first, the sender's own */
     uint64_t ts;
     bool has_ts, has_box;
+    struct cph_span sp[MAX_SP]; /* parameters of its policies */
+    unsigned n_sp;
     uint8_t encr;
 };
 
@@ -81,7 +84,8 @@ static bool take(struct cph_rd *rd, uint8_t what, struct parts *m)
         return true;
     case P_SP:
         (void)cph_rd_u16(rd);
-        (void)cph_rd_span(rd, cph_rd_u16(rd));
+        m->sp[m->n_sp % MAX_SP] = cph_rd_span(rd, cph_rd_u16(rd));
+        m->n_sp++;
         return true;
     case P_CHASH: {
         static const size_t n[] = { 20, 16, 32 };
@@ -135,6 +139,28 @@ bool lab_mikey_names(struct cph_span msg, struct lab_mikey_names *out)
         out->roc[out->n++] = cph_rd_u32(&rd);
     }
     return true;
+}
+
+/* RFC 3830 6.10.1: AES-CM with 128 bits, and a tag of 32. */
+bool lab_mikey_weaken(struct cph_span msg, struct cph_wr *out)
+{
+    static const uint8_t worst[] = { 0,  1, 1, 1,  1,  16, 2, 1,  1, 3, 1,
+                                     20, 4, 1, 14, 10, 1,  1, 11, 1, 4 };
+    const uint8_t *done = msg.p;
+    struct parts m;
+    bool any = false;
+
+    if (!parse(msg, &m) || m.n_sp > MAX_SP)
+        return false;
+    for (unsigned i = 0; i < m.n_sp; i++) {
+        any |= !cph_span_eq(m.sp[i], (struct cph_span){ worst, sizeof worst });
+        cph_wr_bytes(out, done, (size_t)(m.sp[i].p - done) - 2); /* up to its length */
+        cph_wr_u16(out, sizeof worst);
+        cph_wr_bytes(out, worst, sizeof worst);
+        done = m.sp[i].p + m.sp[i].n;
+    }
+    cph_wr_bytes(out, done, (size_t)(msg.p + msg.n - done));
+    return any && !out->failed;
 }
 
 /* Of MIKEYv2 the second round trip has a MIKEY message behind version, type and two numbers. */

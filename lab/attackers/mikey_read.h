@@ -7,6 +7,7 @@
 #define CPH_LAB_MIKEY_READ_H
 
 #include "ciphony/base_mem.h"
+#include "ciphony/base_wire.h"
 #include "ciphony/crypto_key.h"
 
 /* Long-term keys that came into the wrong hands; all borrowed. */
@@ -54,6 +55,9 @@ struct lab_mikey_names {
     uint32_t ssrc[8], roc[8];
 };
 bool lab_mikey_names(struct cph_span msg, struct lab_mikey_names *out);
+/** The same message with the worst suite that encrypts in its policies; false if it has no other.
+ */
+bool lab_mikey_weaken(struct cph_span msg, struct cph_wr *out);
 /** What a message of MIKEYv2 has of MIKEY in it, in its place; false if nothing. */
 bool lab_mikeyv2_inside(uint8_t *b, size_t *n);
 /** The bytes of an a=key-mgmt:mikey line, or those inside an a=mikeyv2; false if it is none. */

@@ -1,6 +1,10 @@
 /* What leaks later, calls that begin in clear, and packets of strangers: draft C.2, R15, R16. */
-#include "ear.h"
 #include "lab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ear.h"
 #include "meddler.h"
 
 enum { AB = 1 << LAB_ALICE | 1 << LAB_BOB };
@@ -139,46 +143,94 @@ const struct lab_experiment lab_exp_upgrade = { "upgrade", "4 R15",
 
 /* ---- denial of service ----------------------------------------------------------------------- */
 
-/* The first keying packet of the answerer in an honest call: what a stranger can make up as well.
- */
-static cph_err first_packet(const struct lab_case *c, uint8_t out[2048], size_t *n)
+/* What a stranger sends: the first keying packets of honest calls, of this mechanism and of all
+ * others that begin on the media path, and packets that are none. */
+enum { SHOTS = 6, SHOT = 2048 };
+struct shots {
+    uint8_t packet[SHOTS][SHOT];
+    size_t len[SHOTS];
+    unsigned n;
+};
+
+static void add_shot(struct shots *k, struct cph_span bytes)
 {
-    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    if (k->n == SHOTS || bytes.n == 0 || bytes.n > SHOT)
+        return;
+    memcpy(k->packet[k->n], bytes.p, bytes.n);
+    k->len[k->n++] = bytes.n;
+}
+
+static cph_err first_packet(const struct lab_case *c, const char *keying, struct shots *k)
+{
+    struct lab_case as = { keying, c->seed, NULL, NULL };
+    struct lab_stage_config cfg = lab_stage_usual(&as, AB);
     struct lab_stage *s;
+    unsigned n = k->n;
     cph_err err;
 
-    *n = 0;
     CPH_TRY(lab_stage_open(&cfg, &s));
     err = lab_stage_talk(s, CPH_SEC(1));
-    for (size_t i = 0; i < lab_trace_count(s->trace) && *n == 0; i++) {
-        const struct lab_packet *p = lab_trace_at(s->trace, i);
-
-        if (p->kind == LAB_KEYING && p->bytes.n <= 2048) {
-            for (size_t k = 0; k < p->bytes.n; k++)
-                out[k] = p->bytes.p[k];
-            *n = p->bytes.n;
-        }
-    }
+    for (size_t i = 0; i < lab_trace_count(s->trace) && k->n == n; i++)
+        if (lab_trace_at(s->trace, i)->kind == LAB_KEYING)
+            add_shot(k, lab_trace_at(s->trace, i)->bytes);
     lab_stage_close(s);
     return err;
 }
 
-static cph_err run_dos(const struct lab_case *c, struct lab_outcome *out)
+static cph_err load(const struct lab_case *c, struct shots *k)
+{
+    static const char *const others[] = { "dtls", "zrtp", "mikeyv2-inband" };
+    /* RFC 8489 5: a binding request without attributes */
+    static const uint8_t stun[] = { 0,   1,   0,   0,   0x21, 0x12, 0xa4, 0x42, 'l', 'a',
+                                    'b', '-', 's', 't', 'u',  'n',  '-',  'i',  'd', '!' };
+    uint8_t rtp[12 + LAB_FRAME] = { 0x80, 0, 0, 1, 0, 0, 0, 160, 'a', 'b', 'c', 'd' };
+
+    *k = (struct shots){ 0 };
+    CPH_TRY(first_packet(c, c->keying, k));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(others[i], c->keying) != 0)
+            CPH_TRY(first_packet(c, others[i], k));
+    add_shot(k, (struct cph_span){ stun, sizeof stun });
+    add_shot(k, (struct cph_span){ rtp, sizeof rtp });
+    return CPH_OK;
+}
+
+enum { VICTIMS = 20 }; /* none of whom was called */
+
+struct reaction {
+    uint64_t sent, back;
+    unsigned ops;
+};
+
+static cph_err shoot(struct lab_stage *s, struct cph_span packet, struct reaction *r)
+{
+    struct cph_addr alice, victim;
+
+    CPH_TRY(cph_addr_parse(CPH_SPAN_LIT("10.0.0.1:20000"), &alice));
+    CPH_TRY(cph_addr_parse(CPH_SPAN_LIT("10.0.0.77:9000"), &victim));
+    for (unsigned i = 0; i < VICTIMS; i++) {
+        victim.port = (uint16_t)(9000 + i);
+        CPH_TRY(lab_inject(s->net, &victim, &alice, packet));
+        r->sent += packet.n;
+        CPH_TRY(lab_stage_run(s, CPH_MS(50)));
+    }
+    CPH_TRY(lab_stage_run(s, CPH_SEC(20)));
+    for (size_t i = 0; i < lab_trace_count(s->trace); i++)
+        if (cph_addr_ip_eq(&lab_trace_at(s->trace, i)->to, &victim))
+            r->back += lab_trace_at(s->trace, i)->bytes.n;
+    return CPH_OK;
+}
+
+/* Alice has called, and Bob's phone rings. */
+static cph_err react(const struct lab_case *c, struct cph_span packet, bool show,
+                     struct reaction *r)
 {
     struct lab_stage_config cfg = lab_stage_usual(c, AB);
     struct lab_count before, after;
-    struct cph_addr alice, victim;
-    uint64_t sent = 0, back = 0, tenths;
     struct lab_stage *s;
-    uint8_t packet[2048];
-    size_t n;
     cph_err err;
 
-    CPH_TRY(first_packet(c, packet, &n));
-    if (n == 0) {
-        lab_say(out, "none", "the mechanism answers nothing on the media path");
-        return CPH_OK;
-    }
+    *r = (struct reaction){ 0 };
     CPH_TRY(lab_stage_open(&cfg, &s));
     s->person[LAB_BOB].callee = LAB_RINGS;
     err = lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB);
@@ -186,36 +238,56 @@ static cph_err run_dos(const struct lab_case *c, struct lab_outcome *out)
         err = lab_stage_run(s, CPH_MS(200));
     before = lab_count_now();
     if (err == CPH_OK)
-        err = cph_addr_parse(CPH_SPAN_LIT("10.0.0.1:20000"), &alice);
-    for (unsigned i = 0; i < 20 && err == CPH_OK; i++) { /* twenty victims, none of them called */
-        err = cph_addr_parse(CPH_SPAN_LIT("10.0.0.77:9000"), &victim);
-        victim.port = (uint16_t)(victim.port + i);
-        if (err == CPH_OK)
-            err = lab_inject(s->net, &victim, &alice, (struct cph_span){ packet, n });
-        sent += n;
-        if (err == CPH_OK)
-            err = lab_stage_run(s, CPH_MS(50));
-    }
-    if (err == CPH_OK)
-        err = lab_stage_run(s, CPH_SEC(20));
+        err = shoot(s, packet, r);
     after = lab_count_now();
-    for (size_t i = 0; i < lab_trace_count(s->trace); i++)
-        if (cph_addr_ip_eq(&lab_trace_at(s->trace, i)->to, &victim))
-            back += lab_trace_at(s->trace, i)->bytes.n;
+    r->ops = lab_count_between(&before, &after);
     lab_trace_name(s->trace, "10.0.0.77", "victim");
-    lab_case_show(c, s, "A stranger sends the first keying packet in others' names");
+    if (show)
+        lab_case_show(c, s, "A stranger sends the first keying packet in others' names");
     lab_stage_close(s);
-    CPH_TRY(err);
-    out->sessions = 2;
-    tenths = back * 10 / sent;
-    lab_measure(out, "amplification", "bytes back per byte", (double)tenths / 10);
-    lab_measure(out, "operations and handshakes", "per 20 packets",
-                lab_count_between(&before, &after));
-    lab_say(out, back > sent ? "amplifies" : "no gain",
-            "20 packets in the names of others made %.1f bytes for each byte, and %u public-key "
-            "operations or handshakes",
-            (double)tenths / 10, lab_count_between(&before, &after));
-    return CPH_OK;
+    return err;
+}
+
+static void conclude(struct lab_outcome *out, unsigned kinds, double worst, unsigned ops)
+{
+    lab_measure(out, "kinds of packets", "packets", kinds);
+    lab_measure(out, "amplification", "bytes back per byte", worst);
+    lab_measure(out, "operations and handshakes", "per 20 packets", ops);
+    if (worst == 0)
+        lab_say(out, "none",
+                "%d packets of each of %u kinds in the names of others got not a byte back, and "
+                "made at most %u public-key operations or handshakes",
+                VICTIMS, kinds, ops);
+    else
+        lab_say(out, worst > 1 ? "amplifies" : "no gain",
+                "of %u kinds of packets in the names of others the worst made %.2f bytes for each "
+                "byte, and 20 of one kind at most %u public-key operations or handshakes",
+                kinds, worst, ops);
+}
+
+static cph_err run_dos(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct shots *k = calloc(1, sizeof *k);
+    double worst = 0;
+    unsigned ops = 0;
+    cph_err err;
+
+    if (!k)
+        return CPH_E_NOMEM;
+    err = load(c, k);
+    for (unsigned i = 0; i < k->n && err == CPH_OK; i++) {
+        struct reaction r;
+
+        err = react(c, (struct cph_span){ k->packet[i], k->len[i] }, i == 0, &r);
+        if (err == CPH_OK && r.sent && (double)r.back / (double)r.sent > worst)
+            worst = (double)r.back / (double)r.sent;
+        ops = r.ops > ops ? r.ops : ops;
+    }
+    out->sessions = 2 * k->n;
+    if (err == CPH_OK)
+        conclude(out, k->n, worst, ops);
+    free(k);
+    return err;
 }
 
 const struct lab_experiment lab_exp_dos = {

@@ -54,11 +54,14 @@ struct feat {
     char why[CPH_PHONE_WHY];
 };
 
-static const char *const meddling[] = {
-    "nobody meddles", "offers stripped",       "fingerprints changed",
-    "suites removed", "in the middle of both", "in the middle of the media",
-    "invited"
-};
+static const char *const meddling[] = { "nobody meddles",
+                                        "offers stripped",
+                                        "fingerprints changed",
+                                        "suites removed",
+                                        "in the middle of both",
+                                        "in the middle of the media",
+                                        "suites removed everywhere",
+                                        "invited" };
 
 /* The claim on trial: what was shown is never better than what happened. */
 static void try_verdict(const struct lab_case *c, const struct attack *a, const struct feat *f)
@@ -73,7 +76,8 @@ static void try_verdict(const struct lab_case *c, const struct attack *a, const 
                       .passive = f->passive,
                       .active = f->active,
                       .server = a->how != LAB_MEDDLE_NOT && a->how != LAB_MEDDLE_MEDIA,
-                      .media = a->how == LAB_MEDDLE_MEDIA || a->how == LAB_MEDDLE_BOTH,
+                      .media = a->how == LAB_MEDDLE_MEDIA || a->how == LAB_MEDDLE_BOTH ||
+                               a->how == LAB_MEDDLE_WEAKEN_BOTH,
                       .noticed = f->noticed,
                       .shown = f->shown,
                       .shown_class = f->shown_class });
@@ -370,43 +374,80 @@ const struct lab_experiment lab_exp_media_only = {
 
 /* ---- downgrade ------------------------------------------------------------------------------- */
 
+/* What came of it, from good to bad. */
+enum weaker { WEAKER_NOTICED, WEAKER_APART, WEAKER_NOTHING, WEAKER_TAKEN };
+
+static enum weaker weaker(const struct feat *honest, const struct feat *f)
+{
+    if (f->noticed)
+        return WEAKER_NOTICED;
+    if (!f->stands)
+        return WEAKER_APART;
+    if (!cph_span_eq(cph_span_of(honest->suite), cph_span_of(f->suite)))
+        return WEAKER_TAKEN;
+    return WEAKER_NOTHING;
+}
+
+static void say_weaker(enum weaker w, const struct feat *f, struct lab_outcome *out)
+{
+    switch (w) {
+    case WEAKER_NOTICED:
+        lab_say(out, "yes", "noticed: %.180s", f->why);
+        break;
+    case WEAKER_APART:
+        lab_say(out, "yes",
+                "the offer is part of what makes the keys: who changed it leaves the two without "
+                "keys that both have, and nothing is heard");
+        break;
+    case WEAKER_NOTHING:
+        lab_say(out, "yes", "whatever was changed, the call has the suite it would have had: %s",
+                f->suite);
+        break;
+    case WEAKER_TAKEN:
+        lab_say(out, "no", "the call goes on with less than both had and nobody is told: %s",
+                f->suite);
+        break;
+    }
+}
+
+/* The server leaves the worst suite of each offer, in a description or in the messages that it
+ * carries; then somebody on the media path does the same with what makes keys there. */
 static cph_err run_downgrade(const struct lab_case *c, struct lab_outcome *out)
 {
     struct attack a = { LAB_MEDDLE_NOT, false, CPH_SECURITY_REQUIRED, false };
-    struct feat honest, weakened;
-    bool same;
+    struct feat honest, server, both, own = { 0 };
+    enum weaker one, two;
 
     CPH_TRY(attacked(c, &a, &honest, NULL));
     a.how = LAB_MEDDLE_WEAKEN;
-    CPH_TRY(attacked(c, &a, &weakened, "The server takes all suites but the last from the offer"));
-    out->sessions = 2;
-    same = cph_span_eq(cph_span_of(honest.suite), cph_span_of(weakened.suite));
+    CPH_TRY(attacked(c, &a, &server, "The server leaves the worst suite of each offer"));
+    a.how = LAB_MEDDLE_WEAKEN_BOTH;
+    CPH_TRY(attacked(c, &a, &both, NULL));
+    out->sessions = 3;
+    if (honest.passive > 0) { /* who reads the keys may as well write others */
+        a.how = LAB_MEDDLE_BOTH;
+        CPH_TRY(attacked(c, &a, &own, NULL));
+        out->sessions++;
+    }
+    one = weaker(&honest, &server);
+    two = weaker(&honest, &both);
     if (!honest.stands)
         lab_say(out, "call fails", "even without an attack");
-    else if (weakened.noticed)
-        lab_say(out, "yes", "noticed: %.180s", weakened.why);
-    else if (!weakened.stands)
-        lab_say(out, "yes",
-                "the offer is part of the keys: who changed it made them differ, and "
-                "neither understands the other");
-    else if (same && weakened.passive > 0)
-        lab_say(
-            out, "no",
-            "nothing to take out, but the server reads the keys themselves (%llu frames heard), "
-            "and could put others with another suite in their place",
-            (unsigned long long)weakened.passive);
+    else if (one > WEAKER_NOTHING)
+        say_weaker(one, &server, out);
+    else if (own.active > 0 && !own.noticed)
+        lab_say(out, "no",
+                "the server reads the keys, put an offer of its own in the place of theirs, and "
+                "nobody noticed (%llu frames heard)",
+                (unsigned long long)own.active);
     else
-        lab_say(out, same ? "yes" : "no",
-                same ? "the suites are agreed on inside the key exchange: the server has nothing "
-                       "to change (%s)"
-                     : "the call goes on with less than both had and nobody is told: %s",
-                weakened.suite);
+        say_weaker(two, &both, out);
     return CPH_OK;
 }
 
-const struct lab_experiment lab_exp_downgrade = { "downgrade", "4 R20",
-                                                  "Is the choice of suite safe from the server?",
-                                                  run_downgrade };
+const struct lab_experiment lab_exp_downgrade = {
+    "downgrade", "4 R20", "Is the choice of suite safe from who carries it?", run_downgrade
+};
 
 /* ---- lawful interception against detection --------------------------------------------------- */
 

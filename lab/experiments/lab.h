@@ -121,11 +121,11 @@ bool lab_shown_too_much(const struct lab_verdict_case *v);
 void lab_trial_add(const struct lab_case *c, const char *what, const struct lab_verdict_case *v);
 
 /* Rows, by file. */
-extern const struct lab_experiment lab_exp_forking, lab_exp_retargeting, lab_exp_association,
-    lab_exp_mixed_fork, lab_exp_clipping, lab_exp_rekeying, lab_exp_best_effort, lab_exp_forms,
-    lab_exp_pki, lab_exp_pfs, lab_exp_messages, lab_exp_validity, lab_exp_gate, lab_exp_inspection,
-    lab_exp_b2bua, lab_exp_early_dialog, lab_exp_loss, lab_exp_gateway,
-    lab_exp_nat; /* stage based */
+extern const struct lab_experiment lab_exp_forking, lab_exp_retargeting, lab_exp_forwarding,
+    lab_exp_who, lab_exp_association, lab_exp_mixed_fork, lab_exp_clipping, lab_exp_rekeying,
+    lab_exp_best_effort, lab_exp_forms, lab_exp_pki, lab_exp_pfs, lab_exp_messages,
+    lab_exp_validity, lab_exp_gate, lab_exp_inspection, lab_exp_b2bua, lab_exp_early_dialog,
+    lab_exp_loss, lab_exp_gateway, lab_exp_nat; /* stage based */
 extern const struct lab_experiment lab_exp_pad, lab_exp_central_mixer, lab_exp_central_user,
     lab_exp_ssrc, lab_exp_roc, lab_exp_offer_cost, lab_exp_resume, lab_exp_agility,
     lab_exp_no_sip; /* session based */

@@ -221,8 +221,11 @@ void lab_results_markdown(const struct lab_results *r, struct cph_buf *out)
             put(out, " %s |", lab_holds_word(lab_rule_judge(&lab_rules[i], r, k)));
         put(out, "\n");
     }
-    put(out, "\n\"conflict\": whoever can notice an intermediary (R17, R20) also notices lawful "
-             "interception (R24); we side with the users.\n");
+    put(out,
+        "\n\"conflict\": whoever can notice an intermediary (R17, R20) also notices lawful "
+        "interception (R24); we side with the users.\n\"refuses\": the call reaches a user "
+        "who was not called, and the key exchange finds that out; R1 itself allows this failure "
+        "(\"an unsuccessful\nauthentication attempt\").\n");
     put(out,
         "\n## The verdict on trial\n\nIn %u attacked calls the attacker heard something in %u, "
         "and a phone noticed him in %u. The level and class the phones showed\nwere better "

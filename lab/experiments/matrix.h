@@ -18,7 +18,7 @@ bool lab_said_agrees(const struct lab_said *said, const char *answer);
 
 /* ---- results --------------------------------------------------------------------------------- */
 
-enum { LAB_METHODS = 24, LAB_EXPERIMENTS = 48 };
+enum { LAB_METHODS = 24, LAB_EXPERIMENTS = 64 };
 
 struct lab_results {
     uint64_t seed;
@@ -44,7 +44,14 @@ unsigned lab_results_differences(const struct lab_results *r, unsigned *unexplai
 
 /* ---- R1 to R26 ------------------------------------------------------------------------------- */
 
-enum lab_holds { LAB_HOLDS, LAB_FAILS, LAB_CONFLICT, LAB_DEPENDS, LAB_NOT_TRIED };
+enum lab_holds {
+    LAB_HOLDS,
+    LAB_FAILS,
+    LAB_CONFLICT, /* with another requirement */
+    LAB_EXCEPTED, /* it fails where the requirement itself allows it */
+    LAB_DEPENDS,  /* on the mode */
+    LAB_NOT_TRIED
+};
 
 /* What a rule looks at: a column, and where its modes were tried, one of them. */
 struct lab_view {

@@ -24,9 +24,11 @@ static double value(const struct lab_view *v, const char *experiment, const char
 
 static enum lab_holds r1(const struct lab_view *v)
 {
-    return holds(!is(v, "forking", "call fails") &&
-                 value(v, "retargeting", "works for another user") > 0 &&
-                 is(v, "early-dialog", "works"));
+    if (is(v, "forking", "call fails") || !is(v, "early-dialog", "works"))
+        return LAB_FAILS;
+    if (is(v, "forwarding", "only to who was called"))
+        return LAB_EXCEPTED; /* "unless the authentication leads to a failure" */
+    return holds(is(v, "forwarding", "yes"));
 }
 static enum lab_holds r2(const struct lab_view *v)
 {
@@ -130,8 +132,8 @@ static enum lab_holds r26(const struct lab_view *v)
 }
 
 const struct lab_rule lab_rules[LAB_RULES] = {
-    { "R1", "keying does not fail forked and retargeted calls",
-      "forking, retargeting, early-dialog", r1 },
+    { "R1", "keying does not fail forked and retargeted calls", "forking, forwarding, early-dialog",
+      r1 },
     { "R2", "targets without SRTP do not break a fork", "mixed-fork", r2 },
     { "R3", "forked targets do not know each other's keys", "forking", r3 },
     { "R4", "an earlier context can be used again", "resumption", r4 },
@@ -180,6 +182,8 @@ const char *lab_holds_word(enum lab_holds h)
         return "FAILS";
     case LAB_CONFLICT:
         return "conflict";
+    case LAB_EXCEPTED:
+        return "refuses";
     case LAB_DEPENDS:
         return "depends";
     case LAB_NOT_TRIED:

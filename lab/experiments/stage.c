@@ -120,7 +120,7 @@ static void on_event(void *ctx, struct lab_terminal *t, const struct cph_phone_e
     }
 }
 
-static bool is_of(struct cph_span sha256, const struct cph_cert *cert)
+static bool has_digest(struct cph_span sha256, const struct cph_cert *cert)
 {
     struct cph_fingerprint fp;
 
@@ -128,19 +128,32 @@ static bool is_of(struct cph_span sha256, const struct cph_cert *cert)
            cph_span_eq(sha256, (struct cph_span){ fp.b, fp.n });
 }
 
+/* Is it a certificate of this user, on any phone, in any form that the lab knows? */
+static bool is_of(const struct lab_stage *s, struct cph_span user, struct cph_span sha256)
+{
+    for (unsigned i = 0; i < LAB_PEOPLE; i++) {
+        enum lab_person who = (enum lab_person)i;
+
+        if (cph_span_is(user, lab_person_user(who)) &&
+            (has_digest(sha256, lab_cert(who)) ||
+             has_digest(sha256, lab_column_cert(s->column, who))))
+            return true;
+    }
+    return false;
+}
+
+/* Who keeps certificates keeps one of each of the others, by the name of the user. */
 static enum cph_phone_pin on_pin(void *ctx, struct lab_terminal *t, struct cph_span uri,
                                  struct cph_span sha256)
 {
     struct lab_stage *s = ctx;
     struct lab_stage_person *me = person_of(s, t);
 
-    (void)uri;
     if (!s->cfg.pinned)
         return CPH_PHONE_PIN_UNKNOWN;
-    for (unsigned i = 0; i < LAB_PEOPLE; i++)
-        if (i != LAB_MALLORY && (is_of(sha256, lab_cert((enum lab_person)i)) ||
-                                 is_of(sha256, lab_column_cert(s->column, (enum lab_person)i))))
-            return CPH_PHONE_PIN_PINNED;
+    (void)cph_span_cut(&uri, ':');
+    if (is_of(s, cph_span_cut(&uri, '@'), sha256))
+        return CPH_PHONE_PIN_PINNED;
     if (me)
         me->mismatch = true;
     return CPH_PHONE_PIN_MISMATCH;

@@ -5,6 +5,9 @@
 #include "ear.h"
 #include "forger.h"
 #include "meddler.h"
+#include "weaken.h"
+
+#include "ciphony/base_text.h"
 
 enum { SEED = 3, A = 1 << LAB_ALICE, B = 1 << LAB_BOB };
 
@@ -189,6 +192,58 @@ static void who_stands_in_the_middle_of_sealed_bodies_needs_the_users_keys(void 
     assert_false(noticed);
 }
 
+/* Each of his changes was made, and taken for what it says where nothing protects the message. */
+static void who_weakens_offers_changes_what_he_wants_to(void **state)
+{
+    static const char *const carries[] = { "sdes",    "sdp-dh",         "mikey-null", "mikey-rsa-r",
+                                           "mikeyv2", "mikeyv2-inband", "dtls",       "zrtp" };
+    struct lab_stage *s;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof carries / sizeof *carries; i++) {
+        uint8_t less[16384];
+        bool changed = false;
+
+        s = talk(carries[i]);
+        for (size_t k = 0; k < lab_trace_count(s->trace) && !changed; k++) {
+            const struct lab_packet *p = lab_trace_at(s->trace, k);
+            struct cph_wr wr = cph_wr_open(less, sizeof less);
+
+            if (p->kind == LAB_KEYING)
+                changed = lab_weaken_packet(p->bytes, &wr);
+            else if (p->kind == LAB_SIP && lab_sip_body(p->bytes).n > 0) {
+                lab_weaken_sdp(lab_sip_body(p->bytes), &wr);
+                changed = !cph_span_eq(cph_wr_done(&wr), lab_sip_body(p->bytes));
+            }
+        }
+        assert_true(changed);
+        lab_stage_close(s);
+    }
+}
+
+static void an_offer_in_clear_is_weakened_and_the_callee_believes_it(void **state)
+{
+    struct lab_stage_config cfg = { .seed = SEED,
+                                    .link.delay = CPH_MS(20),
+                                    .keying = "mikey-null",
+                                    .security = CPH_SECURITY_REQUIRED,
+                                    .people = A | B };
+    struct lab_meddler *m;
+    struct lab_stage *s;
+
+    (void)state;
+    assert_ok(lab_meddler_new(LAB_MEDDLE_WEAKEN, cfg.keying, cfg.seed, &m));
+    lab_meddler_place(m, &cfg);
+    assert_ok(lab_stage_open(&cfg, &s));
+    assert_ok(lab_meddler_start(m, s));
+    assert_ok(lab_stage_talk(s, CPH_SEC(2)));
+    assert_string_equal(s->person[LAB_BOB].verdict.stream[0].suite, "AES_CM_128_HMAC_SHA1_32");
+    assert_string_not_equal(s->person[LAB_ALICE].verdict.stream[0].suite,
+                            "AES_CM_128_HMAC_SHA1_32");
+    lab_stage_close(s);
+    lab_meddler_free(m);
+}
+
 static uint64_t forged(const char *keying)
 {
     struct lab_stage_config cfg = { .seed = SEED,
@@ -227,6 +282,8 @@ int main(void)
         cmocka_unit_test(who_stands_in_the_middle_of_zrtp_is_betrayed_by_the_string),
         cmocka_unit_test(who_stands_in_the_middle_of_mikey_needs_the_users_keys),
         cmocka_unit_test(who_stands_in_the_middle_of_sealed_bodies_needs_the_users_keys),
+        cmocka_unit_test(who_weakens_offers_changes_what_he_wants_to),
+        cmocka_unit_test(an_offer_in_clear_is_weakened_and_the_callee_believes_it),
         cmocka_unit_test(who_makes_up_packets_is_heard_in_rtp_and_not_in_srtp),
     };
 
