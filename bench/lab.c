@@ -99,30 +99,32 @@ static const struct measure measures[] = {
     { "calls", "calls of phones, over SIP", calls },
 };
 
-/* What a keyed session holds, without the media flow: the heap before and after. */
+/* What a keyed session holds with what its owner keeps for keying, and without a media flow: the
+ * heap before and after. */
 static void memory(const char *keying)
 {
     struct lab_duo *d[PER_STAGE] = { NULL };
-    size_t before = mallinfo2().uordblks;
     unsigned n = 0;
+    size_t before;
 
-    for (; n < PER_STAGE; n++) {
-        struct lab_party_config side[2] = {
-            { .keying = keying,
-              .security = CPH_SECURITY_REQUIRED,
-              .who = LAB_ALICE,
-              .peer = LAB_BOB,
-              .draws = n },
-            { .keying = keying,
-              .security = CPH_SECURITY_REQUIRED,
-              .who = LAB_BOB,
-              .peer = LAB_ALICE,
-              .draws = n + PER_STAGE },
-        };
+    for (unsigned i = 0; i < PER_STAGE; i++)
+        if (lab_duo_new(&d[i]) != CPH_OK)
+            d[i] = NULL;
+    before = mallinfo2().uordblks;
+    for (; n < PER_STAGE && d[n]; n++) {
+        struct lab_party_config a = { .keying = keying,
+                                      .security = CPH_SECURITY_REQUIRED,
+                                      .who = LAB_ALICE,
+                                      .peer = LAB_BOB,
+                                      .draws = n };
+        struct lab_party_config b = { .keying = keying,
+                                      .security = CPH_SECURITY_REQUIRED,
+                                      .who = LAB_BOB,
+                                      .peer = LAB_ALICE,
+                                      .draws = n + PER_STAGE };
         unsigned p, q;
 
-        if (lab_duo_new(&d[n]) != CPH_OK || lab_duo_add(d[n], &side[0], &p) != CPH_OK ||
-            lab_duo_add(d[n], &side[1], &q) != CPH_OK ||
+        if (lab_duo_add(d[n], &a, &p) != CPH_OK || lab_duo_add(d[n], &b, &q) != CPH_OK ||
             lab_duo_connect(d[n], p, &q, 1, true) != CPH_OK)
             break;
     }
@@ -131,6 +133,7 @@ static void memory(const char *keying)
     for (unsigned i = 0; i < PER_STAGE; i++)
         lab_duo_free(d[i]);
 }
+
 static const char *const keyings[] = { "sdes", "dtls" };
 
 static void measure(const struct measure *m, const char *keying, unsigned n)
@@ -145,6 +148,8 @@ static void measure(const struct measure *m, const char *keying, unsigned n)
 
 static bool measure_find(const char *name)
 {
+    if (strcmp(name, "memory") == 0)
+        return true;
     for (size_t i = 0; i < sizeof measures / sizeof *measures; i++)
         if (strcmp(name, measures[i].name) == 0)
             return true;
@@ -158,9 +163,9 @@ int main(int argc, char **argv)
 
     if (n == 0 || argc > 4 || (only && !measure_find(only)) ||
         (keying && !lab_column_find(keying))) {
-        (void)fprintf(stderr,
-                      "usage: bench_lab [NUMBER [sessions|calls [KEYING]]]; ciphony lab list "
-                      "names the keyings\n");
+        (void)fprintf(
+            stderr, "usage: bench_lab [NUMBER [sessions|calls|memory [KEYING]]]; ciphony lab list "
+                    "names the keyings\n");
         return 2;
     }
     if (lab_keys_open() != CPH_OK)
@@ -173,11 +178,12 @@ int main(int argc, char **argv)
         if (keying) /* any column of the lab */
             measure(&measures[i], keying, n);
     }
-    for (size_t k = 0; k < sizeof keyings / sizeof *keyings && !keying; k++)
-        if (!only || strcmp(only, "memory") == 0)
+    if (!only || strcmp(only, "memory") == 0) {
+        for (size_t k = 0; k < sizeof keyings / sizeof *keyings && !keying; k++)
             memory(keyings[k]);
-    if (keying && (!only || strcmp(only, "memory") == 0))
-        memory(keying);
+        if (keying)
+            memory(keying);
+    }
     lab_keys_close();
     return 0;
 }

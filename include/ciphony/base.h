@@ -96,11 +96,22 @@ struct cph_span {
 #define CPH_SPAN_LIT(lit) ((struct cph_span){ (const uint8_t *)(lit), sizeof(lit) - 1 })
 
 /** View of a NUL-terminated string, without the NUL; NULL gives the empty span. */
-CPH_API struct cph_span cph_span_of(const char *text);
+static inline struct cph_span cph_span_of(const char *text)
+{
+    return text ? (struct cph_span){ (const uint8_t *)text, __builtin_strlen(text) }
+                : (struct cph_span){ 0 };
+}
 CPH_API bool cph_span_eq(struct cph_span a, struct cph_span b);  /* bytes equal; not for secrets */
 CPH_API bool cph_span_ieq(struct cph_span a, struct cph_span b); /* ASCII letters without case */
-CPH_API bool cph_span_is(struct cph_span a, const char *text);   /* eq with a literal */
-CPH_API bool cph_span_iis(struct cph_span a, const char *text);  /* ieq with a literal */
+/** The same with a literal, whose length the compiler knows. */
+static inline bool cph_span_is(struct cph_span a, const char *text)
+{
+    return cph_span_eq(a, cph_span_of(text));
+}
+static inline bool cph_span_iis(struct cph_span a, const char *text)
+{
+    return cph_span_ieq(a, cph_span_of(text));
+}
 
 /* ---- environment ----------------------------------------------------------------------------- */
 

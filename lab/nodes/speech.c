@@ -21,12 +21,11 @@ enum { BIAS = 132, ZERO = (127 + 7) << 4, STEP = 19, HALF = 1 << (STEP - 1) };
 static inline int16_t to_pcm(uint8_t u)
 {
     uint32_t b = (uint8_t)~u, bits = (ZERO + (b & 0x7f)) << STEP | HALF;
+    int minus = -(int)(b >> 7); /* all ones or none: nobody can foretell a sign */
     float f;
-    int v;
 
     memcpy(&f, &bits, sizeof f);
-    v = (int)f - BIAS;
-    return (int16_t)(b & 0x80 ? -v : v);
+    return (int16_t)((((int)f - BIAS) ^ minus) - minus);
 }
 
 /* One byte for each number, but 0x7f for what no byte says. */
@@ -131,6 +130,12 @@ static void begin_frame(struct source *s)
     s->next++;
 }
 
+static void to_pcm_all(const uint8_t *restrict frame, int16_t *restrict pcm, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        pcm[i] = to_pcm(frame[i]);
+}
+
 static cph_err source_read(struct cph_media_source *base, int16_t *pcm, size_t n)
 {
     struct source *s = (struct source *)base;
@@ -140,8 +145,7 @@ static cph_err source_read(struct cph_media_source *base, int16_t *pcm, size_t n
 
         if (s->at == 0)
             begin_frame(s);
-        for (size_t i = 0; i < some; i++)
-            pcm[i] = to_pcm(s->frame[s->at + i]);
+        to_pcm_all(s->frame + s->at, pcm, some);
         s->at = (s->at + some) % LAB_FRAME;
         pcm += some;
         n -= some;

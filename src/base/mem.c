@@ -44,12 +44,11 @@ void cph_arena_free(struct cph_arena *a)
 static struct chunk *add_chunk(struct cph_arena *a, size_t n)
 {
     size_t cap = n > ARENA_CHUNK ? n : ARENA_CHUNK;
-    struct chunk *c = calloc(1, sizeof *c + cap);
+    struct chunk *c = malloc(sizeof *c + cap);
 
     if (!c)
         return NULL;
-    c->cap = cap;
-    c->next = a->chunks;
+    *c = (struct chunk){ .next = a->chunks, .cap = cap };
     a->chunks = c;
     return c;
 }
@@ -68,7 +67,7 @@ void *cph_arena_alloc(struct cph_arena *a, size_t n)
         if (!c)
             return NULL;
     }
-    at = (uint8_t *)c->data + c->n;
+    at = memset((uint8_t *)c->data + c->n, 0, n);
     c->n += n;
     a->used = n > a->limit - a->used ? a->limit : a->used + n;
     return at;

@@ -2,11 +2,6 @@
 
 #include <string.h>
 
-struct cph_span cph_span_of(const char *text)
-{
-    return text ? (struct cph_span){ (const uint8_t *)text, strlen(text) } : (struct cph_span){ 0 };
-}
-
 bool cph_span_eq(struct cph_span a, struct cph_span b)
 {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); /* public bytes only */
@@ -25,16 +20,6 @@ bool cph_span_ieq(struct cph_span a, struct cph_span b)
         if (lower(a.p[i]) != lower(b.p[i]))
             return false;
     return true;
-}
-
-bool cph_span_is(struct cph_span a, const char *text)
-{
-    return cph_span_eq(a, cph_span_of(text));
-}
-
-bool cph_span_iis(struct cph_span a, const char *text)
-{
-    return cph_span_ieq(a, cph_span_of(text));
 }
 
 cph_err cph_span_u64(struct cph_span s, uint64_t *out)

@@ -41,13 +41,12 @@ static uint8_t ulaw(int16_t pcm)
 static int16_t from_ulaw(uint8_t byte)
 {
     uint32_t b = (uint8_t)~byte, bits = (ULAW_ZERO + (b & 0x7f)) << FLOAT_STEP;
+    int minus = -(int)(b >> 7); /* all ones or none: nobody can foretell a sign */
     float f;
-    int v;
 
     bits |= 1U << (FLOAT_STEP - 1); /* the middle of the step */
     memcpy(&f, &bits, sizeof f);
-    v = (int)f - ULAW_BIAS;
-    return (int16_t)(b & 0x80 ? -v : v);
+    return (int16_t)((((int)f - ULAW_BIAS) ^ minus) - minus);
 }
 
 static uint8_t alaw(int16_t pcm)
