@@ -42,4 +42,10 @@ CPH_API CPH_MUST_CHECK cph_err cph_sdp_security_set(struct cph_sdp *sdp,
                                                     struct cph_sdp_media *media,
                                                     const struct cph_sdp_security *s);
 
+/** What a 580 says of a section: port 0, and of each thing the offer demanded whether it failed or
+ * is unknown. RFC 3312 8, 9. */
+CPH_API CPH_MUST_CHECK cph_err cph_sdp_precond_refuse(struct cph_sdp *sdp,
+                                                      struct cph_sdp_media *media,
+                                                      const struct cph_sdp_media *offered);
+
 #endif

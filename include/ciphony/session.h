@@ -153,7 +153,8 @@ enum cph_session_precond {
 };
 CPH_API enum cph_session_precond cph_session_precond(const struct cph_session *s, uint32_t branch);
 /** The open first offer once more, now saying that keys are there: for an UPDATE on this branch,
- * whose answer goes to cph_session_finish(). CPH_E_STATE unless CONFIRM. */
+ * whose answer goes to cph_session_finish(). CPH_E_STATE unless CONFIRM. In a standing call the
+ * next cph_session_offer() is that word. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_confirm(struct cph_session *s, uint32_t branch,
                                                    struct cph_wr *out);
 

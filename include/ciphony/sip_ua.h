@@ -149,9 +149,11 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_call_accept(struct cph_sip_ua *ua, uint32
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_reject(struct cph_sip_ua *ua, uint32_t call,
                                                    unsigned status, const char *reason,
                                                    const char *headers, cph_time now);
-/** The same with 488 and a description that says what was wrong with the offer (RFC 4567 4.1.2). */
+/** The same with 488 or 580 and a description that says what was wrong with the offer (RFC 4567
+ * 4.1.2, RFC 3312 8). */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_reject_with(struct cph_sip_ua *ua, uint32_t call,
-                                                        struct cph_span sdp, cph_time now);
+                                                        unsigned status, struct cph_span sdp,
+                                                        cph_time now);
 /** The answer to an offer in a 2xx (goes out in ACK) or reliable 1xx (in PRACK) of branch. */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_give_answer(struct cph_sip_ua *ua, uint32_t call,
                                                         uint32_t branch, const char *type,

@@ -102,3 +102,22 @@ cph_err cph_sdp_security_set(struct cph_sdp *sdp, struct cph_sdp_media *media,
                ? CPH_OK
                : cph_sdp_attr_fmt(sdp, media, "conf", "sec e2e %s", dir_name[s->confirm]);
 }
+
+cph_err cph_sdp_precond_refuse(struct cph_sdp *sdp, struct cph_sdp_media *media,
+                               const struct cph_sdp_media *offered)
+{
+    struct cph_sdp_precond p;
+
+    CPH_TRY(cph_sdp_media_refuse(sdp, media));
+    for (const struct cph_sdp_line *l = cph_sdp_attr(&offered->part, "des"); l;
+         l = cph_sdp_attr_next(l)) {
+        if (cph_sdp_precond_parse(l->arg, true, &p) != CPH_OK ||
+            p.strength != CPH_SDP_STRENGTH_MANDATORY)
+            continue;
+        CPH_TRY(cph_sdp_attr_fmt(
+            sdp, media, "des", "%.*s %s %.*s %s", CPH_SPAN_ARG(p.type),
+            strength_name[is_ours(&p) ? CPH_SDP_STRENGTH_FAILURE : CPH_SDP_STRENGTH_UNKNOWN],
+            CPH_SPAN_ARG(p.status), dir_name[p.dir]));
+    }
+    return CPH_OK;
+}

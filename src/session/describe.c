@@ -43,6 +43,17 @@ cph_err engine_desc_read(struct cph_span text, struct engine_desc *out)
     return err;
 }
 
+/* RFC 3312 6: until the peer is ready media goes where and in the directions it went. The codecs
+ * are the new ones at once: the old ones lie in a description that is gone. */
+static void stay(const struct cph_sdp_agreed *was, struct cph_sdp_agreed *is)
+{
+    is->active = was->active && is->n_codecs > 0;
+    is->direction = was->direction;
+    is->rtp.addr = was->rtp.addr;
+    is->rtcp.addr = was->rtcp.addr;
+    is->rtcp_mux = was->rtcp_mux;
+}
+
 cph_err engine_agree(struct cph_session *s, struct engine_branch *b, const struct cph_sdp *local,
                      bool we_offered)
 {
@@ -66,6 +77,8 @@ cph_err engine_agree(struct cph_session *s, struct engine_branch *b, const struc
             if (!cph_addr_eq(was, is))
                 l->latched[c] = (struct cph_addr){ 0 };
         }
+        if (l->held && !l->mute && has[i])
+            stay(&l->agreed, &a[i]);
         l->has_agreed = has[i];
         if (has[i])
             l->agreed = a[i];

@@ -14,6 +14,7 @@ enum {
     ENGINE_RING = 16,         /* good packets that wait to be taken; feed one, take one is usual */
     ENGINE_EVENTS = 32,       /* that wait to be taken; the oldest notice goes first */
     ENGINE_GRACE_MS = 3000,   /* old receiving keys stay this long for packets under way */
+    ENGINE_WORD_S = 32,       /* ... while the peer is told that ours are ready; 64 T1 of SIP */
     ENGINE_RING_S = 300,      /* the same while it rings at our side */
     ENGINE_KEYING_S = 40,     /* longer than any mechanism tries: then something is stuck */
     ENGINE_LIFE_EVERY = 1024, /* packets between looks at a key's lifetime */
@@ -77,6 +78,9 @@ struct engine_line {
     bool moved;                    /* media went through under these facts */
     unsigned sent;                 /* since the last look at the lifetime */
     bool rekey_told;
+    bool held; /* what an exchange changed waits for the peer: the old is sent (RFC 5027 3) */
+    bool mute; /* ... and there is nothing old: nothing is sent */
+    unsigned gen_was[2]; /* of negotiation before the exchange that is being read */
     unsigned notices;
 };
 
@@ -89,6 +93,7 @@ struct engine_branch {
     bool plain_body;                 /* it answered the description without keys */
     bool precond;                    /* preconditions are in play (RFC 5027) */
     bool confirm, confirmed;         /* the peer wants to hear when ours are met; it was told */
+    bool peer_knows;                 /* preconditions: it has used them */
     enum cph_sdp_dir peer_now;       /* what the peer said last of its own */
     bool tidy;                       /* it took both lines of a stream: one has to go */
     char sas[CPH_SESSION_SAS_TEXT];  /* as last told */
@@ -294,10 +299,21 @@ bool engine_place_answer(const struct cph_session *s, struct engine_branch *b,
 /* precond.c */
 cph_err engine_precond_offer(struct cph_session *s, struct cph_sdp *sdp);
 /** CPH_E_UNSUPPORTED: the offer depends on what we do not know. */
+cph_err engine_precond_known(const struct cph_session *s, const struct cph_sdp *offer);
+/** Turn the answer into the description of a refusal. false: none was demanded, it is as it was. */
+bool engine_precond_refuse(const struct cph_session *s, const struct cph_sdp *offer,
+                           struct cph_sdp *answer);
 cph_err engine_precond_answer(struct cph_session *s, struct engine_branch *b,
                               const struct cph_sdp *offer, struct cph_sdp *answer);
 void engine_precond_finish(struct cph_session *s, struct engine_branch *b,
                            const struct cph_sdp *answer);
+/** An exchange is about to be read: what are the keys before it? */
+void engine_precond_before(struct cph_session *s, struct engine_branch *b);
+/** The first exchange is over since the call is answered: nothing waits any more. */
+void engine_precond_over(struct cph_session *s, struct engine_branch *b);
+/** Until when the receiving keys before are kept, if they are replaced now. */
+cph_time engine_precond_grace(const struct engine_branch *b, const struct engine_line *l,
+                              cph_time now);
 
 /* sas.c */
 void engine_sas(struct cph_session *s, struct engine_branch *b, unsigned stream);

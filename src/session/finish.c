@@ -92,6 +92,7 @@ static cph_err read_answer(struct cph_session *s, struct engine_branch *b, struc
         err = ours ? CPH_OK : CPH_E_MALFORMED;
     }
     if (err == CPH_OK) {
+        engine_precond_before(s, b);
         b->tidy |= !engine_place_answer(s, b, theirs.sdp);
         err = finish_lines(s, b, ours, theirs.sdp);
     }
@@ -99,6 +100,7 @@ static cph_err read_answer(struct cph_session *s, struct engine_branch *b, struc
         engine_desc_free(&theirs);
         return err;
     }
+    engine_precond_finish(s, b, theirs.sdp);
     before = b->remote;
     b->remote = theirs;
     err = engine_agree(s, b, ours, true);
@@ -107,7 +109,6 @@ static cph_err read_answer(struct cph_session *s, struct engine_branch *b, struc
         engine_desc_free(&theirs);
         return err;
     }
-    engine_precond_finish(s, b, b->remote.sdp);
     engine_desc_free(&before);
     return CPH_OK;
 }
@@ -198,6 +199,7 @@ cph_err cph_session_choose(struct cph_session *s, uint32_t branch)
     s->active = (int)b->slot;
     s->chosen = true;
     s->look = true;
+    engine_precond_over(s, b);
     if (s->offered && s->first) {
         settle(s);
         s->first = false;

@@ -186,10 +186,12 @@ static cph_err install_recv(struct cph_session *s, struct engine_branch *b, unsi
     recv_replace(&l->alt[c], alt);
     if (same) {
         cph_srtp_free(old);
+    } else if (l->held && l->prev[c] && l->prev_until == CPH_TIME_NEVER) {
+        cph_srtp_free(old); /* one that the peer has not begun with */
     } else {
         recv_replace(&l->prev[c], old); /* for what is under way */
         if (old)
-            l->prev_until = now + CPH_MS(ENGINE_GRACE_MS);
+            l->prev_until = engine_precond_grace(b, l, now);
     }
     l->recv[c] = ctx;
     return CPH_OK;
@@ -216,6 +218,8 @@ static cph_err install(struct cph_session *s, struct engine_branch *b, unsigned 
 
             if (st->dir[d].generation == 0 || st->dir[d].generation == l->gen[c][d])
                 continue;
+            if (d == CPH_KEYING_SEND && l->held && !l->mute && l->send[c])
+                continue; /* the peer is not ready for it (RFC 5027 3) */
             err = d == CPH_KEYING_SEND ? install_send(s, b, stream, c, st->dir[d].streams, change)
                                        : install_recv(s, b, stream, c, st, now, change);
             if (err == CPH_E_AGAIN) {
@@ -377,8 +381,8 @@ static void secure(struct cph_session *s, struct engine_branch *b, unsigned stre
     cph_err err;
 
     l->shared = l->agreed.rtcp_mux || st->method->where == CPH_KEYING_IN_SIGNALLING;
-    if (st->keying.dir[0].generation != l->gen[0][0] ||
-        st->keying.dir[1].generation != l->gen[0][1])
+    if ((st->keying.dir[CPH_KEYING_SEND].generation != l->gen[0][CPH_KEYING_SEND] && !l->held) ||
+        st->keying.dir[CPH_KEYING_RECV].generation != l->gen[0][CPH_KEYING_RECV])
         engine_facts_close(s, b, stream); /* what went under the old keys stays told */
     err = install_any(s, b, stream, &st->keying, now, &change);
     if (err != CPH_OK && err != CPH_E_AGAIN) {
@@ -394,7 +398,7 @@ static void secure(struct cph_session *s, struct engine_branch *b, unsigned stre
              "in between, or it has a new device (see: ciphony trust)");
         return;
     }
-    if ((!l->ekt && (!l->send[0] || !l->recv[0])) || (again && !change.replaced))
+    if ((!l->ekt && (!l->send[0] || !l->recv[0])) || (again && (l->held || !change.replaced)))
         return;
     follow_proof(l, &st->keying);
     cph_nego_evidence(l->nego, &ke);
@@ -463,6 +467,7 @@ void cph_session_answered(struct cph_session *s, cph_time now)
     s->rings = false;
     s->look = true;
     for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;) {
+        engine_precond_over(s, b);
         for (unsigned k = 0; k < s->n; k++) {
             struct engine_line *l = &b->line[k];
 

@@ -526,6 +526,8 @@ static cph_err may_send(const struct cph_session *s, const struct engine_line *l
             return CPH_E_POLICY;
         break;
     case LINE_SECURE:
+        if (l->mute) /* RFC 5027 3 MUST NOT: media before the preconditions are met */
+            return CPH_E_NOKEY;
         break;
     }
     if (!l->has_agreed || !l->agreed.active)

@@ -51,13 +51,14 @@ static cph_err answer_lines(struct cph_session *s, struct engine_branch *b,
     return any ? CPH_OK : first;
 }
 
-/* All streams are refused: a description that says why, if a mechanism gave its reason. It is no
- * answer, and nothing of it is kept. */
+/* All streams are refused: a description that says why, if a mechanism or a precondition did. It is
+ * no answer, and nothing of it is kept. */
 static void write_refusal(struct cph_session *s, const struct engine_branch *b,
-                          struct cph_sdp_local side, struct cph_sdp *answer, struct cph_wr *out)
+                          struct cph_sdp_local side, const struct cph_sdp *offer,
+                          struct cph_sdp *answer, struct cph_wr *out)
 {
     size_t at = out->n;
-    bool says = false;
+    bool says = engine_precond_refuse(s, offer, answer);
 
     for (unsigned i = 0; i < s->n; i++) {
         struct cph_nego_status st = { 0 };
@@ -113,9 +114,12 @@ cph_err cph_session_answer(struct cph_session *s, struct cph_span offer, cph_tim
     if (err == CPH_OK)
         err = engine_ekt_draw_again(s, b);
     if (err == CPH_OK) {
-        err = answer_lines(s, b, theirs.sdp, ours.sdp);
+        engine_precond_before(s, b);
+        err = engine_precond_known(s, theirs.sdp);
+        if (err == CPH_OK)
+            err = answer_lines(s, b, theirs.sdp, ours.sdp);
         if (err != CPH_OK && !engine_is_fatal(err))
-            write_refusal(s, b, side, ours.sdp, out);
+            write_refusal(s, b, side, theirs.sdp, ours.sdp, out);
     }
     if (err == CPH_OK)
         err = engine_precond_answer(s, b, theirs.sdp, ours.sdp);

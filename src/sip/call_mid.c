@@ -197,8 +197,8 @@ static cph_err refuse_offer(struct sip_tx *tx, unsigned status, const char *type
 {
     if (!body.n)
         return sip_respond(tx, status, "", none, false, none, none);
-    return sip_respond(tx, status, "", cph_span_of(sip_not_understood), false,
-                       cph_span_of(type ? type : "application/sdp"), body);
+    return sip_respond(tx, status, "", status == 580 ? none : cph_span_of(sip_not_understood),
+                       false, cph_span_of(type ? type : "application/sdp"), body);
 }
 
 static cph_err answer_reinvite(struct sip_call *c, unsigned status, const char *type,
@@ -373,9 +373,10 @@ static cph_err fill_offer(struct sip_call *c, struct sip_req *q, bool body)
     struct cph_wr wr = cph_wr_open(c->ua->scratch, c->ua->scratch_n);
 
     cph_wr_fmt(&wr, "Allow: %s\r\nSupported: %s\r\n", sip_allow, sip_supported(c->ua));
-    /* RFC 3312 11 MUST: an offer that demands something says so; that of a call that began so */
-    if (body && c->state == SIP_CALL_CALLING && c->extra &&
-        strstr(c->extra, "Require: precondition\r\n"))
+    /* RFC 3312 11 MUST: an offer that demands something says so; one that is sealed, in a call that
+     * began so */
+    if (body && (sip_call_demands((struct cph_span){ c->offer.body, c->offer.n }) ||
+                 (c->extra && strstr(c->extra, "Require: precondition\r\n"))))
         cph_wr_text(&wr, "Require: precondition\r\n");
     sip_timer_request_lines(c, &wr);
     CPH_TRY(cph_wr_end(&wr));

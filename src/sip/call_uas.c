@@ -95,14 +95,29 @@ void sip_call_invite(struct sip_tx *tx, struct sip_in *in)
 
 /* ---- our answers ---- */
 
-static cph_err invite_headers(struct sip_call *c, unsigned status, bool reliable, char *buf,
-                              size_t cap, struct cph_span *out)
+bool sip_call_demands(struct cph_span sdp)
+{
+    struct cph_span line;
+
+    while (cph_span_line(&sdp, &line)) {
+        if (!cph_span_starts(line, "a=des:"))
+            continue;
+        (void)cph_span_word(&line);
+        if (cph_span_is(cph_span_word(&line), "mandatory"))
+            return true;
+    }
+    return false;
+}
+
+static cph_err invite_headers(struct sip_call *c, unsigned status, bool reliable, bool demands,
+                              char *buf, size_t cap, struct cph_span *out)
 {
     struct cph_wr wr = cph_wr_open(buf, cap);
 
     cph_wr_fmt(&wr, "Allow: %s\r\nSupported: %s\r\n", sip_allow, sip_supported(c->ua));
     if (reliable)
-        cph_wr_fmt(&wr, "Require: 100rel\r\nRSeq: %u\r\n", c->rseq);
+        cph_wr_fmt(&wr, "Require: 100rel%s\r\nRSeq: %u\r\n", demands ? ", precondition" : "",
+                   c->rseq);
     if (status / 100 == 2)
         sip_timer_uas_lines(c, c->tx->in, &wr);
     *out = cph_wr_done(&wr);
@@ -115,7 +130,10 @@ static cph_err answer_invite(struct sip_call *c, unsigned status, bool reliable,
     char buf[1024];
     struct cph_span headers;
 
-    CPH_TRY(invite_headers(c, status, reliable, buf, sizeof buf, &headers));
+    /* RFC 3312 11 MUST: an offer, which one is that answers no other */
+    CPH_TRY(invite_headers(c, status, reliable,
+                           c->pending == SIP_OFFER_NONE && sip_call_demands(body), buf, sizeof buf,
+                           &headers));
     return sip_respond(c->tx, status, "", headers, true,
                        body.n ? cph_span_of(type ? type : "application/sdp") : none, body);
 }
@@ -246,13 +264,13 @@ cph_err cph_sip_call_reject(struct cph_sip_ua *ua, uint32_t call, unsigned statu
     return reject(ua, call, status, reason, headers, none);
 }
 
-cph_err cph_sip_call_reject_with(struct cph_sip_ua *ua, uint32_t call, struct cph_span sdp,
-                                 cph_time now)
+cph_err cph_sip_call_reject_with(struct cph_sip_ua *ua, uint32_t call, unsigned status,
+                                 struct cph_span sdp, cph_time now)
 {
     ua->now = now;
-    if (!sdp.n || sdp.n > SIP_LOCAL_BODY_MAX)
+    if (!sdp.n || sdp.n > SIP_LOCAL_BODY_MAX || (status != 488 && status != 580))
         return CPH_E_ARGUMENT;
-    return reject(ua, call, 488, NULL, sip_not_understood, sdp);
+    return reject(ua, call, status, NULL, status == 488 ? sip_not_understood : NULL, sdp);
 }
 
 /* ---- repeats: the 2xx until its ACK, the reliable 1xx until its PRACK ---- */

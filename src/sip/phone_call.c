@@ -52,8 +52,8 @@ static cph_err refuse(const struct phone_call *c, cph_time now)
     struct cph_span why = { (const uint8_t *)c->answer, c->answer_n };
     unsigned status = c->refuse ? c->refuse : 488;
 
-    if (c->refusal && status == 488)
-        return cph_sip_call_reject_with(c->phone->ua, c->sip, why, now);
+    if (c->refusal && (status == 488 || status == 580))
+        return cph_sip_call_reject_with(c->phone->ua, c->sip, status, why, now);
     return cph_sip_call_reject(c->phone->ua, c->sip, status, NULL, NULL, now);
 }
 
@@ -383,7 +383,7 @@ static void on_incoming(struct cph_phone *p, const struct cph_sip_event *ev, cph
     }
     c->sip = ev->call;
     if (cph_sip_call_info_get(p->ua, ev->call, &info) == CPH_OK) {
-        phone_precond_incoming(c, &info);
+        phone_precond_incoming(c, ev, &info);
         near = info.n_hops > 0 ? info.hop[0].peer : near;
     }
     err = phone_session_new(c, &near, now);
@@ -436,6 +436,10 @@ cph_err cph_phone_accept(struct cph_phone *p, uint32_t call, cph_time now)
     body = (struct cph_span){ (uint8_t *)c->answer, c->answer_sent ? 0 : c->answer_n };
     CPH_TRY(cph_sip_call_accept(p->ua, c->sip, phone_type(c->answer_type), body, now));
     c->ring_until = CPH_TIME_NEVER;
+    if (c->late_answered) {
+        c->branch = PHONE_OUR_BRANCH;
+        CPH_TRY(cph_session_choose(c->session, c->branch));
+    }
     if (!c->late_offer) {
         cph_session_answered(c->session, now);
         answered(c, now);
@@ -456,13 +460,18 @@ static void on_confirmed(struct phone_call *c, const struct cph_sip_event *ev, c
 {
     if (!c->late_offer)
         return;
-    c->branch = PHONE_OUR_BRANCH;
+    c->late_offer = false;
+    if (!c->answered)
+        c->branch = PHONE_OUR_BRANCH;
     if (ev->body.n == 0)
         phone_fail(c, CPH_E_POLICY, "the peer never answered our offer", now);
+    else if (c->answered && phone_take_answer(c, c->branch, ev, now))
+        phone_changed(c, now);
+    else if (c->answered)
+        return;
     else if (phone_take_answer(c, PHONE_OUR_BRANCH, ev, now) &&
              cph_session_choose(c->session, PHONE_OUR_BRANCH) == CPH_OK)
         answered(c, now);
-    c->late_offer = false;
 }
 
 /* ---- SIP events ------------------------------------------------------------------------------ */
@@ -533,6 +542,8 @@ void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_ti
     case CPH_SIP_EV_PRACK: /* RFC 5027 4.1 has the caller's word in it */
         if (ev->wants_answer)
             phone_on_offer(c, ev, now);
+        else
+            phone_precond_prack(c, ev, now);
         break;
     case CPH_SIP_EV_INFO:
     case CPH_SIP_EV_INFO_DONE:

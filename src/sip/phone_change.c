@@ -59,9 +59,13 @@ void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_ti
         status = phone_refusal(err);
     if (status != 200)
         c->late_offer = false;
-    err = cph_sip_call_answer(
-        p->ua, c->sip, status, phone_type(sdp.type),
-        status == 200 || status == 488 ? cph_wr_done(&sdp.wr) : (struct cph_span){ 0 }, now);
+    if (status == 488 && phone_precond_asked(c, ev))
+        status = 580; /* RFC 3312 8 SHOULD */
+    err = cph_sip_call_answer(p->ua, c->sip, status, phone_type(sdp.type),
+                              status == 200 || status == 488 || status == 580
+                                  ? cph_wr_done(&sdp.wr)
+                                  : (struct cph_span){ 0 },
+                              now);
     phone_session_events(c, now);
     if (err != CPH_OK || status != 200 || c->ended)
         return;
@@ -69,9 +73,42 @@ void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_ti
         phone_precond_look(c, 0, now);
         return;
     }
+    if (!c->late_offer)
+        phone_changed(c, now);
+}
+
+/* An exchange in a standing call is over: what it changed holds, or waits for one more. */
+void phone_changed(struct phone_call *c, cph_time now)
+{
     c->held_agreed = c->held_by_us;
+    c->tries = 0;
     phone_media_update(c, now);
-    phone_tell(p, CPH_PHONE_CHANGED, c->id, NULL);
+    switch (cph_session_precond(c->session, c->branch)) {
+    case CPH_SESSION_PRECOND_CONFIRM: /* RFC 3312 7 MUST: the peer is told as soon as may be */
+        if (phone_reoffer(c, now) != CPH_OK)
+            c->retry_at = now + CPH_MS(PHONE_SECOND_MS);
+        break;
+    case CPH_SESSION_PRECOND_WAITS:
+        break;
+    case CPH_SESSION_PRECOND_NONE:
+    case CPH_SESSION_PRECOND_MET:
+        phone_tell(c->phone, CPH_PHONE_CHANGED, c->id, NULL);
+        break;
+    }
+}
+
+/* Where preconditions are in play the change has an answer of its own, while a phone that rings
+ * again would keep a re-INVITE waiting for them: UPDATE, if the peer takes it (RFC 3312 11). */
+static cph_err send_offer(struct phone_call *c, const struct phone_sdp *sdp, cph_time now)
+{
+    bool update = cph_session_precond(c->session, c->branch) != CPH_SESSION_PRECOND_NONE;
+    cph_err err = cph_sip_call_offer(c->phone->ua, c->sip, c->branch, update, phone_type(sdp->type),
+                                     cph_wr_done(&sdp->wr), now);
+
+    if (err == CPH_E_UNSUPPORTED && update)
+        err = cph_sip_call_offer(c->phone->ua, c->sip, c->branch, false, phone_type(sdp->type),
+                                 cph_wr_done(&sdp->wr), now);
+    return err;
 }
 
 cph_err phone_reoffer(struct phone_call *c, cph_time now)
@@ -86,8 +123,7 @@ cph_err phone_reoffer(struct phone_call *c, cph_time now)
     if (err == CPH_OK)
         err = phone_seal(c, false, &sdp);
     if (err == CPH_OK)
-        err = cph_sip_call_offer(c->phone->ua, c->sip, c->branch, false, phone_type(sdp.type),
-                                 cph_wr_done(&sdp.wr), now);
+        err = send_offer(c, &sdp, now);
     if (err != CPH_OK)
         cph_session_rollback(c->session);
     return err;
@@ -160,10 +196,7 @@ void phone_on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, c
 
         if (!phone_take_answer(c, branch, ev, now) || c->ended)
             return;
-        c->held_agreed = c->held_by_us;
-        c->tries = 0;
-        phone_media_update(c, now);
-        phone_tell(c->phone, CPH_PHONE_CHANGED, c->id, NULL);
+        phone_changed(c, now);
         return;
     }
     phone_hear_refusal(c, ev);

@@ -56,7 +56,8 @@ struct phone_call {
     bool answered, late_offer;
     bool twice;          /* our offer has a stream twice, in two bodies or in two lines */
     bool waiting;        /* for keys on both sides: nobody was told of it yet */
-    bool answer_sent;    /* in a reliable 183 */
+    bool answer_sent;    /* in a reliable 183; or our offer, to an INVITE without one */
+    bool late_answered;  /* and its PRACK has answered that */
     uint32_t confirming; /* branch that is being told of our keys, or 0 */
     bool ended;          /* ENDED was told; gone at the next turn */
     struct phone_account *account;
@@ -167,6 +168,8 @@ unsigned phone_refusal(cph_err err);
 /** An offer of ours was refused: tell the user what the body says of it, if it says something. */
 void phone_hear_refusal(struct phone_call *c, const struct cph_sip_event *ev);
 void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
+/** An exchange in a standing call is over. */
+void phone_changed(struct phone_call *c, cph_time now);
 void phone_on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
 void phone_on_refreshed(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
 void phone_call_retry(struct phone_call *c, cph_time now); /* an offer that met a 491 */
@@ -195,7 +198,10 @@ CPH_MUST_CHECK cph_err phone_offer_answer(struct phone_call *c, const struct cph
 
 /* phone_precond.c */
 bool phone_precond_asked(const struct phone_call *c, const struct cph_sip_event *ev);
-void phone_precond_incoming(struct phone_call *c, const struct cph_sip_call_info *info);
+void phone_precond_incoming(struct phone_call *c, const struct cph_sip_event *ev,
+                            const struct cph_sip_call_info *info);
+/** The PRACK of our offer in a 183 came. */
+void phone_precond_prack(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
 /** Lines of our INVITE, or NULL. */
 const char *phone_precond_headers(const struct phone_call *c);
 /** Our answer is made: does the call wait before it rings? Then it goes out, and c->waiting is set.

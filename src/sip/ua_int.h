@@ -554,6 +554,8 @@ cph_err sip_call_ack_2xx(struct sip_call *call, struct sip_dlg *d, const char *t
 void sip_call_again_due(struct sip_call *call);
 void sip_call_alive_due(struct sip_call *call);
 void sip_call_offer_due(struct sip_call *call);
+/** Does a description demand that something be so first (RFC 3312 4: a=des with mandatory)? */
+bool sip_call_demands(struct cph_span sdp);
 cph_err sip_call_send_offer(struct sip_call *call, struct sip_dlg *d, bool update, bool refresh);
 cph_err sip_routes_of(const char *const *route, char ***out, size_t *n);
 cph_err sip_app_addr(const char *text, struct cph_sip_addr *out);

@@ -79,6 +79,7 @@ static void mikey_free(struct cph_keying *k)
 {
     if (of(k)->shares)
         forget_shared(of(k)->m);
+    mikey_repeat_forget(of(k));
     cph_free_secret(of(k), sizeof(struct mikey));
 }
 
@@ -156,6 +157,7 @@ static void commit(struct mikey *k, const struct mikey_csb *next, unsigned line)
         /* RFC 3711 3.3.1 MUST: over a re-key the ROC goes on; a new bundle says its own */
         k->status.dir[d].streams = update ? CPH_KEYING_STREAMS_KEEP : CPH_KEYING_STREAMS_FRESH;
     }
+    mikey_repeat_forget(k);
     k->csb = *next;
     k->line = line;
     k->keyed = true;
@@ -294,15 +296,14 @@ static cph_err share(struct mikey *k, struct cph_span msg, const struct mikey_te
 
 static cph_err answer_new(struct mikey *k, struct cph_span msg, const struct mikey_found *f,
                           const struct mikey_around *around, const struct cph_keying_local *answer,
-                          struct mikey_csb *next)
+                          struct mikey_csb *next, struct mikey_text *text)
 {
     enum mikey_error error = MIKEY_E_OTHER;
-    TEXT_SCOPED text = { 0 };
-    cph_err err = mikey_respond(k->m, k->keyed ? &k->csb : NULL, msg, around, next, &text, &error);
+    cph_err err = mikey_respond(k->m, k->keyed ? &k->csb : NULL, msg, around, next, text, &error);
 
     if (err == CPH_OK) { /* RFC 4567 4.1.2: where the offer had it */
-        CPH_TRY(mikey_encode(answer->sdp, f->session ? NULL : answer->media, &text));
-        return f->session ? share(k, msg, &text, next) : CPH_OK;
+        CPH_TRY(mikey_encode(answer->sdp, f->session ? NULL : answer->media, text));
+        return f->session ? share(k, msg, text, next) : CPH_OK;
     }
     keep_error(k, err, error, msg, around);
     return err;
@@ -316,8 +317,11 @@ static cph_err mikey_answer(struct cph_keying *base, const struct cph_keying_rem
     TEXT_SCOPED msg = { 0 };
     char list[MIKEY_LIST_MAX];
     struct mikey_found f, ours;
+    TEXT_SCOPED text = { 0 };
     struct mikey_around around;
+    bool answered;
     unsigned line;
+    cph_err err;
 
     k->error_n = 0;
     k->error_sent = -1;
@@ -325,16 +329,21 @@ static cph_err mikey_answer(struct cph_keying *base, const struct cph_keying_rem
         return CPH_E_NOTFOUND;
     CPH_TRY(mikey_list(f.part, false, list));
     CPH_TRY(mikey_decode(&f, &msg));
+    answered = f.session && mikey_find(answer->sdp, answer->media, &ours) && ours.session;
+    err = mikey_repeat_answer(k, text_of(&msg), f.session, answered, answer);
+    if (err != CPH_E_NOTFOUND)
+        return err;
     line = f.session ? offer->media->index : k->keyed ? k->line : 0;
     around = around_of(k, answer->media, list, line);
-    if (f.session && mikey_find(answer->sdp, answer->media, &ours) && ours.session) {
+    if (answered) {
         CPH_TRY(answer_shared(k, text_of(&msg), &ours, &next));
         if (next.n_cs != 1 && next.n_cs < 2 * line + 2)
             return CPH_E_UNSUPPORTED;
     } else {
-        CPH_TRY(answer_new(k, text_of(&msg), &f, &around, answer, &next));
+        CPH_TRY(answer_new(k, text_of(&msg), &f, &around, answer, &next, &text));
     }
     commit(k, &next, line);
+    CPH_TRY(mikey_repeat_keep(k, text_of(&msg), f.session, &text));
     mikey_offer_wipe(&k->offer); /* what we offered before is over */
     k->open = false;
     return CPH_OK;
@@ -386,6 +395,7 @@ static cph_err mikey_fork(const struct cph_keying *base, struct cph_keying **out
     *branch = *k;
     mikey_csb_wipe(&branch->csb);
     branch->keyed = branch->shares = false;
+    branch->last = NULL;
     branch->key_shared = transports(k->offer.next.mode);
     memset(&branch->status, 0, sizeof branch->status);
     branch->status.state = CPH_KEYING_OFFERED;

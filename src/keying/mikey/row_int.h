@@ -27,6 +27,7 @@ struct mikey {
     int error_sent, error_got;
     size_t error_n;
     uint8_t error[MIKEY_ERROR_MAX]; /* for what was refused last, error_n bytes */
+    struct mikey_repeat *last;      /* what was answered last, or NULL */
 };
 
 /* tell.c */
@@ -39,5 +40,15 @@ CPH_MUST_CHECK cph_err mikey_ekt(const struct cph_keying *base, struct cph_ekt_p
 unsigned mikey_hints(const struct cph_keying *base, struct cph_keying_hint *out, unsigned cap);
 void mikey_evidence(const struct cph_keying *base, struct cph_keying_evidence *out);
 void mikey_stream(struct cph_keying *base, uint32_t ssrc, uint32_t roc);
+
+/* repeat.c: the same message once more */
+CPH_MUST_CHECK cph_err mikey_repeat_keep(struct mikey *k, struct cph_span offer, bool session,
+                                         const struct mikey_text *answer);
+/** answered: another line has put the answer into the description. CPH_E_NOTFOUND: it is no repeat.
+ */
+CPH_MUST_CHECK cph_err mikey_repeat_answer(const struct mikey *k, struct cph_span offer,
+                                           bool session, bool answered,
+                                           const struct cph_keying_local *answer);
+void mikey_repeat_forget(struct mikey *k);
 
 #endif

@@ -31,6 +31,7 @@ struct hand {
     struct cph_addr addr;
     char got[TEXT];    /* the last message */
     char invite[TEXT]; /* the last INVITE */
+    char final[TEXT];  /* the last final response */
     size_t n_media;    /* datagrams that were no SIP */
     unsigned acks, byes, invites;
     unsigned status; /* of the last response */
@@ -213,8 +214,10 @@ static void on_hand(void *ctx, const struct cph_addr *local, const struct cph_ad
     } else if (cph_span_starts(bytes, "BYE ")) {
         h->byes++;
     } else if (cph_span_starts(bytes, "SIP/2.0 ")) {
-        if (h->got[8] != '1') /* the last final one; 100 may come after it */
+        if (h->got[8] != '1') { /* 100 may come after it */
             h->status = (unsigned)strtoul(h->got + 8, NULL, 10);
+            memcpy(h->final, h->got, bytes.n + 1);
+        }
     }
 }
 
