@@ -4,28 +4,10 @@
 #include <string.h>
 
 #include "../src/keying/mikey/mikey_int.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static uint8_t drawn;
-
-static cph_err draw(void *ctx, void *buf, size_t n)
-{
-    (void)ctx;
-    for (size_t i = 0; i < n; i++)
-        ((uint8_t *)buf)[i] = drawn++;
-    return CPH_OK;
-}
-
-static int64_t wall(void *ctx)
-{
-    (void)ctx;
-    return 1700000000;
-}
+#include "env.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const struct cph_env env = { .random = draw, .wall = wall };
     static const struct cph_secret psk = { .n = 16, .b = "0123456789abcdef" };
     struct cph_mikey_cfg cfg = {
         .env = &env, .psk = &psk, .accept = 0x3f, .id = "b", .weak_groups = true, .replays = 4
@@ -42,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     bool proven = false;
     uint8_t refused;
 
-    drawn = 0;
+    drawn = 0xff; /* 0 is drawn first */
     if (cph_mikey_new(&cfg, &m) != CPH_OK)
         abort();
     if (mikey_respond(m, NULL, (struct cph_span){ data, n }, &around, &csb, &text, &error) ==

@@ -4,26 +4,7 @@
 #include <string.h>
 
 #include "../src/keying/mikeyv2/mikeyv2_int.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static uint8_t drawn;
-
-static cph_err draw(void *ctx, void *buf, size_t n)
-{
-    (void)ctx;
-    for (size_t i = 0; i < n; i++)
-        ((uint8_t *)buf)[i] = ++drawn;
-    return CPH_OK;
-}
-
-static int64_t wall(void *ctx)
-{
-    (void)ctx;
-    return 1700000000;
-}
-
-static const struct cph_env env = { .random = draw, .wall = wall };
+#include "env.h"
 
 static void as_a_message(struct cph_span bytes)
 {

@@ -5,18 +5,7 @@
 
 #include "../src/keying/sdpdh/sdpdh_int.h"
 #include "ciphony/base_text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static uint8_t drawn;
-
-static cph_err draw(void *ctx, void *buf, size_t n)
-{
-    (void)ctx;
-    for (size_t i = 0; i < n; i++)
-        ((uint8_t *)buf)[i] = drawn++;
-    return CPH_OK;
-}
+#include "env.h"
 
 static const char head[] = "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n"
                            "m=audio 4000 RTP/SAVP 0\r\na=sdp-dh:";
@@ -35,14 +24,13 @@ static void as_a_line(struct cph_span text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const struct cph_env env = { .random = draw };
     const struct cph_keying_cfg cfg = { .env = &env };
     struct cph_keying *k = NULL;
     struct cph_arena *arena = NULL;
     struct cph_sdp *theirs, *ours;
     char *text;
 
-    drawn = 1;
+    drawn = 0;
     as_a_line((struct cph_span){ data, n });
     if (n > 4096 || cph_arena_new(CPH_SDP_ARENA, &arena) != CPH_OK)
         return 0;

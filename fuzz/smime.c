@@ -4,26 +4,8 @@
 #include <string.h>
 
 #include "ciphony/identity_smime.h"
+#include "env.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static uint8_t drawn;
-
-static cph_err draw(void *ctx, void *buf, size_t n)
-{
-    (void)ctx;
-    for (size_t i = 0; i < n; i++)
-        ((uint8_t *)buf)[i] = ++drawn;
-    return CPH_OK;
-}
-
-static int64_t wall(void *ctx)
-{
-    (void)ctx;
-    return 1700000000;
-}
-
-static const struct cph_env env = { .random = draw, .wall = wall };
 static struct cph_key *key;
 static struct cph_cert *cert;
 

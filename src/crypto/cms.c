@@ -74,6 +74,18 @@ static CMS_ContentInfo *read_der(struct cph_span in)
     return cms;
 }
 
+/* What was made of content, written out; both go. cms NULL: it was not made. */
+static cph_err finish(const struct cph_env *env, CMS_ContentInfo *cms, BIO *content, uint8_t *out,
+                      size_t cap, size_t *n)
+{
+    cph_err err = cms ? write_der(cms, out, cap, n) : CPH_E_CRYPTO;
+
+    CMS_ContentInfo_free(cms);
+    BIO_free(content);
+    cph_crypto_drain(env);
+    return err;
+}
+
 /* ---- signing --------------------------------------------------------------------------------- */
 
 static const EVP_MD *digest_of(const struct cph_key *key)
@@ -114,23 +126,15 @@ cph_err cph_cms_sign(const struct cph_env *env, const struct cph_key *key,
                      const struct cph_cert *cert, int64_t wall, struct cph_span in, uint8_t *out,
                      size_t cap, size_t *n)
 {
-    CMS_ContentInfo *cms = NULL;
     BIO *content;
-    cph_err err = CPH_E_CRYPTO;
 
     if (!key->is_private || !cph_cert_has_key(cert, key) || key->kind == CPH_KEY_ED25519)
         return CPH_E_ARGUMENT; /* OpenSSL 3.0 has no Ed25519 in CMS (RFC 8419) */
     if (in.n > CPH_CMS_MAX)
         return CPH_E_LIMIT;
     content = BIO_new_mem_buf(in.p, (int)in.n);
-    if (content)
-        cms = signed_data(key, cert, wall, content);
-    if (cms)
-        err = write_der(cms, out, cap, n);
-    CMS_ContentInfo_free(cms);
-    BIO_free(content);
-    cph_crypto_drain(env);
-    return err;
+    return finish(env, content ? signed_data(key, cert, wall, content) : NULL, content, out, cap,
+                  n);
 }
 
 /* ---- verifying ------------------------------------------------------------------------------- */
@@ -339,9 +343,7 @@ cph_err cph_cms_encrypt(const struct cph_env *env, const struct cph_cert *to,
                         enum cph_cms_cipher cipher, struct cph_span in, uint8_t *out, size_t cap,
                         size_t *n)
 {
-    CMS_ContentInfo *cms = NULL;
     BIO *content;
-    cph_err err = CPH_E_CRYPTO;
 
     if (!cipher_of(cipher) || in.n == 0)
         return CPH_E_ARGUMENT;
@@ -350,14 +352,7 @@ cph_err cph_cms_encrypt(const struct cph_env *env, const struct cph_cert *to,
     if (!cph_cms_can_receive(to))
         return CPH_E_CERT;
     content = BIO_new_mem_buf(in.p, (int)in.n);
-    if (content)
-        cms = enveloped(to, cipher, content);
-    if (cms)
-        err = write_der(cms, out, cap, n);
-    CMS_ContentInfo_free(cms);
-    BIO_free(content);
-    cph_crypto_drain(env);
-    return err;
+    return finish(env, content ? enveloped(to, cipher, content) : NULL, content, out, cap, n);
 }
 
 /* ---- decrypting ------------------------------------------------------------------------------ */

@@ -1,6 +1,19 @@
 /* What the user of a phone does in a call, and with an account. */
 #include "phone_int.h"
 
+/* A call that is not over and has a session; answered: and that stands. */
+static cph_err call_of(struct cph_phone *p, uint32_t call, bool answered, struct phone_call **out)
+{
+    struct phone_call *c = phone_call_of(p, call);
+
+    if (!c || c->ended)
+        return CPH_E_NOTFOUND;
+    if (!c->session || (answered && !c->answered))
+        return CPH_E_STATE;
+    *out = c;
+    return CPH_OK;
+}
+
 cph_err cph_phone_hangup(struct cph_phone *p, uint32_t call, cph_time now)
 {
     struct phone_call *c = phone_call_of(p, call);
@@ -14,13 +27,10 @@ cph_err cph_phone_hangup(struct cph_phone *p, uint32_t call, cph_time now)
 
 cph_err cph_phone_hold(struct cph_phone *p, uint32_t call, bool hold, cph_time now)
 {
-    struct phone_call *c = phone_call_of(p, call);
+    struct phone_call *c;
     cph_err err;
 
-    if (!c || c->ended)
-        return CPH_E_NOTFOUND;
-    if (!c->answered)
-        return CPH_E_STATE;
+    CPH_TRY(call_of(p, call, true, &c));
     CPH_TRY(cph_session_direction(c->session, 0, hold ? CPH_SDP_SENDONLY : CPH_SDP_SENDRECV));
     err = phone_reoffer(c, now);
     if (err != CPH_OK) {
@@ -35,40 +45,29 @@ cph_err cph_phone_hold(struct cph_phone *p, uint32_t call, bool hold, cph_time n
 
 cph_err cph_phone_rekey(struct cph_phone *p, uint32_t call, cph_time now)
 {
-    struct phone_call *c = phone_call_of(p, call);
+    struct phone_call *c;
 
-    if (!c || c->ended)
-        return CPH_E_NOTFOUND;
-    if (!c->answered)
-        return CPH_E_STATE;
+    CPH_TRY(call_of(p, call, true, &c));
     CPH_TRY(cph_session_rekey(c->session));
     return phone_reoffer(c, now);
 }
 
 cph_err cph_phone_rekey_media(struct cph_phone *p, uint32_t call, cph_time now)
 {
-    struct phone_call *c = phone_call_of(p, call);
-    cph_err err;
+    struct phone_call *c;
 
-    if (!c || c->ended)
-        return CPH_E_NOTFOUND;
-    if (!c->session)
-        return CPH_E_STATE;
-    err = cph_session_rekey_media(c->session, now);
-    if (err == CPH_OK)
-        phone_session_events(c, now);
-    return err;
+    CPH_TRY(call_of(p, call, false, &c));
+    CPH_TRY(cph_session_rekey_media(c->session, now));
+    phone_session_events(c, now);
+    return CPH_OK;
 }
 
 cph_err cph_phone_sas(struct cph_phone *p, uint32_t call, bool equal, cph_time now)
 {
-    struct phone_call *c = phone_call_of(p, call);
+    struct phone_call *c;
     cph_err err;
 
-    if (!c || c->ended)
-        return CPH_E_NOTFOUND;
-    if (!c->session)
-        return CPH_E_STATE;
+    CPH_TRY(call_of(p, call, false, &c));
     err = cph_session_sas_compared(c->session, equal);
     if (err != CPH_OK && err != CPH_E_STORE)
         return err;
@@ -82,13 +81,10 @@ cph_err cph_phone_sas(struct cph_phone *p, uint32_t call, bool equal, cph_time n
 static cph_err on_session(struct cph_phone *p, uint32_t call,
                           cph_err (*act)(struct cph_session *s, cph_time now), cph_time now)
 {
-    struct phone_call *c = phone_call_of(p, call);
+    struct phone_call *c;
     cph_err err;
 
-    if (!c || c->ended)
-        return CPH_E_NOTFOUND;
-    if (!c->session || !c->answered)
-        return CPH_E_STATE;
+    CPH_TRY(call_of(p, call, true, &c));
     err = act(c->session, now);
     phone_session_events(c, now);
     return err;

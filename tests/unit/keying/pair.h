@@ -249,4 +249,41 @@ static inline void exchange(struct pair *p, struct side *offerer, struct side *a
     assert_ok(try_finish(offerer, make_answer(p, answerer, offer)));
 }
 
+/* Two sides made, so many exchanges and a fork, and all gone: for allocations that fail. */
+static inline cph_err pair_whole_call(const struct cph_nego_cfg *ca, const struct cph_nego_cfg *cb,
+                                      int rounds)
+{
+    struct cph_arena *arena = NULL;
+    struct cph_nego *a = NULL, *b = NULL, *fork = NULL;
+    struct cph_sdp *offer, *answer;
+    struct side s = { .ip = "10.0.0.1", .port = 4000, .direction = CPH_SDP_SENDRECV };
+    struct cph_sdp_local l = pair_local(&s);
+    struct cph_sdp_stream st = pair_stream(&s);
+    cph_err err = cph_arena_new(CPH_SDP_ARENA, &arena);
+
+    if (err == CPH_OK)
+        err = cph_nego_new(ca, &a);
+    if (err == CPH_OK)
+        err = cph_nego_new(cb, &b);
+    for (int round = 0; round < rounds && err == CPH_OK; round++) {
+        err = cph_sdp_offer(arena, &l, &st, 1, &offer);
+        if (err == CPH_OK)
+            err = cph_nego_offer(a, &(struct cph_keying_local){ offer, offer->media[0] });
+        if (err == CPH_OK && round == 0)
+            err = cph_nego_fork(a, &fork);
+        if (err == CPH_OK)
+            err = cph_sdp_answer_skeleton(arena, &l, offer, &st, 1, &answer);
+        if (err == CPH_OK)
+            err = cph_nego_answer(b, &(struct cph_keying_remote){ offer, offer->media[0] },
+                                  &(struct cph_keying_local){ answer, answer->media[0] });
+        if (err == CPH_OK)
+            err = cph_nego_finish(a, &(struct cph_keying_remote){ answer, answer->media[0] });
+    }
+    cph_nego_free(a);
+    cph_nego_free(b);
+    cph_nego_free(fork);
+    cph_arena_free(arena);
+    return err;
+}
+
 #endif

@@ -1,119 +1,18 @@
 /* MIKEYv2 between two sides, in SDP and on the media path. */
-#include "pair.h"
+#include "mikey_world.h"
 
-#include "ciphony/crypto_key.h"
 #include "mikeyv2/mikeyv2_int.h"
 
-#define ALICE "sip:alice@example.org"
-#define BOB   "sip:bob@example.org"
-
-static const struct cph_keying_method *row[2];
-static const struct cph_secret psk = { .n = 16, .b = "sixteen bytes..." };
 static const struct cph_secret other = { .n = 16, .b = "another secret.." };
-static struct test_env env_a, env_b;
-static struct cph_key *key_a, *key_b;
-static struct cph_cert *cert_a, *cert_b;
-static struct cph_trust *trust;
-static struct cph_mikey_cfg cfg_a, cfg_b;
-static struct cph_mikey *ma, *mb;
-static struct pair p;
 
-static struct cph_cert *cert_for(const struct cph_key *key, const char *uri)
+static int in_sdp(void **state)
 {
-    struct cph_cert_name san = { CPH_NAME_URI, cph_span_of(uri) };
-    struct cph_cert_spec spec = {
-        .cn = uri, .san = &san, .n_san = 1, .not_before = 0, .not_after = 4000000000
-    };
-    struct cph_cert *cert;
-
-    assert_ok(cph_cert_self_signed(&env_a.env, key, &spec, &cert));
-    assert_ok(cph_trust_add(trust, cert));
-    return cert;
-}
-
-static int open_all(void **state)
-{
-    (void)state;
-    test_env_init(&env_a, 1);
-    assert_ok(cph_trust_new(&trust));
-    assert_ok(cph_key_generate(&env_a.env, CPH_KEY_RSA, &key_a));
-    assert_ok(cph_key_generate(&env_a.env, CPH_KEY_RSA, &key_b));
-    cert_a = cert_for(key_a, ALICE);
-    cert_b = cert_for(key_b, BOB);
-    return 0;
-}
-
-static int close_all(void **state)
-{
-    (void)state;
-    cph_key_free(key_a);
-    cph_key_free(key_b);
-    cph_cert_free(cert_a);
-    cph_cert_free(cert_b);
-    cph_trust_free(trust);
-    return 0;
-}
-
-static int defaults(void **state)
-{
-    (void)state;
-    test_env_init(&env_a, 1);
-    test_env_init(&env_b, 2);
     row[0] = cph_keying_method_by_name(CPH_SPAN_LIT("mikeyv2"));
-    cfg_a = (struct cph_mikey_cfg){ .env = &env_a.env,
-                                    .mode = CPH_MIKEY_PSK,
-                                    .id = ALICE,
-                                    .peer_id = BOB,
-                                    .psk = &psk,
-                                    .key = key_a,
-                                    .cert = cert_a,
-                                    .peer_cert = NULL,
-                                    .trust = trust };
-    cfg_b = cfg_a;
-    cfg_b.env = &env_b.env;
-    cfg_b.id = BOB;
-    cfg_b.peer_id = ALICE;
-    cfg_b.key = key_b;
-    cfg_b.cert = cert_b;
-    ma = mb = NULL;
-    memset(&p, 0, sizeof p);
-    return 0;
+    return defaults(state);
 }
 
-static void reopen_with(const char *const *suites_a, const char *const *suites_b)
-{
-    struct cph_nego_cfg a = { .policy = CPH_KEYING_REQUIRED, .methods = row };
-    struct cph_nego_cfg b = a;
-
-    if (p.arena)
-        pair_close(&p);
-    cph_mikey_free(ma);
-    cph_mikey_free(mb);
-    assert_ok(cph_mikey_new(&cfg_a, &ma));
-    assert_ok(cph_mikey_new(&cfg_b, &mb));
-    a.keying.mikey = ma;
-    b.keying.mikey = mb;
-    a.keying.suites = suites_a;
-    b.keying.suites = suites_b;
-    pair_open(&p, a, b);
-}
-
-static void reopen(void)
-{
-    reopen_with(NULL, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    if (p.arena)
-        pair_close(&p);
-    cph_mikey_free(ma);
-    cph_mikey_free(mb);
-    return 0;
-}
-
-#define test(f) cmocka_unit_test_setup_teardown(f, defaults, teardown)
+#undef test
+#define test(f) cmocka_unit_test_setup_teardown(f, in_sdp, teardown)
 
 static struct cph_keying_status keying(const struct side *s)
 {
@@ -237,7 +136,7 @@ static void every_mode_of_mikey_may_be_agreed_on(void **state)
     for (int mode = CPH_MIKEY_NULL; mode <= CPH_MIKEY_DHHMAC; mode++) { /* these keys are RSA */
         cfg_a.mode = (enum cph_mikey_mode)mode;
         cfg_a.accept = cfg_b.accept = 1U << mode;
-        cfg_a.peer_cert = cert_b;
+        cfg_a.peer_cert = cert_rsa_b;
         reopen();
         exchange(&p, &p.a, &p.b);
         exchange(&p, &p.a, &p.b);
@@ -677,44 +576,14 @@ static void a_rekey_runs_again_and_both_may_begin(void **state)
 
 static cph_err whole_call(void *arg)
 {
-    struct cph_arena *arena = NULL;
-    struct cph_nego *a = NULL, *b = NULL, *fork = NULL;
-    struct cph_sdp *offer, *answer;
-    struct side s = { .ip = "10.0.0.1", .port = 4000, .direction = CPH_SDP_SENDRECV };
-    struct cph_sdp_local l = pair_local(&s);
-    struct cph_sdp_stream st = pair_stream(&s);
-    struct cph_nego_cfg ca = { .policy = CPH_KEYING_REQUIRED, .methods = row }, cb = ca;
-    cph_err err;
+    struct cph_nego_cfg a = { .policy = CPH_KEYING_REQUIRED, .methods = row }, b = a;
 
     (void)arg;
-    ca.keying.env = &env_a.env;
-    ca.keying.mikey = ma;
-    cb.keying.env = &env_b.env;
-    cb.keying.mikey = mb;
-    err = cph_arena_new(CPH_SDP_ARENA, &arena);
-    if (err == CPH_OK)
-        err = cph_nego_new(&ca, &a);
-    if (err == CPH_OK)
-        err = cph_nego_new(&cb, &b);
-    for (int round = 0; round < 2 && err == CPH_OK; round++) {
-        err = cph_sdp_offer(arena, &l, &st, 1, &offer);
-        if (err == CPH_OK)
-            err = cph_nego_offer(a, &(struct cph_keying_local){ offer, offer->media[0] });
-        if (err == CPH_OK && round == 0)
-            err = cph_nego_fork(a, &fork);
-        if (err == CPH_OK)
-            err = cph_sdp_answer_skeleton(arena, &l, offer, &st, 1, &answer);
-        if (err == CPH_OK)
-            err = cph_nego_answer(b, &(struct cph_keying_remote){ offer, offer->media[0] },
-                                  &(struct cph_keying_local){ answer, answer->media[0] });
-        if (err == CPH_OK)
-            err = cph_nego_finish(a, &(struct cph_keying_remote){ answer, answer->media[0] });
-    }
-    cph_nego_free(a);
-    cph_nego_free(b);
-    cph_nego_free(fork);
-    cph_arena_free(arena);
-    return err;
+    a.keying.env = &env_a.env;
+    a.keying.mikey = ma;
+    b.keying.env = &env_b.env;
+    b.keying.mikey = mb;
+    return pair_whole_call(&a, &b, 2);
 }
 
 static void running_out_of_memory_is_reported(void **state)

@@ -666,42 +666,13 @@ static void no_randomness_means_no_offer_and_no_answer(void **state)
 
 static cph_err whole_call(void *arg)
 {
-    struct cph_arena *arena = NULL;
-    struct cph_nego *a = NULL, *b = NULL, *fork = NULL;
-    struct cph_sdp *offer, *answer;
-    struct side s = { .ip = "10.0.0.1", .port = 4000, .direction = CPH_SDP_SENDRECV };
-    struct cph_sdp_local l = pair_local(&s);
-    struct cph_sdp_stream st = pair_stream(&s);
     struct cph_nego_cfg cfg = only_sdes;
     struct test_env env;
-    cph_err err;
 
     (void)arg;
     test_env_init(&env, 1);
     cfg.keying.env = &env.env;
-    err = cph_arena_new(CPH_SDP_ARENA, &arena);
-    if (err == CPH_OK)
-        err = cph_nego_new(&cfg, &a);
-    if (err == CPH_OK)
-        err = cph_nego_new(&cfg, &b);
-    if (err == CPH_OK)
-        err = cph_sdp_offer(arena, &l, &st, 1, &offer);
-    if (err == CPH_OK)
-        err = cph_nego_offer(a, &(struct cph_keying_local){ offer, offer->media[0] });
-    if (err == CPH_OK)
-        err = cph_nego_fork(a, &fork);
-    if (err == CPH_OK)
-        err = cph_sdp_answer_skeleton(arena, &l, offer, &st, 1, &answer);
-    if (err == CPH_OK)
-        err = cph_nego_answer(b, &(struct cph_keying_remote){ offer, offer->media[0] },
-                              &(struct cph_keying_local){ answer, answer->media[0] });
-    if (err == CPH_OK)
-        err = cph_nego_finish(a, &(struct cph_keying_remote){ answer, answer->media[0] });
-    cph_nego_free(a);
-    cph_nego_free(b);
-    cph_nego_free(fork);
-    cph_arena_free(arena);
-    return err;
+    return pair_whole_call(&cfg, &cfg, 1);
 }
 
 static void running_out_of_memory_is_reported(void **state)
