@@ -64,7 +64,6 @@ CPH_API void cph_wr_fmt(struct cph_wr *wr, const char *fmt, ...) CPH_PRINTF(2, 3
 /** Remember a place, and fill it in later: mark before writing the u16, patch with its value. */
 CPH_API size_t cph_wr_mark(const struct cph_wr *wr);
 CPH_API void cph_wr_patch16(struct cph_wr *wr, size_t mark, uint16_t v);
-CPH_API void cph_wr_patch32(struct cph_wr *wr, size_t mark, uint32_t v);
 
 /** What was written so far. */
 CPH_API struct cph_span cph_wr_done(const struct cph_wr *wr);

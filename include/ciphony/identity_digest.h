@@ -179,23 +179,17 @@ CPH_API CPH_MUST_CHECK cph_err cph_auth_server_challenge(struct cph_auth_server 
                                                          struct cph_wr *wr);
 
 /* Why a request is not authenticated. */
-#define CPH_AUTH_WHY_LIST(X)                                                                       \
-    X(OK, "the response is right")                                                                 \
-    X(NONE, "no credentials for this realm")                                                       \
-    X(MALFORMED, "the credentials are malformed")                                                  \
-    X(ALGORITHM, "an algorithm that was not offered")                                              \
-    X(QOP, "a quality of protection that was not offered")                                         \
-    X(NONCE, "a nonce that is not ours")                                                           \
-    X(STALE, "the nonce is too old, the rest is right")                                            \
-    X(REPLAY, "the nonce count was used before")                                                   \
-    X(SECRET, "the user is unknown, or the password wrong")
-
 enum cph_auth_why {
-#define CPH_AUTH_WHY_ENUM(name, text) CPH_AUTH_WHY_##name,
-    CPH_AUTH_WHY_LIST(CPH_AUTH_WHY_ENUM)
-#undef CPH_AUTH_WHY_ENUM
+    CPH_AUTH_WHY_OK,        /* the response is right */
+    CPH_AUTH_WHY_NONE,      /* no credentials for this realm */
+    CPH_AUTH_WHY_MALFORMED, /* the credentials are malformed */
+    CPH_AUTH_WHY_ALGORITHM, /* an algorithm that was not offered */
+    CPH_AUTH_WHY_QOP,       /* a quality of protection that was not offered */
+    CPH_AUTH_WHY_NONCE,     /* a nonce that is not ours */
+    CPH_AUTH_WHY_STALE,     /* the nonce is too old, the rest is right */
+    CPH_AUTH_WHY_REPLAY,    /* the nonce count was used before */
+    CPH_AUTH_WHY_SECRET,    /* the user is unknown, or the password wrong */
 };
-CPH_API const char *cph_auth_why_text(enum cph_auth_why why);
 
 struct cph_auth_result {
     enum cph_auth_why why;

@@ -81,7 +81,7 @@ struct cph_sip_event {
     uint32_t call;   /* 0 if it is not about a call */
     uint32_t branch; /* early dialog of the call, from 1; 0 unknown */
     uint32_t id;     /* registration or OPTIONS */
-    void *cookie; /* what the app gave with place/register/options, or cph_sip_call_set_cookie() */
+    void *cookie;    /* what the app gave with place/register/options; NULL of an incoming call */
     unsigned status; /* SIP status, 0 if none was received */
     cph_err
         cause; /* CPH_OK for a plain end; CPH_E_TIMEOUT, CPH_E_NAME, CPH_E_CERT, CPH_E_POLICY ... */
@@ -126,9 +126,6 @@ struct cph_sip_place {
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_place(struct cph_sip_ua *ua,
                                                   const struct cph_sip_place *p, cph_time now,
                                                   uint32_t *call);
-
-CPH_API CPH_MUST_CHECK cph_err cph_sip_call_set_cookie(struct cph_sip_ua *ua, uint32_t call,
-                                                       void *cookie);
 
 /** Whose credentials the hook uses for our requests inside an INCOMING call
  * (cph_sip_place.account). */

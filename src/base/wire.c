@@ -221,22 +221,12 @@ size_t cph_wr_mark(const struct cph_wr *wr)
     return wr->n;
 }
 
-static void patch(struct cph_wr *wr, size_t mark, uint64_t v, size_t n)
-{
-    if (wr->failed || mark > wr->n || wr->n - mark < n)
-        wr->failed = true;
-    else
-        put_uint(wr->p + mark, v, n);
-}
-
 void cph_wr_patch16(struct cph_wr *wr, size_t mark, uint16_t v)
 {
-    patch(wr, mark, v, 2);
-}
-
-void cph_wr_patch32(struct cph_wr *wr, size_t mark, uint32_t v)
-{
-    patch(wr, mark, v, 4);
+    if (wr->failed || mark > wr->n || wr->n - mark < 2)
+        wr->failed = true;
+    else
+        put_uint(wr->p + mark, v, 2);
 }
 
 struct cph_span cph_wr_done(const struct cph_wr *wr)

@@ -227,14 +227,6 @@ cph_err cph_auth_server_challenge(struct cph_auth_server *s, bool proxy, bool st
 
 /* ---- verifying ------------------------------------------------------------------------------- */
 
-#define WHY_ROW(name, text) text,
-static const char *const why_texts[] = { CPH_AUTH_WHY_LIST(WHY_ROW) };
-
-const char *cph_auth_why_text(enum cph_auth_why why)
-{
-    return (size_t)why < sizeof why_texts / sizeof *why_texts ? why_texts[why] : "";
-}
-
 /* The first credentials for our realm. */
 static enum cph_auth_why pick(const struct cph_auth_server *s, const struct cph_span *values,
                               size_t n, struct cph_auth_response *out)

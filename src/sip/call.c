@@ -328,16 +328,6 @@ void sip_call_timer(struct sip_call *c, struct cph_timer *t)
 
 /* ---- what the app may ask ---- */
 
-cph_err cph_sip_call_set_cookie(struct cph_sip_ua *ua, uint32_t call, void *cookie)
-{
-    struct sip_call *c = sip_call_get(ua, call);
-
-    if (!c)
-        return CPH_E_NOTFOUND;
-    c->cookie = cookie;
-    return CPH_OK;
-}
-
 cph_err cph_sip_call_set_account(struct cph_sip_ua *ua, uint32_t call, const void *account)
 {
     struct sip_call *c = sip_call_get(ua, call);

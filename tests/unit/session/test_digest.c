@@ -90,6 +90,23 @@ static void a_call_proves_both_ends_and_the_keys_they_sent(void **state)
     world_close(&w);
 }
 
+static void a_stack_may_ask_for_the_proof_by_itself(void **state)
+{
+    enum cph_peer_proof proof;
+    struct world w;
+    struct msg m;
+
+    (void)state;
+    world_open(&w);
+    until_proven(&w, &m);
+    assert_ok(cph_ssa_authenticate(w.m[1], &m.v, 0, &proof));
+    assert_int_equal(proof, CPH_PROOF_COVERED);
+    msg_init(&m, "INVITE", 0, 3, "another offer");
+    assert_err(cph_ssa_authenticate(w.m[1], &m.v, 0, &proof), CPH_E_AUTH);
+    assert_int_equal(proof, CPH_PROOF_NONE);
+    world_close(&w);
+}
+
 /* Alice's call to Bob, proven, up to what he sees of her. */
 static void proven_call(struct world *w, struct msg *m)
 {
@@ -363,6 +380,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_proves_both_ends_and_the_keys_they_sent),
+        cmocka_unit_test(a_stack_may_ask_for_the_proof_by_itself),
         cmocka_unit_test(an_answer_in_an_ack_is_not_covered_by_the_proof_of_its_invite),
         cmocka_unit_test(a_proven_success_without_an_answer_does_not_cover_an_earlier_one),
         cmocka_unit_test(an_answer_to_our_reoffer_that_nobody_proved_lowers_the_proof),
