@@ -158,6 +158,9 @@ static cph_err set_session(struct cph_stream *s, const struct cph_stream_config 
         if (mtu < STREAM_MTU_MIN || mtu > STREAM_MTU_MAX || !SSL_set_mtu(s->ssl, (long)mtu))
             return CPH_E_CONFIG;
         stream_timer_attach(s);
+        s->clear_in.keep_first = s->role == CPH_STREAM_SERVER;
+        if (s->role == CPH_STREAM_CLIENT)
+            CPH_TRY(stream_first_new(mtu, &s->first));
     }
     return CPH_OK;
 }

@@ -27,20 +27,30 @@ static int pipe_read(BIO *bio, char *buf, int cap)
 
 /* ---- out: from the library to pull ----------------------------------------------------------- */
 
+void stream_pipe_send(struct cph_stream *s, struct cph_span datagram)
+{
+    const uint8_t len[2] = { (uint8_t)(datagram.n >> 8), (uint8_t)datagram.n };
+
+    /* A full queue loses datagrams, as networks do; the handshake sends them again. */
+    if (cph_buf_put(&s->out, (struct cph_span){ len, 2 }) != CPH_OK)
+        return;
+    if (cph_buf_put(&s->out, datagram) != CPH_OK) {
+        s->out.n -= 2; /* its length goes with it */
+        return;
+    }
+    s->counts.datagrams_out++;
+    if (s->role == CPH_STREAM_CLIENT) /* not all are the library's: they are numbered together */
+        stream_number(s->out.p + s->out.start + s->out.n - datagram.n, datagram.n, &s->clear_out);
+}
+
 static int write_datagram(struct cph_stream *s, const char *buf, int n)
 {
-    const uint8_t len[2] = { (uint8_t)(n >> 8), (uint8_t)n };
     struct cph_span bytes = { (const uint8_t *)buf, (size_t)n };
 
     if (n > CPH_STREAM_DATAGRAM)
         return -1;
-    /* A full queue loses datagrams, as networks do; the handshake sends them again. */
-    if (cph_buf_put(&s->out, (struct cph_span){ len, 2 }) != CPH_OK)
-        return n;
-    if (cph_buf_put(&s->out, bytes) == CPH_OK)
-        s->counts.datagrams_out++;
-    else
-        s->out.n -= 2; /* its length goes with it */
+    if (!stream_first_keeps(s, bytes))
+        stream_pipe_send(s, bytes);
     return n;
 }
 

@@ -20,6 +20,8 @@ enum {
     TYPE_HANDSHAKE = 22,
     TYPE_DATA = 23,
     HEADER = 13,
+    NUMBER = 5, /* where a record has its own */
+    HELLO_VERIFY = 3,
     BODY_MAX = STREAM_RECORD + 2048, /* RFC 6347 4.1: ciphertext at most */
 };
 
@@ -35,6 +37,7 @@ static bool handshake_ok(struct cph_span body, enum cph_stream_role own)
     struct cph_rd rd = cph_rd_open(body);
 
     while (cph_rd_more(&rd)) {
+        bool alone = rd.n == body.n;
         uint8_t type = cph_rd_u8(&rd);
         uint32_t total = cph_rd_u24(&rd);
         uint32_t offset, n;
@@ -46,6 +49,8 @@ static bool handshake_ok(struct cph_span body, enum cph_stream_role own)
         if (rd.failed || type > 31 || !(may_get[own] & 1U << type) || total > STREAM_CERTS_MAX ||
             offset > total || n > total - offset)
             return false;
+        if (type == HELLO_VERIFY && (!alone || rd.n > 0 || n < total))
+            return false; /* first.c looks for one there, and nowhere else */
     }
     return body.n > 0 && cph_rd_end(&rd) == CPH_OK;
 }
@@ -97,4 +102,33 @@ size_t stream_records(struct cph_span datagram, enum cph_stream_role own, bool o
         n += HEADER + body.n;
     }
     return n;
+}
+
+/*
+ * A record in clear has a number that nobody has signed; one forged high number, and the library
+ * takes all that follow for old. Doubles are told by the messages inside. So the numbers in clear
+ * are given anew. A server keeps that of its first record: RFC 6347 4.2.1 MUST: its answer has the
+ * number of the ClientHello.
+ */
+void stream_number(uint8_t *records, size_t n, struct stream_numbers *numbers)
+{
+    while (n >= HEADER) {
+        size_t len = HEADER + ((size_t)records[11] << 8 | records[12]);
+
+        if (len > n)
+            return;
+        if (records[3] == 0 && records[4] == 0) {
+            if (!numbers->begun && numbers->keep_first) {
+                struct cph_rd rd = cph_rd_open((struct cph_span){ records + NUMBER, 6 });
+
+                numbers->next = cph_rd_u48(&rd);
+            }
+            numbers->begun = true;
+            for (int i = 0; i < 6; i++)
+                records[NUMBER + i] = (uint8_t)(numbers->next >> (40 - 8 * i));
+            numbers->next++;
+        }
+        records += len;
+        n -= len;
+    }
 }

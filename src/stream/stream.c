@@ -35,6 +35,7 @@ void cph_stream_free(struct cph_stream *s)
     if (!s)
         return;
     SSL_free(s->ssl);
+    stream_first_free(s->first);
     cph_stream_home_free(s->home);
     cph_trust_free(s->trust);
     cph_cert_free(s->peer);
@@ -61,6 +62,8 @@ static void enter(struct cph_stream *s, enum cph_stream_state next)
     s->state = next;
     if (next != CPH_STREAM_HANDSHAKE)
         s->deadline = CPH_TIME_NEVER;
+    stream_first_free(s->first);
+    s->first = NULL;
 }
 
 static void fail(struct cph_stream *s, cph_err err, const char *why)
@@ -222,6 +225,12 @@ static void drive(struct cph_stream *s)
         decrypt(s);
 }
 
+void stream_show(struct cph_stream *s, struct cph_span datagram)
+{
+    s->datagram = datagram;
+    drive(s);
+}
+
 static cph_err outcome(const struct cph_stream *s)
 {
     switch (s->state) {
@@ -269,9 +278,11 @@ static void feed_datagram(struct cph_stream *s, struct cph_span bytes)
         s->alert = alert;
         s->counts.alerts_unproven++;
     }
-    s->datagram = (struct cph_span){ kept, n };
     if (n > 0)
-        drive(s);
+        n = stream_first_take(s, kept, n);
+    stream_number(kept, n, &s->clear_in);
+    if (n > 0)
+        stream_show(s, (struct cph_span){ kept, n });
     s->datagram = (struct cph_span){ NULL, 0 };
     free(kept);
     if (n == 0)
@@ -442,6 +453,7 @@ cph_err cph_stream_tick(struct cph_stream *s, cph_time now)
         fail_by_library(s);
     } else if (ret > 0) {
         s->counts.retransmitted++;
+        stream_first_repeat(s);
     } else { /* the system's clock is behind ours (timer.c): look again soon */
         s->tries--;
         s->deadline = now + CPH_MS(20);

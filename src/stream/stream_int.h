@@ -37,6 +37,12 @@ struct cph_stream_session {
     struct cph_cert *peer;
 };
 
+/* The numbers of DTLS records in clear, one way. */
+struct stream_numbers {
+    bool keep_first, begun;
+    uint64_t next;
+};
+
 struct cph_stream {
     const struct cph_env *env;
     enum cph_stream_kind kind;
@@ -66,7 +72,9 @@ struct cph_stream {
 
     /* The pipe. TLS: bytes. DTLS: one datagram in, and a queue of u16 length, datagram out. */
     struct cph_buf in, out, plain;
-    struct cph_span datagram; /* what is left to read of the datagram being fed */
+    struct cph_span datagram;   /* what is left to read of the datagram being fed */
+    struct stream_first *first; /* DTLS client that is not open yet, see first.c */
+    struct stream_numbers clear_in, clear_out;
     size_t limit;
 
     /* DTLS time */
@@ -100,6 +108,21 @@ int stream_judge(X509_STORE_CTX *x, void *arg);
 cph_err stream_judge_again(struct cph_stream *s);
 /* session.c */
 SSL_SESSION *stream_find_session(SSL *ssl, const unsigned char *id, int n, int *copy);
+/* One more datagram out, as it is but for its number. */
+void stream_pipe_send(struct cph_stream *s, struct cph_span datagram);
+/* stream.c: the library gets this datagram, and does what it does about it. */
+void stream_show(struct cph_stream *s, struct cph_span datagram);
+
+/* first.c: a client's ClientHello, and who answers it. */
+cph_err stream_first_new(unsigned mtu, struct stream_first **out);
+void stream_first_free(struct stream_first *f);
+/* The library writes this datagram: is it to stay here? */
+bool stream_first_keeps(struct cph_stream *s, struct cph_span datagram);
+/* What came: returns how many bytes of it are left for the library. */
+size_t stream_first_take(struct cph_stream *s, uint8_t *records, size_t n);
+/* The library has repeated its flight: so do we. */
+void stream_first_repeat(struct cph_stream *s);
+
 /* timer.c */
 void stream_timer_attach(struct cph_stream *s);
 void stream_timer_moved(struct cph_stream *s, struct timeval *next);
@@ -112,5 +135,7 @@ int stream_timer_fire(struct cph_stream *s); /* as DTLSv1_handle_timeout() */
  */
 size_t stream_records(struct cph_span datagram, enum cph_stream_role own, bool open, uint8_t *out,
                       unsigned *dropped, uint8_t *alert);
+
+void stream_number(uint8_t *records, size_t n, struct stream_numbers *numbers);
 
 #endif

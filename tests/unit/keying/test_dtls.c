@@ -755,6 +755,89 @@ static void an_answer_between_hello_and_cookie_does_no_harm(void **state)
     }
 }
 
+/* Somebody who knows the ports, but is not on the path, writes in the passive side's name. */
+static void forge_request(struct cph_addr from, struct party *victim)
+{
+    uint8_t b[DTLS_ASK] = { 22,
+                            0xfe,
+                            0xff,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            DTLS_ASK - 13,
+                            3,
+                            0,
+                            0,
+                            3 + DTLS_COOKIE,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            0,
+                            3 + DTLS_COOKIE,
+                            0xfe,
+                            0xff,
+                            DTLS_COOKIE };
+    struct cph_wr number = cph_wr_open(b + 5, 6);
+
+    cph_wr_u48(&number, test_random(&t) >> 16);
+    for (size_t i = sizeof b - DTLS_COOKIE; i < sizeof b; i++)
+        b[i] = (uint8_t)test_random(&t);
+    (void)!cph_keying_feed(victim->k, CPH_KEYING_RTP, &from, (struct cph_span){ b, sizeof b }, now);
+}
+
+static void forged_requests_for_cookies_cost_the_active_side_nothing(void **state)
+{
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        struct cph_keying_remote offer = offer_by(&who[0]), answer = answer_by(&who[1], &offer);
+        struct cph_keying_packet hello;
+
+        if (known) /* else the passive side asks for a cookie of its own, and gets it */
+            assert_ok(cph_keying_dtls.finish(who[0].k, &answer));
+        assert_ok(cph_keying_pull(who[1].k, &hello, now));
+        post(who[1].at[0], who[0].at[0], &hello);
+        forge_request(who[0].at[0], &who[1]);
+        run(&who[0], &who[1], now + CPH_MS(100));
+        if (!known)
+            assert_ok(cph_keying_dtls.finish(who[0].k, &answer));
+        run(&who[0], &who[1], now + CPH_MS(100));
+        assert_keyed(&who[0], &who[1]);
+        assert_int_equal(((struct dtls *)who[1].k)->tries[0], 1);
+        teardown(NULL);
+        setup(NULL);
+    }
+}
+
+static void over_loss_too_forged_requests_do_not_keep_the_peer_out(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 10; round++) {
+        struct cph_keying_remote offer = offer_by(&who[0]), answer = answer_by(&who[1], &offer);
+
+        loss = 15;
+        delay_ms = 40;
+        for (int i = 0; i < 20; i++) {
+            forge_request(who[0].at[0], &who[1]);
+            run(&who[0], &who[1], now + CPH_MS(test_random(&t) % 200));
+            if (i == round)
+                assert_ok(cph_keying_dtls.finish(who[0].k, &answer));
+        }
+        run(&who[0], &who[1], now + CPH_SEC(25));
+        assert_keyed(&who[0], &who[1]);
+        teardown(NULL);
+        setup(NULL);
+    }
+}
+
 /* ---- through address translation ------------------------------------------------------------- */
 
 static unsigned openers_on_the_wire(void)
@@ -1564,6 +1647,8 @@ int main(void)
         T(a_cookie_is_good_at_its_address_and_for_a_while),
         T(every_bit_of_a_cookie_counts),
         T(a_hello_that_is_cut_is_none),
+        T(forged_requests_for_cookies_cost_the_active_side_nothing),
+        T(over_loss_too_forged_requests_do_not_keep_the_peer_out),
         T(an_answer_between_hello_and_cookie_does_no_harm),
         T(the_passive_side_behind_a_translator_opens_it),
         T(over_loss_too_the_translator_is_opened),
