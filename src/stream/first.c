@@ -27,6 +27,8 @@ enum {
     CLIENT_HELLO = 1,
     SERVER_HELLO = 2,
     HELLO_VERIFY = 3,
+    CERTIFICATE = 11, /* ServerKeyExchange, CertificateRequest, */
+    HELLO_DONE = 14,
     RECORD = 13,     /* bytes of a record's header */
     MESSAGE = 12,    /* and of a handshake message's */
     HELLO_MAX = 768, /* of a ClientHello that we write anew */
@@ -38,7 +40,7 @@ enum {
 struct stream_first {
     unsigned mtu;
     bool over;                /* an answer was taken, */
-    uint16_t path;            /* to the ClientHello of this number */
+    unsigned path;            /* to the ClientHello of this number */
     bool asked;               /* at least one second ClientHello was written */
     uint8_t hello[HELLO_MAX]; /* the body of the first ClientHello */
     size_t hello_n;           /* 0: not yet, or it is none that we could write anew */
@@ -240,17 +242,54 @@ static void show(struct cph_stream *s, struct stream_first *f)
     stream_show(s, (struct cph_span){ b, n });
 }
 
-/* A ServerHello: false if it belongs to the ClientHello that we did not go on with. Then whatever
- * comes behind it in the datagram does as well, and the library would mix them up. */
-static bool take_answer(struct cph_stream *s, struct stream_first *f, uint16_t seq)
+/*
+ * To which ClientHello this message of the server's first flight belongs, by its type and number
+ * (RFC 5246 7.3; every cipher we offer has all four):
+ *
+ *   ServerHello path, Certificate path + 1, ServerKeyExchange path + 2, CertificateRequest path + 3
+ */
+static bool path_of(const struct message *m, unsigned *path)
 {
-    if (f->over)
-        return seq == f->path;
-    if (seq > f->asked)
+    unsigned place = m->type == SERVER_HELLO ? 0 : m->type - CERTIFICATE + 1U;
+
+    *path = m->seq - place;
+    return m->seq >= place;
+}
+
+/* ServerHelloDone is behind the CertificateRequest, or in its place. There it could be that of the
+ * first flight beside the second; then it is one only for whoever has no certificate to show:
+ * RFC 5764 4.1 MUST: both are asked for theirs. */
+static bool is_done(const struct cph_stream *s, const struct stream_first *f, uint16_t seq)
+{
+    if (!f->over)
+        return !f->asked;
+    return seq == f->path + 4U || (seq == f->path + 3U && (f->path == 0 || !s->home->own));
+}
+
+/* A message of the server's first flight, to which of the hellos? The first that comes decides.
+ * Those that answer the other are not for the library, which would mix them up. */
+static bool is_for_us(struct cph_stream *s, struct stream_first *f, const struct message *m)
+{
+    unsigned path;
+
+    switch (m->type) {
+    case SERVER_HELLO:
+    case CERTIFICATE:
+    case CERTIFICATE + 1:
+    case CERTIFICATE + 2:
+        break;
+    case HELLO_DONE:
+        return is_done(s, f, m->seq);
+    default:
+        return true;
+    }
+    if (!path_of(m, &path) || path > f->asked)
         return false;
+    if (f->over)
+        return path == f->path;
     f->over = true;
-    f->path = seq;
-    if (f->path)
+    f->path = path;
+    if (f->path == 1)
         show(s, f);
     return s->first == f; /* else the library is through with it, for better or worse */
 }
@@ -268,9 +307,11 @@ size_t stream_first_take(struct cph_stream *s, uint8_t *records, size_t n)
 
         if (m.record_n == 0)
             break; /* stream_records() leaves none that is cut */
-        if (is && m.type == SERVER_HELLO && !take_answer(s, f, m.seq)) {
+        if (is && !is_for_us(s, f, &m)) {
             s->counts.dropped++;
-            break;
+            if (s->first != f)
+                return 0;
+            continue;
         }
         if (is && m.type == HELLO_VERIFY && (f->over || f->hello_n > 0)) {
             /* RFC 6347 4.2.1: one exchange of cookies; none once a server has answered */
@@ -282,6 +323,7 @@ size_t stream_first_take(struct cph_stream *s, uint8_t *records, size_t n)
         }
         if (is && m.type == HELLO_VERIFY) { /* the library has to do it */
             f->over = true;
+            f->asked = true;
             f->path = 1;
         }
         memmove(records + kept, records + at, m.record_n);

@@ -324,8 +324,11 @@ static cph_err ask(struct dtls_pool *pool, enum cph_keying_component c, const st
     return CPH_OK;
 }
 
-/* The handshake that this ClientHello began. With a cookie and without, hellos of one client begin
- * two: which one it went on with is seen by what it sends next. */
+/*
+ * The handshake that this ClientHello began. With a cookie and without, hellos of one client begin
+ * two, if it says the one without first: which one it went on with is seen by what it sends next.
+ * If it has shown a cookie already, the other is an old one or a repetition beside it.
+ */
 static bool begun_by(const struct dtls_pool *pool, enum cph_keying_component c,
                      const struct cph_addr *from, const struct dtls_hello *hello, unsigned *at)
 {
@@ -333,7 +336,7 @@ static bool begun_by(const struct dtls_pool *pool, enum cph_keying_component c,
         const struct dtls_shake *shake = pool->slot[c][i];
 
         if (shake && shake->role == CPH_STREAM_SERVER && cph_addr_eq(&shake->from, from) &&
-            shake->after_cookie == (hello->cookie.n > 0) &&
+            (shake->after_cookie || hello->cookie.n == 0) &&
             memcmp(shake->random, hello->random.p, DTLS_RANDOM) == 0) { /* public bytes */
             *at = i;
             return true;

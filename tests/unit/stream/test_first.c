@@ -290,6 +290,56 @@ static void with_a_small_datagram_the_library_is_left_to_it(void **state)
     assert_opens();
 }
 
+/* A server that takes a ClientHello with a forged cookie for that of another client answers both;
+ * its datagrams come in any order. */
+static void two_flights_that_come_mixed_are_not_mixed_up(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct cph_stream_config second;
+        struct packet flight[16];
+        struct cph_stream *other;
+        size_t n = 0;
+
+        teardown(NULL);
+        setup(NULL);
+        test_env_init(&p.t, seed);
+        cfg[1].mtu = 300; /* else each flight is one datagram */
+        second = cfg[1];
+        second.after_cookie = true;
+        assert_ok(cph_stream_new(&second, &p.t.env, &other));
+        begin();
+        to_server();
+        ask_with("forged", 0);
+        assert_hello("forged");
+        assert_ok(cph_stream_feed(other, (struct cph_span){ hello, hello_n }, p.now));
+        for (int i = 0; i < 2; i++) {
+            while (cph_stream_pull(i ? other : p.s[1], flight[n].b, WIRE, &flight[n].n) == CPH_OK)
+                n++;
+        }
+        assert_in_range(n, 6, 16);
+        while (n > 0) {
+            size_t k = test_random(&p.t) % n;
+
+            assert_ok(
+                cph_stream_feed(p.s[0], (struct cph_span){ flight[k].b, flight[k].n }, p.now));
+            flight[k] = flight[--n];
+        }
+        while (cph_stream_pull(p.s[0], hello, sizeof hello, &hello_n) == CPH_OK) {
+            for (int i = 0; i < 2; i++)
+                (void)!cph_stream_feed(i ? other : p.s[1], (struct cph_span){ hello, hello_n },
+                                       p.now);
+        }
+        while (cph_stream_pull(p.s[1], hello, sizeof hello, &hello_n) == CPH_OK ||
+               cph_stream_pull(other, hello, sizeof hello, &hello_n) == CPH_OK)
+            assert_ok(cph_stream_feed(p.s[0], (struct cph_span){ hello, hello_n }, p.now));
+        assert_int_equal(cph_stream_state(p.s[0]), CPH_STREAM_OPEN);
+        assert_true((cph_stream_state(p.s[1]) == CPH_STREAM_OPEN) !=
+                    (cph_stream_state(other) == CPH_STREAM_OPEN));
+        cph_stream_free(other);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -304,6 +354,7 @@ int main(void)
         TEST(a_server_hello_to_what_was_not_said_is_dropped),
         TEST(a_request_that_is_cut_or_hides_is_dropped),
         TEST(a_record_with_a_forged_number_does_not_make_the_others_old),
+        TEST(two_flights_that_come_mixed_are_not_mixed_up),
         TEST(with_a_small_datagram_the_library_is_left_to_it),
     };
 
