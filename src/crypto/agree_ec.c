@@ -94,25 +94,30 @@ static cph_err ec_public(const struct agree_row *r, const struct cph_secret *d, 
     return err;
 }
 
+/* SP 800-56A 5.6.2.6: coordinates below p, and on the curve; OpenSSL checks both. */
+static cph_err point_of(struct curve *c, const uint8_t *value, int n, EC_POINT *out)
+{
+    if (!BN_bin2bn(value, n, c->x) || !BN_bin2bn(value + n, n, c->y))
+        return crypto_refused();
+    if (EC_POINT_set_affine_coordinates(c->group, out, c->x, c->y, c->ctx))
+        return CPH_OK;
+    (void)crypto_refused();
+    return CPH_E_MALFORMED;
+}
+
 static cph_err ec_derive(const struct agree_row *r, const struct cph_secret *d, const uint8_t *peer,
                          uint8_t *secret)
 {
     struct curve c;
-    cph_err err = CPH_OK;
+    cph_err err;
     int n = r->secret_n;
 
     CPH_TRY(curve_open(&c, r, d));
-    if (!BN_bin2bn(peer, n, c.x) || !BN_bin2bn(peer + n, n, c.y)) {
+    err = point_of(&c, peer, n, c.q);
+    if (err == CPH_OK && (!EC_POINT_mul(c.group, c.z, NULL, c.q, c.d, c.ctx) ||
+                          !EC_POINT_get_affine_coordinates(c.group, c.z, c.x, NULL, c.ctx) ||
+                          BN_bn2binpad(c.x, secret, n) != n))
         err = crypto_refused();
-    } else if (!EC_POINT_set_affine_coordinates(c.group, c.q, c.x, c.y, c.ctx)) {
-        /* SP 800-56A 5.6.2.6: coordinates below p, and on the curve; this checks both */
-        (void)crypto_refused();
-        err = CPH_E_MALFORMED;
-    } else if (!EC_POINT_mul(c.group, c.z, NULL, c.q, c.d, c.ctx) ||
-               !EC_POINT_get_affine_coordinates(c.group, c.z, c.x, NULL, c.ctx) ||
-               BN_bn2binpad(c.x, secret, n) != n) {
-        err = crypto_refused();
-    }
     curve_close(&c);
     return err;
 }
@@ -127,16 +132,6 @@ static bool avf(const struct curve *c, const uint8_t *point, int n, BIGNUM *out)
 
     return BN_bin2bn(point, n, out) && (BN_num_bits(out) <= half || BN_mask_bits(out, half)) &&
            BN_set_bit(out, half);
-}
-
-static cph_err point_of(struct curve *c, const uint8_t *value, int n, EC_POINT *out)
-{
-    if (!BN_bin2bn(value, n, c->x) || !BN_bin2bn(value + n, n, c->y))
-        return crypto_refused();
-    if (EC_POINT_set_affine_coordinates(c->group, out, c->x, c->y, c->ctx))
-        return CPH_OK;
-    (void)crypto_refused(); /* not below p, or not on the curve */
-    return CPH_E_MALFORMED;
 }
 
 /* What MQV needs beyond a curve. */

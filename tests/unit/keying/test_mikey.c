@@ -581,10 +581,21 @@ static void a_message_outside_of_the_skew_is_refused(void **state)
         int64_t off;
         bool good;
     } edge[] = { { 300, true }, { 301, false }, { 0, true }, { -1, false } };
+    static const struct {
+        int64_t ahead;
+        bool good;
+    } fast[] = { { 1, true }, { 300, true }, { 301, false }, { 86400, false } };
     struct cph_sdp *offer, *answer;
 
     (void)state;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 4; i++) { /* the caller's clock is fast */
+        reopen();
+        env_a.wall += fast[i].ahead;
+        offer = make_offer(&p, &p.a);
+        env_a.wall -= fast[i].ahead;
+        assert_err(try_answer(&p, &p.b, offer, &answer), fast[i].good ? CPH_OK : CPH_E_POLICY);
+    }
+    for (unsigned i = 0; i < 4; i++) { /* or slow */
         reopen();
         if (edge[i].off < 0)
             env_a.wall -= 1; /* before the responder began to remember */

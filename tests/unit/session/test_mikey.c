@@ -9,6 +9,8 @@ static struct pair t;
 static struct cph_mikey *m[2];
 static bool ekt[2];                    /* who speaks EKT */
 static const struct cph_secret *psk_b; /* NULL: as the caller's */
+static struct cph_key *key[2];         /* for the modes that sign */
+static struct cph_cert *cert[2];
 
 static void open_call(struct cph_mikey_cfg cfg)
 {
@@ -19,6 +21,9 @@ static void open_call(struct cph_mikey_cfg cfg)
         party_init(p[i], i + 1, CPH_SECURITY_REQUIRED, "mikey");
         cfg.env = &p[i]->env.env;
         cfg.psk = i && psk_b ? psk_b : cfg.psk;
+        cfg.key = key[i];
+        cfg.cert = cert[i];
+        cfg.peer_cert = cert[!i];
         cfg.id = i == 0 ? "sip:a@example.org" : "sip:b@example.org";
         cfg.peer_id = i == 0 ? "sip:b@example.org" : "sip:a@example.org";
         assert_ok(cph_mikey_new(&cfg, &m[i]));
@@ -77,6 +82,87 @@ static void a_group_that_can_be_broken_makes_no_more_either(void **state)
     assert_int_equal(level(&t.a), CPH_LEVEL_HOP);
     assert_int_equal(level(&t.b), CPH_LEVEL_HOP);
     close_call();
+}
+
+static int keys_make(void **state)
+{
+    struct cph_cert_spec spec = { .cn = "phone", .not_before = 0, .not_after = 4000000000 };
+    struct test_env e;
+
+    (void)state;
+    test_env_init(&e, 9);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_ok(cph_key_generate(&e.env, CPH_KEY_RSA, &key[i]));
+        assert_ok(cph_cert_self_signed(&e.env, key[i], &spec, &cert[i]));
+    }
+    return 0;
+}
+
+static int keys_free(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        cph_cert_free(cert[i]);
+        cph_key_free(key[i]);
+        cert[i] = NULL;
+        key[i] = NULL;
+    }
+    return 0;
+}
+
+/* The same call, and what each part of it that is not sound costs. */
+static void what_is_weak_costs_the_call_its_level(void **state)
+{
+    static const struct {
+        enum cph_agree_group group;
+        bool sha1, weak;
+    } row[] = { { CPH_AGREE_P256, false, false },
+                { CPH_AGREE_MODP_2048, false, false },
+                { CPH_AGREE_MODP_1536, false, true },
+                { CPH_AGREE_P256, true, true } };
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        open_call((struct cph_mikey_cfg){ .mode = CPH_MIKEY_DHSIGN,
+                                          .group = row[i].group,
+                                          .weak_groups = row[i].weak && !row[i].sha1,
+                                          .sha1_signatures = row[i].sha1 });
+        call(&t);
+        talk(&t);
+        for (unsigned k = 0; k < 2; k++) {
+            struct party *p = k ? &t.b : &t.a;
+
+            if (row[i].weak)
+                assert_true(level(p) <= CPH_LEVEL_HOP);
+            else
+                assert_int_equal(level(p), CPH_LEVEL_IDENTIFIED);
+        }
+        close_call();
+    }
+}
+
+/* Somebody on the way takes the protocol away that stood before MIKEY in the offer. The list under
+ * the MAC is another one then, and there is no call. RFC 4567 4.1.4, 7 */
+static void an_offer_that_was_bid_down_makes_no_call(void **state)
+{
+    struct cph_session_event ev;
+
+    (void)state;
+    for (int mode = CPH_MIKEY_PSK; mode < CPH_MIKEY_ECMQV; mode++) {
+        for (unsigned how = 0; how < 3; how++) {
+            open_call((struct cph_mikey_cfg){ .mode = (enum cph_mikey_mode)mode, .psk = &psk });
+            assert_ok(offer(&t, &t.a));
+            if (how == 1) /* one put in: he would have it seem that Alice knew more */
+                edit(&t.a, "a=key-mgmt:mikey ", "a=key-mgmt:keyp1 AAAA\r\na=key-mgmt:mikey ");
+            if (how == 2) /* ours taken out; the stream stays protected */
+                edit(&t.a, "a=key-mgmt:mikey ", "a=key-mgmt:MIKEY ");
+            /* the other stream has its answer, and the call is to be ended */
+            assert_ok(answer(&t, &t.b, t.a.text));
+            assert_int_equal(happened(&t.b, CPH_SESSION_FAILED, &ev), how > 0);
+            assert_int_equal(cph_session_line(t.b.s, 0, NULL) == CPH_SESSION_LINE_KEYED, how == 0);
+            close_call();
+        }
+    }
 }
 
 /* Bob knows another secret: his refusal says so, and what Alice reads of it changes nothing. */
@@ -226,6 +312,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_told_in_the_media_under_a_set_that_mikey_brought),
         cmocka_unit_test(without_ekt_on_both_sides_a_call_has_mikey_s_keys),
+        cmocka_unit_test(what_is_weak_costs_the_call_its_level),
+        cmocka_unit_test(an_offer_that_was_bid_down_makes_no_call),
         cmocka_unit_test(a_fork_by_diffie_hellman_is_heard_on_the_branch_that_answers),
         cmocka_unit_test(a_refusal_is_read_counted_and_obeyed_by_nobody),
         cmocka_unit_test(a_call_under_a_shared_secret_is_heard),
@@ -233,5 +321,5 @@ int main(void)
         cmocka_unit_test(a_group_that_can_be_broken_makes_no_more_either),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, keys_make, keys_free);
 }

@@ -273,11 +273,31 @@ static void a_refusal_with_nonsense_in_it_is_a_refusal(void **state)
     }
 }
 
+/* The hand passes on to Alice what it got as the body of an INVITE, with one thing changed. */
+static void pass_on(struct line *l, const char *from, const char *what, const char *by)
+{
+    char all[2 * TEXT], body[TEXT];
+    const char *at = strstr(l->hand.invite, "\r\n\r\n"), *cut;
+
+    assert_non_null(at);
+    at += 4;
+    cut = strstr(at, what);
+    assert_non_null(cut);
+    (void)snprintf(body, sizeof body, "%.*s%s%s", (int)(cut - at), at, by, cut + strlen(what));
+    (void)snprintf(all, sizeof all,
+                   "INVITE sip:alice@10.0.0.1:5060 SIP/2.0\r\n"
+                   "Via: SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bKback\r\n"
+                   "From: <%s>;tag=b\r\nTo: <sip:alice@10.0.0.1>\r\n"
+                   "Call-ID: back\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n"
+                   "Contact: <sip:bob@10.0.0.9:5060>\r\nContent-Type: application/sdp\r\n"
+                   "Content-Length: %zu\r\n\r\n%s",
+                   from, strlen(body), body);
+    hand_says(l, all);
+}
+
 /* What is in the 488 on the wire: a refused stream, the reason, a warning, and no keys. */
 static void the_488_on_the_wire_has_the_reason_and_no_keys(void **state)
 {
-    char all[2 * TEXT];
-    const char *body;
     struct line l;
 
     (void)state;
@@ -288,17 +308,7 @@ static void the_488_on_the_wire_has_the_reason_and_no_keys(void **state)
     dial(&l, 0, "sip:bob@10.0.0.9:5060");
     run(&l, 100);
     /* her own offer comes back to her: it was made with the right secret, in the wrong name */
-    body = strstr(l.hand.invite, "\r\n\r\n");
-    assert_non_null(body);
-    (void)snprintf(all, sizeof all,
-                   "INVITE sip:alice@10.0.0.1:5060 SIP/2.0\r\n"
-                   "Via: SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bKback\r\n"
-                   "From: <sip:bob@10.0.0.9>;tag=b\r\nTo: <sip:alice@10.0.0.1>\r\n"
-                   "Call-ID: back\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n"
-                   "Contact: <sip:bob@10.0.0.9:5060>\r\nContent-Type: application/sdp\r\n"
-                   "Content-Length: %zu\r\n\r\n%s",
-                   strlen(body + 4), body + 4);
-    hand_says(&l, all);
+    pass_on(&l, BOB, "s=-", "s=-");
     assert_int_equal(l.hand.status, 488);
     assert_non_null(strstr(l.hand.got, "Warning: 306 "));
     assert_non_null(strstr(l.hand.got, "Content-Type: application/sdp"));
@@ -306,6 +316,40 @@ static void the_488_on_the_wire_has_the_reason_and_no_keys(void **state)
     assert_non_null(strstr(l.hand.got, "a=key-mgmt:mikey AQYF")); /* version, Error, then T */
     assert_null(strstr(l.hand.got, "a=crypto"));
     over(&l);
+}
+
+/* RFC 4567 4.1.4, 7: who is on the way changes which protocols there were. */
+static void an_offer_that_was_bid_down_rings_at_nobody(void **state)
+{
+    static const struct {
+        const char *what, *by;
+        unsigned status;
+    } cases[] = { { "s=-", "s=-", 200 },
+                  { "a=key-mgmt:mikey ", "a=key-mgmt:keyp1 AAAA\r\na=key-mgmt:mikey ", 488 },
+                  { "a=key-mgmt:mikey ", "a=key-mgmt:mikey AAAA\r\na=key-mgmt:mikey ", 488 },
+                  { "a=key-mgmt:mikey ", "a=x-key-mgmt:mikey ", 488 },
+                  { "RTP/SAVP", "RTP/AVP", 200 } }; /* the keys are there, and are used */
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct line l;
+
+        line_open(&l, 4);
+        hand_open(&l);
+        for (unsigned k = 0; k < 2; k++) {
+            material(&l, k, CPH_MIKEY_PSK, &psk);
+            phone_with(&l, k, "mikey");
+        }
+        dial(&l, 1, "sip:alice@10.0.0.9:5060"); /* Bob calls by way of the hand */
+        run(&l, 100);
+        pass_on(&l, BOB, cases[i].what, cases[i].by);
+        assert_int_equal(l.hand.status, cases[i].status);
+        assert_null(heard(&l, 0, CPH_PHONE_PLAIN));
+        assert_int_equal(heard(&l, 0, CPH_PHONE_ANSWERED) != NULL, cases[i].status == 200);
+        if (cases[i].status == 200)
+            assert_string_equal(status(&l, 0).verdict.stream[0].keying, "mikey");
+        over(&l);
+    }
 }
 
 static void a_refused_change_of_keys_says_why_and_the_call_goes_on(void **state)
@@ -462,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_forged_reason_gains_nothing),
         cmocka_unit_test(a_refusal_with_nonsense_in_it_is_a_refusal),
         cmocka_unit_test(the_488_on_the_wire_has_the_reason_and_no_keys),
+        cmocka_unit_test(an_offer_that_was_bid_down_rings_at_nobody),
         cmocka_unit_test(a_refused_change_of_keys_says_why_and_the_call_goes_on),
         cmocka_unit_test(new_keys_come_without_a_gap_in_a_standing_call),
         cmocka_unit_test(
