@@ -83,7 +83,7 @@ static struct cph_mikey *side(struct world *w, int who, struct vectors *v)
         .cert = w->cert[who],
         .peer_cert = w->cert[!who],
         .trust = w->trust,
-        .accept = 0x3f,
+        .accept = 0x7f,
     };
     struct cph_mikey *m;
 
@@ -117,6 +117,11 @@ static void assert_keys(const struct mikey_csb *csb, struct vectors *v)
 static const struct mikey_around around = { .list = CPH_SPAN_LIT("mikey"),
                                             .suites = cph_srtp_suites };
 
+static bool keys_are_in(const struct mikey_msg *i)
+{
+    return i->type == MIKEY_PSK_I || i->type == MIKEY_PK_I || i->type == MIKEY_MQV_I;
+}
+
 /* As responder: the foreign message is taken; where the keys are all in it, they are the ones. */
 static void answer_it(struct world *w, struct vectors *v, struct mikey_msg *i)
 {
@@ -126,7 +131,7 @@ static void answer_it(struct world *w, struct vectors *v, struct mikey_msg *i)
     enum mikey_error error;
 
     assert_ok(mikey_respond(m, NULL, i->all, &around, &csb, &answer, &error));
-    if (i->type == MIKEY_PSK_I || i->type == MIKEY_PK_I) {
+    if (keys_are_in(i)) {
         struct cph_span want = vectors_hex(v, "message_r");
 
         assert_keys(&csb, v);
@@ -143,7 +148,7 @@ static void finish_it(struct world *w, struct vectors *v, struct mikey_msg *i)
     static const enum cph_mikey_mode mode[MIKEY_TYPES_] = {
         [MIKEY_PSK_I] = CPH_MIKEY_PSK,    [MIKEY_PK_I] = CPH_MIKEY_RSA,
         [MIKEY_DH_I] = CPH_MIKEY_DHSIGN,  [MIKEY_DHHMAC_I] = CPH_MIKEY_DHHMAC,
-        [MIKEY_RSAR_I] = CPH_MIKEY_RSA_R,
+        [MIKEY_RSAR_I] = CPH_MIKEY_RSA_R, [MIKEY_MQV_I] = CPH_MIKEY_ECMQV,
     };
     struct cph_mikey *m = side(w, 0, v);
     struct mikey_offer o = { .type = i->type, .ts_type = i->ts_type, .ts = i->ts };
@@ -162,7 +167,7 @@ static void finish_it(struct world *w, struct vectors *v, struct mikey_msg *i)
     o.next.b.rand_n = (uint8_t)i->rand.n;
     if (vectors_text(v, "psk") && vectors_text(v, "psk")[0])
         assert_ok(cph_secret_set(&o.key, vectors_hex(v, "psk")));
-    if (i->type == MIKEY_PSK_I || i->type == MIKEY_PK_I) { /* the keys we sent */
+    if (keys_are_in(i)) { /* the keys we sent */
         o.next.n_keys = 1;
         assert_ok(cph_secret_set(&o.next.key[0].key, vectors_hex(v, "tgk")));
         if (vectors_text(v, "tgk_salt") && vectors_text(v, "tgk_salt")[0])
@@ -186,13 +191,12 @@ static void finish_it(struct world *w, struct vectors *v, struct mikey_msg *i)
     cph_mikey_free(m);
 }
 
-static void foreign_exchanges_work_from_both_ends(void **state)
+static void both_ends(const char *file, unsigned want)
 {
-    struct vectors *v = vectors_open("mikey/messages.txt");
+    struct vectors *v = vectors_open(file);
     struct world w = { 0 };
     unsigned n = 0;
 
-    (void)state;
     open_world(&w, v);
     while (vectors_next(v)) {
         struct mikey_msg i;
@@ -203,9 +207,23 @@ static void foreign_exchanges_work_from_both_ends(void **state)
         finish_it(&w, v, &i);
         n++;
     }
-    assert_int_equal(n, 8);
+    assert_int_equal(n, want);
     close_world(&w);
     vectors_close(v);
+}
+
+static void foreign_exchanges_work_from_both_ends(void **state)
+{
+    (void)state;
+    both_ends("mikey/messages.txt", 8);
+}
+
+/* ECIES, ECMQV, ECDSA; Diffie-Hellman over P-256, P-384 and P-521. */
+static void foreign_exchanges_on_curves_work_from_both_ends(void **state)
+{
+    (void)state;
+    both_ends("mikey/messages_p256.txt", 6);
+    both_ends("mikey/messages_p384.txt", 6);
 }
 
 int main(void)
@@ -214,6 +232,7 @@ int main(void)
         cmocka_unit_test(the_prf_gives_its_known_answers),
         cmocka_unit_test(the_prf_has_limits),
         cmocka_unit_test(foreign_exchanges_work_from_both_ends),
+        cmocka_unit_test(foreign_exchanges_on_curves_work_from_both_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
