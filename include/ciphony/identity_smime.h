@@ -58,9 +58,10 @@ enum cph_smime_by {
 
 /* Whom a body should come from. */
 struct cph_smime_from {
-    const struct cph_cert *cert; /* known beforehand: then it is this one and no other. Or NULL */
-    struct cph_span uri;         /* the peer's address, for authorities */
-    const char *answers;         /* the id that it must answer; NULL: it must answer none */
+    const struct cph_cert *cert;   /* known beforehand: then it is this one and no other. Or NULL */
+    struct cph_span uri;           /* the peer's address, for authorities */
+    const struct cph_trust *trust; /* who may vouch for it; NULL: cfg.trust */
+    const char *answers;           /* the id that it must answer; NULL: it must answer none */
     const char *again; /* an id that may come again (a refresh repeats the last offer); or NULL */
 };
 
@@ -78,7 +79,8 @@ CPH_API void cph_smime_opened_wipe(struct cph_smime_opened *o);
 /**
  * Open a body: decrypt, verify, and see that it is from this peer, for us, new, and an answer to
  * what it should answer. CPH_E_UNSUPPORTED: not a sealed body; CPH_E_AUTH: it cannot be decrypted,
- * was not signed, or was changed; CPH_E_CERT: signed by somebody else; CPH_E_POLICY: made for
+ * was not signed, or was changed; CPH_E_CERT: signed by somebody else, whose certificate is in
+ * out->cert then; CPH_E_POLICY: made for
  * somebody else, or answers something else; CPH_E_EXPIRED; CPH_E_REPLAY; CPH_E_LIMIT. Which it was
  * is for the user: the peer is told one thing (SIP: 493).
  */

@@ -43,6 +43,12 @@ enum cph_phone_pin {
     CPH_PHONE_PIN_MISMATCH, /* another certificate is kept: the call is ended */
 };
 
+/* What holds for sealed bodies of one peer. */
+struct cph_phone_seal {
+    const struct cph_trust *trust; /* who may vouch for it; NULL: those of cph_phone_smime */
+    bool must;                     /* calls with it are sealed, whatever policy says */
+};
+
 /* ctx is handed back. None may call the phone. All are used on the phone's thread. */
 struct cph_phone_host {
     void *ctx;
@@ -68,6 +74,8 @@ struct cph_phone_host {
     /* The OpenPGP key that the user has for this peer; it outlives the call. A string of ZRTP that
      * it signed is as good as compared. NULL function, or NULL: none. */
     const struct cph_pgp_key *(*peer_pgp)(void *ctx, struct cph_span peer_uri);
+    /* More about sealed bodies of this peer. NULL function: nothing. */
+    struct cph_phone_seal (*peer_seal)(void *ctx, struct cph_span peer_uri);
 };
 
 /* ---- configuration --------------------------------------------------------------------------- */
@@ -104,6 +112,8 @@ struct cph_phone_zrtp {
 struct cph_phone_smime {
     const struct cph_trust *trust; /* authorities that may vouch for a caller; NULL: none */
     bool cbc;                      /* AES-CBC for peers that have no AES-GCM */
+    const struct cph_key *key;     /* ours for this, with cert; NULL: the device's */
+    const struct cph_cert *cert;
 };
 
 struct cph_phone_config {

@@ -124,6 +124,15 @@ static const struct cph_cert *peer_cert(void *ctx, struct cph_span peer_uri)
     return ops && ops->peer_cert ? ops->peer_cert(t->cfg.ctx, t, peer_uri) : NULL;
 }
 
+static struct cph_phone_seal peer_seal(void *ctx, struct cph_span peer_uri)
+{
+    struct lab_terminal *t = ctx;
+    const struct lab_terminal_ops *ops = t->cfg.ops;
+
+    return ops && ops->peer_seal ? ops->peer_seal(t->cfg.ctx, t, peer_uri)
+                                 : (struct cph_phone_seal){ .trust = NULL };
+}
+
 static struct cph_mikey *mikey(void *ctx, const char *account, struct cph_span peer_uri)
 {
     struct lab_terminal *t = ctx;
@@ -335,7 +344,7 @@ cph_err lab_terminal_new(struct lab_net *net, const struct lab_terminal_config *
     t->sip = *cfg->phone.sip;
     t->next_port = PORTS_FROM;
     t->host = (struct cph_phone_host){ t,   media_open, media_send, media_close, sound,
-                                       pin, mikey,      peer_cert,  NULL };
+                                       pin, mikey,      peer_cert,  NULL,        peer_seal };
     t->cfg.phone.sip = &t->sip;
     t->cfg.phone.host = &t->host;
     err = cph_addr_parse_ip(cph_span_of(cfg->ip), &t->ip);

@@ -19,6 +19,7 @@ struct lab_terminal_ops {
     struct cph_mikey *(*mikey)(void *ctx, struct lab_terminal *t, struct cph_span peer_uri);
     const struct cph_cert *(*peer_cert)(void *ctx, struct lab_terminal *t,
                                         struct cph_span peer_uri);
+    struct cph_phone_seal (*peer_seal)(void *ctx, struct lab_terminal *t, struct cph_span peer_uri);
 };
 
 struct lab_terminal_config {

@@ -72,11 +72,12 @@ struct cli_account {
                                  and a password only; "peer": of a cli_peer */
 };
 
-/* What MIKEY takes for calls with one peer. */
+/* What MIKEY and S/MIME take for calls with one peer. */
 struct cli_peer {
     struct cli_account who; /* name, uri, and as password the secret that both share */
     enum cph_mikey_mode mode;
-    bool has_mode;
+    bool has_mode; /* it has MIKEY */
+    bool smime;    /* calls with it are sealed, by what certificate and authority say */
     char certificate[CLI_PATH_MAX]; /* PEM files: the peer's, */
     char authority[CLI_PATH_MAX];   /* those who may vouch for it, */
     char own[CLI_PATH_MAX];         /* our key and certificate instead of the device's */
@@ -89,6 +90,7 @@ struct cli_config {
     char play[CLI_PATH_MAX], record[CLI_PATH_MAX];
     char default_account[CLI_NAME_MAX];
     bool ekt, no_cryptex, resume;
+    char smime_own[CLI_PATH_MAX]; /* our key and certificate for S/MIME; "": the device's */
     struct cli_account account[CLI_ACCOUNTS_MAX];
     size_t n_accounts;
     struct cli_account caller[CLI_CALLERS_MAX];

@@ -87,6 +87,20 @@ static cph_err set_precondition(struct config_parse *p, void *object, struct cph
     return cph_precondition_parse(value, &policy->precondition);
 }
 
+static cph_err yes_or_no(struct cph_span value, bool *out)
+{
+    *out = cph_span_is(value, "yes");
+    return *out || cph_span_is(value, "no") ? CPH_OK : CPH_E_MALFORMED;
+}
+
+static cph_err set_smime(struct config_parse *p, void *object, struct cph_span value)
+{
+    if (p->section == PEER)
+        return yes_or_no(value, &((struct cli_peer *)object)->smime);
+    return yes_or_no(value, p->section == DEFAULTS ? &p->c->policy.smime
+                                                   : &((struct cli_account *)object)->policy.smime);
+}
+
 static cph_err set_listen(struct config_parse *p, void *object, struct cph_span value)
 {
     struct cli_config *c = object;
@@ -101,12 +115,6 @@ static cph_err set_listen(struct config_parse *p, void *object, struct cph_span 
         c->n_listen++;
     }
     return c->n_listen > 0 ? CPH_OK : CPH_E_MALFORMED;
-}
-
-static cph_err yes_or_no(struct cph_span value, bool *out)
-{
-    *out = cph_span_is(value, "yes");
-    return *out || cph_span_is(value, "no") ? CPH_OK : CPH_E_MALFORMED;
 }
 
 static cph_err set_ekt(struct config_parse *p, void *object, struct cph_span value)
@@ -129,6 +137,19 @@ static cph_err set_resume(struct config_parse *p, void *object, struct cph_span 
 {
     (void)p;
     return yes_or_no(value, &((struct cli_config *)object)->resume);
+}
+
+static cph_err copy_path(struct cph_span value, char *out)
+{
+    return value.n > 0 && (value.p[0] == '/' || cph_span_starts(value, "~/"))
+               ? copy(value, out, CLI_PATH_MAX)
+               : CPH_E_MALFORMED;
+}
+
+static cph_err set_smime_own(struct config_parse *p, void *object, struct cph_span value)
+{
+    (void)p;
+    return copy_path(value, ((struct cli_config *)object)->smime_own);
 }
 
 static cph_err set_play(struct config_parse *p, void *object, struct cph_span value)
@@ -178,13 +199,6 @@ static cph_err set_password(struct config_parse *p, void *object, struct cph_spa
     (void)p;
     return value.n > 0 ? cph_secret_set(&((struct cli_account *)object)->password, value)
                        : CPH_E_MALFORMED;
-}
-
-static cph_err copy_path(struct cph_span value, char *out)
-{
-    return value.n > 0 && (value.p[0] == '/' || cph_span_starts(value, "~/"))
-               ? copy(value, out, CLI_PATH_MAX)
-               : CPH_E_MALFORMED;
 }
 
 static cph_err set_password_file(struct config_parse *p, void *object, struct cph_span value)
@@ -254,6 +268,8 @@ static const struct config_key defaults_keys[] = {
     { "ekt", set_ekt, "yes or no" },
     { "cryptex", set_cryptex, "yes or no" },
     { "resume", set_resume, "yes or no" },
+    { "smime", set_smime, "yes or no" },
+    { "smime-own", set_smime_own, FILE_WORDS },
     { "account", set_default, "the name of an account of this file" },
     { NULL, NULL, NULL },
 };
@@ -273,6 +289,7 @@ static const struct config_key account_keys[] = {
     { "policy", set_policy, POLICY_WORDS },
     { "need", set_need, NEED_WORDS },
     { "challenge", set_challenge, CHALLENGE_WORDS },
+    { "smime", set_smime, "yes or no" },
     { NULL, NULL, NULL },
 };
 
@@ -292,6 +309,7 @@ static const struct config_key peer_keys[] = {
     { "certificate", set_certificate, FILE_WORDS },
     { "authority", set_authority, FILE_WORDS },
     { "own", set_own, FILE_WORDS },
+    { "smime", set_smime, "yes or no" },
     { NULL, NULL, NULL },
 };
 
@@ -326,13 +344,26 @@ static bool shares_secret(enum cph_mikey_mode mode)
     return mode == CPH_MIKEY_PSK || mode == CPH_MIKEY_DHHMAC;
 }
 
-/* What a mode of MIKEY cannot do without. */
+/* What S/MIME and a mode of MIKEY cannot do without. */
 static cph_err check_peer(struct config_parse *p, const struct cli_peer *peer, bool has_secret)
 {
     const char *name = peer->who.name;
 
+    if (peer->smime && !peer->certificate[0] && !peer->authority[0])
+        return config_wrong(p,
+                            "peer %s: smime needs certificate, the peer's, or authority, who may "
+                            "vouch for it",
+                            name);
+    if (!peer->has_mode && !peer->smime)
+        return config_wrong(p, "peer %s has no mikey and no smime; add mikey = psk or smime = yes",
+                            name);
+    if (!peer->has_mode && (has_secret || peer->own[0]))
+        return config_wrong(p,
+                            "peer %s: secret and own are for mikey, which it has not; remove them, "
+                            "or add mikey (our key for S/MIME is smime-own in [defaults])",
+                            name);
     if (!peer->has_mode)
-        return config_wrong(p, "peer %s has no mikey; add one like mikey = psk", name);
+        return CPH_OK;
     if (shares_secret(peer->mode) != has_secret)
         return config_wrong(p,
                             has_secret

@@ -154,6 +154,14 @@ static const struct cph_cert *peer_cert(void *ctx, struct cph_span peer_uri)
     return d->cfg.peer_cert ? d->cfg.peer_cert(d->cfg.arg, peer_uri) : NULL;
 }
 
+static struct cph_phone_seal peer_seal(void *ctx, struct cph_span peer_uri)
+{
+    struct cli_driver *d = ctx;
+
+    return d->cfg.peer_seal ? d->cfg.peer_seal(d->cfg.arg, peer_uri)
+                            : (struct cph_phone_seal){ .trust = NULL };
+}
+
 static const struct cph_pgp_key *peer_pgp(void *ctx, struct cph_span peer_uri)
 {
     struct cli_driver *d = ctx;
@@ -498,7 +506,7 @@ cph_err cli_driver_new(const struct cli_driver_config *cfg, char why[CPH_PHONE_W
         return CPH_E_NOMEM;
     d->cfg = *cfg;
     d->host = (struct cph_phone_host){ d,   media_open, media_send, media_close, sound,
-                                       pin, mikey,      peer_cert,  peer_pgp };
+                                       pin, mikey,      peer_cert,  peer_pgp,    peer_seal };
     d->cfg.phone->host = &d->host;
     for (unsigned i = 0; i < cfg->sip->n_listeners && err == CPH_OK; i++)
         err = listen_on(d, i, why);

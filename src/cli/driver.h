@@ -12,6 +12,7 @@ typedef void cli_event_fn(void *arg, const struct cph_phone_event *ev, cph_time 
 typedef cph_err cli_sound_fn(void *arg, uint32_t call, struct cph_media_source **source,
                              struct cph_media_sink **sink);
 typedef struct cph_mikey *cli_mikey_fn(void *arg, struct cph_span peer_uri);
+typedef struct cph_phone_seal cli_peer_seal_fn(void *arg, struct cph_span peer_uri);
 typedef const struct cph_cert *cli_peer_cert_fn(void *arg, struct cph_span peer_uri);
 typedef const struct cph_pgp_key *cli_peer_pgp_fn(void *arg, struct cph_span peer_uri);
 typedef enum cph_phone_pin cli_pin_fn(void *arg, struct cph_span peer_uri, struct cph_span sha256);
@@ -27,6 +28,7 @@ struct cli_driver_config {
     cli_pin_fn *pin;
     cli_mikey_fn *mikey;         /* NULL: no MIKEY */
     cli_peer_cert_fn *peer_cert; /* NULL: none is known */
+    cli_peer_seal_fn *peer_seal; /* NULL: nothing more */
     cli_peer_pgp_fn *peer_pgp;   /* NULL: none is known */
     void *arg;
 };

@@ -134,6 +134,8 @@ static cph_err fill(const struct cli_mikey_config *cfg, struct cli_mikey *m, cha
     CPH_TRY(cph_mikey_new(&others, &m->others));
     CPH_TRY(cph_mikey_prepare(m->others));
     for (size_t i = 0; i < cfg->n_peers; i++) {
+        if (!cfg->peer[i].has_mode)
+            continue;
         CPH_TRY(add(cfg, own, &cfg->peer[i], &m->entry[m->n], why));
         CPH_TRY(cph_mikey_prepare(m->entry[m->n++].mikey));
     }

@@ -264,18 +264,29 @@ static cph_err open_pgp(struct terminal *t, char why[CLI_WHY])
     return CPH_E_CONFIG;
 }
 
+static struct cph_phone_seal peer_seal(void *arg, struct cph_span peer_uri)
+{
+    return cli_smime_seal(&((struct terminal *)arg)->smime, peer_uri);
+}
+
 /* Where the peers' certificates are named, bodies are sealed to them. */
 static cph_err open_smime(struct terminal *t, char why[CLI_WHY])
 {
-    if (t->o->n_smime == 0)
-        return CPH_OK;
-    if (!cph_cms_can_receive(cph_device_cert(t->device))) {
-        (void)snprintf(why, CLI_WHY,
-                       "--smime: this device's certificate is from before it could be encrypted "
-                       "to; begin with another --store");
-        return CPH_E_CONFIG;
-    }
-    return cli_smime_load(t->env, t->o->smime, t->o->n_smime, why, &t->smime);
+    const struct cli_terminal_options *o = t->o;
+    bool wanted = o->account->policy.smime;
+    struct cli_smime_config cfg = { .env = t->env,
+                                    .file = o->smime,
+                                    .n_files = o->n_smime,
+                                    .own = o->smime_own ? o->smime_own : "",
+                                    .device_cert = cph_device_cert(t->device),
+                                    .peer = o->peer,
+                                    .n_peers = o->n_peers,
+                                    .wanted = wanted };
+
+    CPH_TRY(cli_smime_load(&cfg, why, &t->smime));
+    t->smime_cfg.key = t->smime.own_key;
+    t->smime_cfg.cert = t->smime.own_cert;
+    return o->uri ? cli_smime_reaches(&t->smime, wanted, o->uri, why) : CPH_OK;
 }
 
 static cph_err open_trust(struct terminal *t, char why[CLI_WHY])
@@ -549,6 +560,7 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
     if (t->mikey)
         cfg.mikey = mikey_for;
     cfg.peer_cert = peer_cert;
+    cfg.peer_seal = peer_seal;
     cfg.peer_pgp = peer_pgp;
     CPH_TRY(cph_net_new(t->env, &t->net));
     t->sip.env = t->env;
@@ -565,7 +577,7 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
                                               .caller = o->caller,
                                               .n_callers = o->n_callers,
                                               .zrtp = t->zrtp.phone.store ? &t->zrtp.phone : NULL,
-                                              .smime = t->smime.n > 0 ? &t->smime_cfg : NULL,
+                                              .smime = t->smime.on ? &t->smime_cfg : NULL,
                                               .rtcp_mux = true,
                                               .ekt = o->ekt,
                                               .resume_s = o->resume ? CPH_DTLS_RESUME_S : 0,

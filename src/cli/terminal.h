@@ -23,6 +23,8 @@ struct cli_terminal_options {
     bool ekt, cryptex, resume; /* of the phone */
     const char *smime[16];     /* --smime: PEM files with the peers' certificates */
     size_t n_smime;
+    const char
+        *smime_own; /* PEM file with our key for S/MIME and its certificate; "": the device's */
     const char *pgp[16]; /* --pgp: files with the peers' OpenPGP keys */
     size_t n_pgp;
     bool insecure_tls; /* accept any server; the verdict says so */
@@ -30,7 +32,7 @@ struct cli_terminal_options {
     const struct cph_phone_account *account;
     const struct cph_phone_caller *caller;
     unsigned n_callers;
-    const struct cli_peer *peer; /* of the configuration, for MIKEY */
+    const struct cli_peer *peer; /* of the configuration, for MIKEY and S/MIME */
     size_t n_peers;
     const struct cph_policy *policy; /* what the command line says */
     bool has_registrar;              /* of the account: answer and register use it */

@@ -106,7 +106,8 @@ static cph_err fill(struct cli *cli, enum cli_terminal_mode mode, struct outfit 
     while (t->n_smime < sizeof t->smime / sizeof *t->smime &&
            (t->smime[t->n_smime] = cli_value(args, CLI_OPT_SMIME, t->n_smime)) != NULL)
         t->n_smime++;
-    f->account.policy.smime = t->n_smime > 0;
+    f->account.policy.smime |= t->n_smime > 0;
+    t->smime_own = f->config.smime_own;
     while (t->n_pgp < sizeof t->pgp / sizeof *t->pgp &&
            (t->pgp[t->n_pgp] = cli_value(args, CLI_OPT_PGP, t->n_pgp)) != NULL)
         t->n_pgp++;
@@ -256,7 +257,8 @@ const struct cli_verb cli_verb_call = {
             "configuration says what was agreed on with that peer instead: a shared secret\n"
             "(psk, dhhmac) or certificates (rsa, rsa-r, dhsign, ecmqv).\n"
             "With --smime the keys go sealed to the peer's certificate (its ciphony id --pem)\n"
-            "and must come so: no server can read or change them.\n"
+            "and must come so: no server can read or change them. smime = yes in a [peer NAME]\n"
+            "of the configuration does the same for that peer, with its certificate there.\n"
             "\n"
             "With --ekt (RFC 8870; by sdes or mikey) each side makes its media keys itself and\n"
             "tells them in the media, under a key that came with the offer; both sides need\n"

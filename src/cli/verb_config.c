@@ -16,6 +16,8 @@ static void print_policy(const struct cph_policy *p)
         (void)printf("%s%s", i ? "," : ", keying ", p->keying[i]);
     if (p->form != CPH_KEYING_FORM_DEFAULT)
         (void)printf(", best effort by %s", cph_keying_form_name(p->form));
+    if (p->smime)
+        (void)printf(", sealed (S/MIME)");
     if (p->precondition != CPH_PRECONDITION_OFF)
         (void)printf(", rings with keys: %s", cph_precondition_name(p->precondition));
 }
@@ -37,6 +39,8 @@ static void print(const struct cli_config *c)
     (void)printf("%s%s%s", c->ekt ? ", keys told in the media (EKT)" : "",
                  c->no_cryptex ? ", RTP headers in clear" : "",
                  c->resume ? ", keys used again" : "");
+    if (c->smime_own[0])
+        (void)printf(", a key of ours for S/MIME");
     for (size_t i = 0; i < c->n_listen; i++)
         (void)printf(", listens on %s:%s", cli_proto_name(c->listen[i].proto),
                      cph_addr_text(&c->listen[i].addr, addr));
@@ -65,9 +69,11 @@ static void print_peers(const struct cli_config *c)
         const struct cli_peer *p = &c->peer[i];
         char uri[CLI_URI_MAX];
 
-        (void)printf("peer %s: %s, mikey %s, secret %s%s%s%s\n", p->who.name,
+        (void)printf("peer %s: %s%s%s%s%s%s%s%s%s\n", p->who.name,
                      cli_clean(cph_span_of(p->who.uri), uri, sizeof uri),
-                     cph_mikey_mode_name(p->mode), password_of(&p->who),
+                     p->has_mode ? ", mikey " : "", p->has_mode ? cph_mikey_mode_name(p->mode) : "",
+                     p->has_mode ? ", secret " : "", p->has_mode ? password_of(&p->who) : "",
+                     p->smime ? ", sealed (S/MIME)" : "",
                      p->certificate[0] ? ", its certificate" : "",
                      p->authority[0] ? ", authorities" : "", p->own[0] ? ", a key of ours" : "");
     }

@@ -234,6 +234,7 @@ void cph_smime_opened_wipe(struct cph_smime_opened *o)
 static cph_err judge(const struct cph_smime *s, const struct cph_smime_from *from,
                      const struct cph_cms_signer *who, enum cph_smime_by *by)
 {
+    const struct cph_trust *trust = from->trust ? from->trust : s->cfg.trust;
     int64_t now = cph_wall(s->cfg.env);
     char why[CPH_CERT_WHY];
 
@@ -244,9 +245,9 @@ static cph_err judge(const struct cph_smime *s, const struct cph_smime_from *fro
         *by = CPH_SMIME_BY_PIN;
         return CPH_OK;
     }
-    if (!s->cfg.trust || cph_cert_is_user(who->cert, from->uri) != CPH_OK)
+    if (!trust || cph_cert_is_user(who->cert, from->uri) != CPH_OK)
         return CPH_E_CERT;
-    CPH_TRY(cph_cert_verify(s->cfg.env, who->cert, s->cfg.trust, CPH_PURPOSE_ANY, now, why));
+    CPH_TRY(cph_cert_verify(s->cfg.env, who->cert, trust, CPH_PURPOSE_ANY, now, why));
     *by = CPH_SMIME_BY_AUTHORITY;
     return CPH_OK;
 }
@@ -369,7 +370,10 @@ cph_err cph_smime_open(struct cph_smime *s, const struct cph_smime_from *from,
         out->cert = who.cert;
         return CPH_OK;
     }
-    cph_cert_free(who.cert);
     cph_smime_opened_wipe(out);
+    if (err == CPH_E_CERT)
+        out->cert = who.cert; /* for words about who it was */
+    else
+        cph_cert_free(who.cert);
     return err;
 }

@@ -187,7 +187,8 @@ bool phone_take_answer(struct phone_call *c, uint32_t branch, const struct cph_s
     if (cph_err_blame(err) == CPH_BLAME_PEER &&
         cph_policy_media(&c->policy) == CPH_SECURITY_REQUIRED)
         err = CPH_E_POLICY;
-    phone_fail(c, err, "the answer cannot be accepted under the security policy", now);
+    phone_fail(c, err,
+               phone_seal_words(c, "the answer cannot be accepted under the security policy"), now);
     return false;
 }
 
@@ -397,7 +398,9 @@ static void on_incoming(struct cph_phone *p, const struct cph_sip_event *ev, cph
         phone_tell(p, CPH_PHONE_INCOMING, c->id, NULL);
         if (c->session)
             phone_session_events(c, now); /* they say it better */
-        phone_fail(c, err, "the offer cannot be accepted under the security policy", now);
+        phone_fail(c, err,
+                   phone_seal_words(c, "the offer cannot be accepted under the security policy"),
+                   now);
         return;
     }
     if (c->waiting)

@@ -80,6 +80,7 @@ struct phone_call {
     bool refusal;                     /* no answer: it says why we refuse, and has no keys */
     char answer_type[CPH_SMIME_TYPE]; /* "": application/sdp */
     bool sealed;                      /* by S/MIME, and must stay so */
+    char seal_why[CPH_PHONE_WHY];     /* what is wrong with the last body; "": nothing is */
     struct cph_cert *seal_cert;       /* the peer's, as it came; NULL before */
     char seal_out[CPH_SMIME_ID];      /* our last offer, which an answer must answer */
     char seal_in[CPH_SMIME_ID];       /* the peer's last offer */
@@ -237,6 +238,8 @@ CPH_MUST_CHECK cph_err phone_seal(struct phone_call *c, bool answer, struct phon
 CPH_MUST_CHECK cph_err phone_unseal(struct phone_call *c, bool answer,
                                     const struct cph_sip_event *ev, struct cph_smime_opened *opened,
                                     struct cph_span *body);
+/** Why a body is not taken, in words: those of S/MIME if it was that, else these. */
+const char *phone_seal_words(const struct phone_call *c, const char *else_words);
 /** Content-Type for the SIP engine. */
 const char *phone_type(const char type[CPH_SMIME_TYPE]);
 

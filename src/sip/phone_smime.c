@@ -2,6 +2,7 @@
  * has one sealed body has no other. */
 #include "phone_int.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "ciphony/base_text.h"
@@ -12,8 +13,8 @@ cph_err phone_smime_init(struct cph_phone *p, const struct cph_phone_smime *cfg)
 {
     struct cph_smime_cfg c = {
         .env = p->env,
-        .key = p->key,
-        .cert = p->cert,
+        .key = cfg->key ? cfg->key : p->key,
+        .cert = cfg->key ? cfg->cert : p->cert,
         .trust = cfg->trust,
         .cipher = cfg->cbc ? CPH_CMS_AES128_CBC : CPH_CMS_AES256_GCM,
     };
@@ -38,6 +39,63 @@ static const struct cph_cert *cert_of(const struct phone_call *c)
     return known ? known : c->seal_cert;
 }
 
+static struct cph_phone_seal seal_of(const struct phone_call *c)
+{
+    const struct cph_phone_host *host = c->phone->host;
+    struct cph_phone_seal seal = { .trust = NULL };
+
+    if (host->peer_seal)
+        seal = host->peer_seal(host->ctx, cph_span_of(c->peer));
+    seal.must |= c->policy.smime || c->sealed;
+    return seal;
+}
+
+/* The peer is told one thing whatever it was; the user what it is worth. */
+static cph_err say(struct phone_call *c, cph_err err, const struct cph_cert *signer)
+{
+    char shown[CPH_FP_TEXT + 64] = "";
+    struct cph_fingerprint fp;
+
+    if (signer && cph_cert_fingerprint(signer, CPH_FP_SHA256, &fp) == CPH_OK) {
+        char text[CPH_FP_TEXT];
+
+        (void)snprintf(shown, sizeof shown, " (%s)", cph_fingerprint_text(&fp, text));
+    }
+    switch (err) {
+    case CPH_E_CERT:
+        (void)snprintf(c->seal_why, sizeof c->seal_why,
+                       cert_of(c) ? "its body is signed by another certificate than the one you "
+                                    "know%s: it may be anybody's, and nothing of it is used"
+                                  : "its body is signed by a certificate that nobody you know "
+                                    "vouches for%s: it proves nothing, and nothing of it is used",
+                       shown);
+        break;
+    case CPH_E_AUTH:
+        (void)snprintf(c->seal_why, sizeof c->seal_why,
+                       "its body cannot be opened: it is sealed to another key, signed by nobody, "
+                       "or was changed on the way");
+        break;
+    case CPH_E_REPLAY:
+    case CPH_E_EXPIRED:
+        (void)snprintf(c->seal_why, sizeof c->seal_why,
+                       "its sealed body is an old one: somebody may have kept it, or a clock is "
+                       "wrong");
+        break;
+    case CPH_E_POLICY:
+        (void)snprintf(c->seal_why, sizeof c->seal_why,
+                       "its sealed body was made for somebody else, or answers another offer");
+        break;
+    default:
+        break;
+    }
+    return err;
+}
+
+const char *phone_seal_words(const struct phone_call *c, const char *else_words)
+{
+    return c->seal_why[0] ? c->seal_why : else_words;
+}
+
 cph_err phone_seal(struct phone_call *c, bool answer, struct phone_sdp *t)
 {
     const struct cph_cert *to;
@@ -46,7 +104,7 @@ cph_err phone_seal(struct phone_call *c, bool answer, struct phone_sdp *t)
     cph_err err;
 
     t->type[0] = '\0';
-    if (!c->sealed && !c->policy.smime) {
+    if (!seal_of(c).must) {
         cph_session_seal(c->session, CPH_SEAL_NONE, (struct cph_span){ 0 });
         return CPH_OK;
     }
@@ -85,16 +143,23 @@ static void keep(struct phone_call *c, struct cph_smime_opened *o)
 cph_err phone_unseal(struct phone_call *c, bool answer, const struct cph_sip_event *ev,
                      struct cph_smime_opened *opened, struct cph_span *body)
 {
+    struct cph_phone_seal seal = seal_of(c);
+    cph_err err;
     struct cph_smime_from from = {
+        .trust = seal.trust,
         .uri = cph_span_of(c->peer),
         .answers = answer ? c->seal_out : NULL,
         .again = c->seal_in[0] ? c->seal_in : NULL,
     };
 
     *opened = (struct cph_smime_opened){ 0 };
+    c->seal_why[0] = '\0';
     if (!cph_smime_is(ev->type)) {
-        if (c->sealed || c->policy.smime)
+        if (seal.must) {
+            (void)snprintf(c->seal_why, sizeof c->seal_why,
+                           "its body is not sealed, and calls with this peer must be");
             return CPH_E_POLICY;
+        }
         cph_session_seal(c->session, CPH_SEAL_NONE, (struct cph_span){ 0 });
         *body = ev->body;
         return CPH_OK;
@@ -102,7 +167,9 @@ cph_err phone_unseal(struct phone_call *c, bool answer, const struct cph_sip_eve
     if (!c->phone->smime)
         return CPH_E_UNSUPPORTED;
     from.cert = cert_of(c);
-    CPH_TRY(cph_smime_open(c->phone->smime, &from, ev->type, ev->body, opened));
+    err = cph_smime_open(c->phone->smime, &from, ev->type, ev->body, opened);
+    if (err != CPH_OK)
+        return say(c, err, opened->cert);
     if (!cph_span_iis(opened->type, sdp_type))
         return CPH_E_UNSUPPORTED;
     if (!answer)

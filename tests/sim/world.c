@@ -140,7 +140,7 @@ static cph_err on_sound(void *ctx, struct lab_terminal *t, uint32_t call,
     return s->record ? cph_media_memory_sink(s->record, 8000, 8000 * 60, sink) : CPH_OK;
 }
 
-static const struct lab_terminal_ops ops = { on_event, on_pin, on_sound, NULL, NULL };
+static const struct lab_terminal_ops ops = { on_event, on_pin, on_sound, NULL, NULL, NULL };
 
 /* ---- begin and end --------------------------------------------------------------------------- */
 

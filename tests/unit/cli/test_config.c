@@ -175,6 +175,24 @@ static void a_peer_says_how_mikey_speaks_with_it(void **state)
     assert_string_equal(c.peer[1].own, "/own.pem");
 }
 
+static void calls_that_are_sealed_are_named_for_all_or_for_one(void **state)
+{
+    (void)state;
+    assert_ok(parse("[defaults]\nsmime = yes\nsmime-own = ~/own.pem\n" A "smime = no\n"
+                    "[account b]\nuri = sip:b@b\nsmime = yes\n"
+                    "[peer c]\nuri = sip:c@d\nsmime = yes\ncertificate = /c.pem\n" P
+                    "[peer e]\nuri = sip:e@d\nsmime = yes\nmikey = dhsign\nauthority = /a.pem\n"));
+    assert_true(c.policy.smime);
+    assert_string_equal(c.smime_own, "~/own.pem");
+    assert_false(c.account[0].policy.smime);
+    assert_true(c.account[1].policy.smime);
+    assert_true(c.peer[0].smime && !c.peer[0].has_mode);
+    assert_true(!c.peer[1].smime && c.peer[1].has_mode);
+    assert_true(c.peer[2].smime && c.peer[2].has_mode);
+    assert_ok(parse(A));
+    assert_false(c.policy.smime || c.account[0].policy.smime || c.smime_own[0]);
+}
+
 static void each_wrong_thing_is_named_with_its_line(void **state)
 {
     static const struct {
@@ -228,7 +246,19 @@ static void each_wrong_thing_is_named_with_its_line(void **state)
         { "[defaults]\nchallenge = keys", 2, "nobody could call" },
         { "[peer]", 1, "no name of a peer" },
         { P "[peer b]", 5, "peer b is there already, in line 1" },
-        { "[peer b]\nuri = sip:b@c", 1, "peer b has no mikey" },
+        { "[peer b]\nuri = sip:b@c", 1, "peer b has no mikey and no smime" },
+        { "[peer b]\nuri = sip:b@c\nsmime = no", 1, "peer b has no mikey and no smime" },
+        { "[peer b]\nuri = sip:b@c\nsmime = yes", 1, "smime needs certificate, the peer's, or" },
+        { "[peer b]\nuri = sip:b@c\nsmime = yes\ncertificate = /c\nsecret = x", 1,
+          "secret and own are for mikey" },
+        { "[peer b]\nuri = sip:b@c\nsmime = yes\ncertificate = /c\nown = /o", 1,
+          "our key for S/MIME is smime-own in [defaults]" },
+        { P "smime = yes", 1, "smime needs certificate" },
+        { "[peer b]\nsmime = maybe", 2, "smime must be yes or no" },
+        { "[defaults]\nsmime = 1", 2, "smime must be yes or no" },
+        { "[defaults]\nsmime-own = own.pem", 2, "smime-own must be an absolute path" },
+        { A "smime = on", 3, "smime must be yes or no" },
+        { A "smime-own = /x", 3, "no key \"smime-own\" in an account" },
         { "[peer b]\nmikey = dhsign", 1, "peer b has no uri" },
         { "[peer b]\nmikey = des", 2,
           "mikey must be psk, rsa, rsa-r, dhsign, dhhmac, ecmqv or null" },
@@ -514,6 +544,7 @@ int main(void)
         cmocka_unit_test(every_keying_of_the_table_may_be_named),
         cmocka_unit_test(a_policy_may_be_named_for_all_or_for_an_account),
         cmocka_unit_test(a_peer_says_how_mikey_speaks_with_it),
+        cmocka_unit_test(calls_that_are_sealed_are_named_for_all_or_for_one),
         cmocka_unit_test(each_wrong_thing_is_named_with_its_line),
         cmocka_unit_test(every_bound_holds_at_its_edge),
         cmocka_unit_test(a_nul_in_a_value_is_refused),

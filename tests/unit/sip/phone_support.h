@@ -23,6 +23,7 @@ struct ear {
     bool hold_back;             /* do not take a call that comes */
     enum cph_phone_pin pin;
     const struct cph_cert *peer_cert; /* whoever the peer is */
+    struct cph_phone_seal seal;       /* and this of it */
 };
 
 /* A peer made by hand: what it got last, by method or status. */
@@ -86,9 +87,18 @@ static const struct cph_cert *on_phone_cert(void *ctx, struct lab_terminal *t, s
     return l->ear[t == l->t[1]].peer_cert;
 }
 
+static struct cph_phone_seal on_phone_seal(void *ctx, struct lab_terminal *t, struct cph_span uri)
+{
+    struct line *l = ctx;
+
+    (void)uri;
+    return l->ear[t == l->t[1]].seal;
+}
+
 static const struct lab_terminal_ops phone_ops = { .event = on_phone_event,
                                                    .pin = on_phone_pin,
-                                                   .peer_cert = on_phone_cert };
+                                                   .peer_cert = on_phone_cert,
+                                                   .peer_seal = on_phone_seal };
 
 /* What a test may set of a phone beside its account. */
 struct phone_extra {

@@ -280,7 +280,7 @@ static void node_open(unsigned i, const char *keying, bool ekt)
     cfg.zrtp = &zrtp;
     memset(n, 0, sizeof *n);
     host[i] = (struct cph_phone_host){ n,    media_open, media_send, media_close, NULL,
-                                       NULL, NULL,       NULL,       NULL };
+                                       NULL, NULL,       NULL,       NULL,        NULL };
     assert_ok(cph_addr_parse_ip(cph_span_of(i ? "10.0.0.2" : "10.0.0.1"), &n->sip));
     n->media[0] = n->media[1] = n->sip;
     n->sip.port = 5060;

@@ -174,6 +174,85 @@ static void hold_and_new_keys_go_sealed_as_well(void **state)
     line_close(&l);
 }
 
+/* What is known of one peer decides, where policy says nothing. */
+static void a_peer_whose_calls_must_be_sealed_is_called_and_heard_so_only(void **state)
+{
+    struct line l;
+
+    (void)state;
+    for (unsigned who = 0; who < 2; who++) {
+        memset(&wire, 0, sizeof wire);
+        line_open(&l, 30 + who);
+        lab_net_tap(l.net, on_wire, NULL);
+        for (unsigned i = 0; i < 2; i++) {
+            phone_with(&l, i, false, &gcm, "sdes");
+            l.ear[i].peer_cert = phone_cert[!i];
+        }
+        l.ear[who].seal.must = true;
+        dial(&l, 0, BOB);
+        run(&l, 2000);
+        if (who == 0) {
+            assert_int_equal(wire.keys, 0);
+            assert_int_equal(status(&l, 1).verdict.level, CPH_LEVEL_VERIFIED);
+        } else { /* the caller knows nothing of that */
+            assert_int_equal(heard(&l, 0, CPH_PHONE_ENDED)->status, 488);
+        }
+        line_close(&l);
+    }
+}
+
+/* A key of our own for this, which an authority named, in place of the device's. */
+static void an_authority_of_one_peer_vouches_for_it(void **state)
+{
+    struct cph_cert_name san = { CPH_NAME_URI, CPH_SPAN_LIT("sip:alice@10.0.0.1") };
+    struct cph_cert_spec spec = { .cn = "CA", .not_before = 0, .not_after = INT32_MAX };
+    struct cph_phone_smime own = { .cbc = false };
+    struct cph_key *ca_key, *key;
+    struct cph_cert *ca, *cert;
+    struct cph_trust *trust;
+    struct cph_env env;
+    struct line l;
+
+    (void)state;
+    for (unsigned good = 0; good < 3; good++) { /* nobody, the right name, another one */
+        line_open(&l, 40 + good);
+        env = l.env;
+        spec.cn = "CA";
+        spec.n_san = 0;
+        assert_ok(cph_key_generate(&env, CPH_KEY_EC_P256, &ca_key));
+        assert_ok(cph_cert_issue(&env, ca_key, NULL, ca_key, &spec, &ca));
+        assert_ok(cph_key_generate(&env, CPH_KEY_EC_P256, &key));
+        spec.cn = "alice";
+        san.text = good == 2 ? CPH_SPAN_LIT("sip:mallory@10.0.0.1")
+                             : CPH_SPAN_LIT("sip:alice@10.0.0.1:5060");
+        spec.san = &san;
+        spec.n_san = 1;
+        assert_ok(cph_cert_issue(&env, ca_key, ca, key, &spec, &cert));
+        assert_ok(cph_trust_new(&trust));
+        assert_ok(cph_trust_add(trust, ca));
+        own.key = key;
+        own.cert = cert;
+        phone_with(&l, 0, true, &own, "sdes");
+        phone_with(&l, 1, false, &gcm, "sdes");
+        l.ear[0].peer_cert = phone_cert[1];
+        l.ear[1].seal.trust = good ? trust : NULL;
+        dial(&l, 0, BOB);
+        run(&l, 2000);
+        if (good == 1) {
+            assert_true(status(&l, 1).secured);
+            assert_int_equal(status(&l, 1).verdict.vouched_by, CPH_VOUCHER_AUTHORITY);
+        } else {
+            assert_int_equal(heard(&l, 0, CPH_PHONE_ENDED)->status, 493);
+        }
+        line_close(&l);
+        cph_trust_free(trust);
+        cph_cert_free(cert);
+        cph_cert_free(ca);
+        cph_key_free(key);
+        cph_key_free(ca_key);
+    }
+}
+
 /* ---- what must not be ----------------------------------------------------------------------- */
 
 static void without_the_peers_certificate_there_is_no_call(void **state)
@@ -201,6 +280,16 @@ static unsigned refused_with(struct line *l)
     return heard(l, 0, CPH_PHONE_ENDED)->status;
 }
 
+/* What the called user reads of it. */
+static void told(struct line *l, const char *one, const char *other)
+{
+    const struct cph_phone_event *ev = heard(l, 1, CPH_PHONE_ENDED);
+
+    assert_non_null(ev);
+    if (!strstr(ev->why, one) || !strstr(ev->why, other))
+        fail_msg("\"%s\" does not say \"%s\" and \"%s\"", ev->why, one, other);
+}
+
 static void a_caller_who_is_not_the_one_we_know_is_refused(void **state)
 {
     struct line l;
@@ -209,10 +298,13 @@ static void a_caller_who_is_not_the_one_we_know_is_refused(void **state)
     open_both(&l, 7, "sdes");
     l.ear[1].peer_cert = phone_cert[1]; /* another than the caller's */
     assert_int_equal(refused_with(&l), 493);
+    told(&l, "another certificate than the one you know (sha-256 ", "nothing of it is used");
     line_close(&l);
     open_both(&l, 8, "sdes");
     l.ear[1].peer_cert = NULL; /* and one whom nobody knows */
     assert_int_equal(refused_with(&l), 493);
+    told(&l, "nobody you know vouches for (sha-256 ", "it proves nothing");
+    assert_int_equal(l.ear[1].verdict.level, CPH_LEVEL_OPEN);
     line_close(&l);
 }
 
@@ -224,6 +316,7 @@ static void what_is_sealed_for_somebody_else_is_refused(void **state)
     open_both(&l, 9, "sdes");
     l.ear[0].peer_cert = phone_cert[0]; /* not Bob's */
     assert_int_equal(refused_with(&l), 493);
+    told(&l, "cannot be opened", "sealed to another key");
     line_close(&l);
 }
 
@@ -237,6 +330,7 @@ static void an_open_offer_is_refused_where_sealed_ones_are_due(void **state)
     phone_with(&l, 1, true, &gcm, "sdes");
     l.ear[1].peer_cert = phone_cert[0];
     assert_int_equal(refused_with(&l), 488);
+    told(&l, "is not sealed", "must be");
     line_close(&l);
 }
 
@@ -315,6 +409,8 @@ int main(void)
         cmocka_unit_test(the_called_needs_no_policy_for_it),
         cmocka_unit_test(shares_in_sealed_messages_are_the_peers),
         cmocka_unit_test(hold_and_new_keys_go_sealed_as_well),
+        cmocka_unit_test(a_peer_whose_calls_must_be_sealed_is_called_and_heard_so_only),
+        cmocka_unit_test(an_authority_of_one_peer_vouches_for_it),
         cmocka_unit_test(without_the_peers_certificate_there_is_no_call),
         cmocka_unit_test(a_caller_who_is_not_the_one_we_know_is_refused),
         cmocka_unit_test(what_is_sealed_for_somebody_else_is_refused),
