@@ -320,6 +320,22 @@ void lab_ear_listen(struct lab_ear *e, const struct lab_trace *t, size_t from)
             try_packet(e, lab_trace_at(t, i));
 }
 
+void lab_ear_listen_at(struct lab_ear *e, const struct lab_trace *t, size_t from, const char *ip,
+                       bool and_gets)
+{
+    struct cph_addr host;
+
+    if (cph_addr_parse_ip(cph_span_of(ip), &host) != CPH_OK)
+        return;
+    for (size_t i = from; i < lab_trace_count(t); i++) {
+        const struct lab_packet *p = lab_trace_at(t, i);
+
+        if (p->kind == LAB_RTP &&
+            (cph_addr_ip_eq(&p->from, &host) || (and_gets && cph_addr_ip_eq(&p->to, &host))))
+            try_packet(e, p);
+    }
+}
+
 const struct lab_heard *lab_ear_heard(const struct lab_ear *e)
 {
     return &e->heard;

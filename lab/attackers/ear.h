@@ -27,6 +27,10 @@ struct cph_span lab_unseal(const struct lab_loot *loot, struct cph_span body, ui
                            size_t cap);
 /** Listen to the media of the record from packet number `from` on; also to what goes in clear. */
 void lab_ear_listen(struct lab_ear *e, const struct lab_trace *t, size_t from);
+/** The same, but only to what this host sends, and gets if and_gets. Once: what was tried is not
+ * tried again. */
+void lab_ear_listen_at(struct lab_ear *e, const struct lab_trace *t, size_t from, const char *ip,
+                       bool and_gets);
 const struct lab_heard *lab_ear_heard(const struct lab_ear *e);
 uint64_t lab_heard_total(const struct lab_heard *h);
 

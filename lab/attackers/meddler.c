@@ -77,6 +77,27 @@ static void substitute_line(struct lab_meddler *m, struct cph_span line, struct 
     cph_wr_text(out, "\r\n");
 }
 
+/* Who would wait begins, and who would begin waits. */
+static void turn_roles(struct cph_span sdp, struct cph_wr *out)
+{
+    struct cph_span line;
+
+    while (cph_span_line(&sdp, &line)) {
+        if (cph_span_is(line, "a=setup:active") || cph_span_is(line, "a=setup:actpass"))
+            cph_wr_text(out, "a=setup:passive");
+        else if (cph_span_is(line, "a=setup:passive"))
+            cph_wr_text(out, "a=setup:active");
+        else
+            cph_wr_span(out, line);
+        cph_wr_text(out, "\r\n");
+    }
+}
+
+static bool only_media(const struct lab_meddler *m)
+{
+    return m->how == LAB_MEDDLE_MEDIA || m->how == LAB_MEDDLE_ROLES;
+}
+
 static void change(struct lab_meddler *m, struct cph_span sdp, struct cph_wr *out)
 {
     struct cph_span line;
@@ -269,6 +290,23 @@ static cph_err swap_sealed(struct lab_meddler *m, const struct cph_sip_msg *msg,
 
 static void turn(struct lab_meddler *m);
 
+/* Of several descriptions (multipart) the last is the one with keys. */
+static struct cph_span last_part(struct cph_span body)
+{
+    static const char begins[] = "\r\n\r\nv=0\r\n";
+    struct cph_span part = body, rest = body;
+    const uint8_t *at;
+
+    if (!cph_span_starts(body, "--"))
+        return body;
+    while ((at = memmem(rest.p, rest.n, begins, sizeof begins - 1))) {
+        rest = cph_span_from(rest, (size_t)(at - rest.p) + 4);
+        part = rest;
+    }
+    at = memmem(part.p, part.n, "\r\n--", 4);
+    return at ? cph_span_head(part, (size_t)(at - part.p) + 2) : part;
+}
+
 static enum lab_proxy_body on_sdp(void *ctx, const struct cph_sip_msg *msg,
                                   const struct cph_addr *from, struct cph_span sdp,
                                   struct cph_wr *out)
@@ -279,14 +317,24 @@ static enum lab_proxy_body on_sdp(void *ctx, const struct cph_sip_msg *msg,
     (void)from;
     if (!m->stage)
         return LAB_BODY_KEEP;
+    if (in_both(m) || only_media(m))
+        sdp = last_part(sdp);
     if (lab_sealer_is(msg)) {
-        err = m->how == LAB_MEDDLE_MEDIA ? CPH_E_AUTH : swap_sealed(m, msg, sdp, out);
+        err = only_media(m) ? CPH_E_AUTH : swap_sealed(m, msg, sdp, out);
         turn(m);
-    } else if (in_both(m) || m->how == LAB_MEDDLE_MEDIA) {
+    } else if (in_both(m)) {
         err = msg->is_request ? take_offer(m, sdp, out) : take_answer(m, msg->status, sdp, out);
         turn(m);
+    } else if (only_media(m)) { /* what he would say himself he keeps */
+        uint8_t mine[CPH_SESSION_SDP];
+        struct cph_wr wr = cph_wr_open(mine, sizeof mine);
+
+        err = msg->is_request ? take_offer(m, sdp, &wr) : take_answer(m, msg->status, sdp, &wr);
+        turn(m);
         if (m->how == LAB_MEDDLE_MEDIA)
-            return LAB_BODY_KEEP; /* he only reads it */
+            return LAB_BODY_KEEP;
+        turn_roles(sdp, out);
+        err = CPH_OK;
     } else if (m->how == LAB_MEDDLE_SUBSTITUTE && has_shares(sdp)) {
         err = swap_shares(m, msg, sdp, out);
         turn(m);
@@ -503,8 +551,8 @@ void lab_meddler_place(struct lab_meddler *m, struct lab_stage_config *cfg)
         cfg->filter = weaken_path;
         cfg->filter_ctx = m;
     }
-    if (m->how == LAB_MEDDLE_MEDIA || m->how == LAB_MEDDLE_SUBSTITUTE) {
-        cfg->filter = m->how == LAB_MEDDLE_MEDIA ? on_path : on_wire;
+    if (only_media(m) || m->how == LAB_MEDDLE_SUBSTITUTE) {
+        cfg->filter = only_media(m) ? on_path : on_wire;
         cfg->filter_ctx = m;
     }
 }

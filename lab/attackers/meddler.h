@@ -14,6 +14,7 @@ enum lab_meddling {
     LAB_MEDDLE_WEAKEN, /* server: leaves the last suite on offer, and SDES of several mechanisms */
     LAB_MEDDLE_BOTH,   /* server and media: in the middle of both, with his own keys */
     LAB_MEDDLE_MEDIA,  /* media path: the same, but the signalling passes as it is */
+    LAB_MEDDLE_ROLES,  /* the same, and the server changes who begins (a=setup) */
     LAB_MEDDLE_WEAKEN_BOTH, /* WEAKEN, and the same with what makes keys on the media path */
     LAB_MEDDLE_INVITED,     /* in the middle of both, with the keys of each towards the other */
 };

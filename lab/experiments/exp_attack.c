@@ -7,17 +7,9 @@
 #include <string.h>
 
 #include "ear.h"
-#include "meddler.h"
+#include "siege.h"
 
 enum { AB = 1 << LAB_ALICE | 1 << LAB_BOB };
-
-/* One attacked call. */
-struct attack {
-    enum lab_meddling how;
-    bool pinned;
-    enum cph_security security;
-    bool strangers;
-};
 
 /* A server that writes down what it forwards. */
 struct diary {
@@ -41,147 +33,37 @@ static enum lab_proxy_body read_along(void *ctx, const struct cph_sip_msg *msg,
     return d->then ? d->then->sdp(d->m, msg, from, sdp, out) : LAB_BODY_KEEP;
 }
 
-struct feat {
-    uint64_t media;   /* frames heard by listening to the media path alone */
-    uint64_t passive; /* ... to signalling and media */
-    uint64_t active;  /* frames decrypted in the middle */
-    bool stands;      /* the two hear each other */
-    bool noticed;     /* a phone ended the call or refused it, and said why */
-    bool plain;
-    enum cph_level shown; /* the best that either user was shown */
-    enum cph_attacker shown_class;
-    char suite[CPH_FACT_TEXT];
-    char why[CPH_PHONE_WHY];
-};
-
-static const char *const meddling[] = { "nobody meddles",
-                                        "offers stripped",
-                                        "fingerprints changed",
-                                        "suites removed",
-                                        "in the middle of both",
-                                        "in the middle of the media",
-                                        "suites removed everywhere",
-                                        "invited" };
-
-/* The claim on trial: what was shown is never better than what happened. */
-static void try_verdict(const struct lab_case *c, const struct attack *a, const struct feat *f)
-{
-    char what[96];
-
-    if (a->how == LAB_MEDDLE_INVITED)
-        return; /* no attacker: the users gave him their keys */
-    (void)snprintf(what, sizeof what, "%s%s", meddling[a->how], a->pinned ? ", pinned" : "");
-    lab_trial_add(c, what,
-                  &(struct lab_verdict_case){
-                      .passive = f->passive,
-                      .active = f->active,
-                      .server = a->how != LAB_MEDDLE_NOT && a->how != LAB_MEDDLE_MEDIA,
-                      .media = a->how == LAB_MEDDLE_MEDIA || a->how == LAB_MEDDLE_BOTH ||
-                               a->how == LAB_MEDDLE_WEAKEN_BOTH,
-                      .noticed = f->noticed,
-                      .shown = f->shown,
-                      .shown_class = f->shown_class });
-}
-
-static void look(const struct lab_stage *s, struct feat *f)
-{
-    f->stands = lab_stage_heard(s, LAB_ALICE, LAB_BOB);
-    f->shown = CPH_LEVEL_OPEN;
-    f->shown_class = CPH_ATTACKER_I;
-    for (unsigned i = LAB_ALICE; i <= LAB_BOB; i++) {
-        const struct lab_stage_person *p = &s->person[i];
-
-        f->plain |= p->plain;
-        /* Ended for a reason of security. A plain refusal of the other one does not count. */
-        if (p->ended && p->cause != CPH_OK && p->why[0]) {
-            f->noticed = true;
-            (void)snprintf(f->why, sizeof f->why, "%s", p->why);
-        }
-        if (p->shown > f->shown)
-            f->shown = p->shown;
-        if (p->shown_class > f->shown_class)
-            f->shown_class = p->shown_class;
-    }
-    (void)snprintf(f->suite, sizeof f->suite, "%s",
-                   s->person[LAB_ALICE].has_verdict && s->person[LAB_ALICE].verdict.streams_n
-                       ? s->person[LAB_ALICE].verdict.stream[0].suite
-                       : "");
-}
-
-static cph_err attacked(const struct lab_case *c, const struct attack *a, struct feat *f,
-                        const char *show)
-{
-    struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    struct lab_meddler *m = NULL;
-    struct lab_stage *s = NULL;
-    struct lab_ear *ear = NULL;
-    cph_err err;
-
-    *f = (struct feat){ 0 };
-    cfg.pinned = a->pinned;
-    cfg.security = a->security;
-    cfg.strangers = a->strangers;
-    CPH_TRY(lab_meddler_new(a->how, c->keying, c->seed, &m));
-    lab_meddler_place(m, &cfg);
-    err = lab_ear_new(c->seed, &ear);
-    if (err == CPH_OK)
-        err = lab_stage_open(&cfg, &s);
-    if (err == CPH_OK && a->how != LAB_MEDDLE_NOT)
-        err = lab_meddler_start(m, s);
-    if (err == CPH_OK)
-        err = lab_stage_talk(s, CPH_SEC(3));
-    if (err == CPH_E_CONFIG ||
-        err == CPH_E_NOTFOUND) { /* the phone would not even dial: something is missing */
-        (void)snprintf(f->why, sizeof f->why, "the caller cannot make an offer");
-        err = CPH_OK;
-    }
-    if (err == CPH_OK && s) {
-        struct lab_meddler_feat feat = lab_meddler_feat(m);
-
-        lab_ear_listen(ear, s->trace, 0);
-        f->media = lab_heard_total(lab_ear_heard(ear));
-        (void)lab_ear_read_signalling(ear, s->trace);
-        lab_ear_listen(ear, s->trace, 0);
-        f->passive = lab_heard_total(lab_ear_heard(ear));
-        f->active = lab_heard_total(&feat.heard);
-        look(s, f);
-        try_verdict(c, a, f);
-        if (show)
-            lab_case_show(c, s, show);
-    }
-    lab_stage_close(s);
-    lab_ear_free(ear);
-    lab_meddler_free(m);
-    return err;
-}
-
 /* ---- classes --------------------------------------------------------------------------------- */
 
 static cph_err classify(const struct lab_case *c, bool pinned, struct lab_outcome *out)
 {
     static const enum lab_meddling server[] = { LAB_MEDDLE_STRIP, LAB_MEDDLE_SUBSTITUTE,
                                                 LAB_MEDDLE_WEAKEN };
-    struct attack a = { LAB_MEDDLE_NOT, pinned, CPH_SECURITY_REQUIRED, false };
-    struct feat listen, serve, media, both;
+    struct lab_attack a = { .how = LAB_MEDDLE_NOT,
+                            .pinned = pinned,
+                            .security = CPH_SECURITY_REQUIRED };
+    struct lab_feat listen, serve, media, both;
     uint64_t by_server = 0;
 
-    CPH_TRY(attacked(c, &a, &listen, NULL));
+    CPH_TRY(lab_attacked(c, &a, &listen, NULL));
     for (size_t i = 0; i < sizeof server / sizeof *server; i++) {
         a.how = server[i];
-        CPH_TRY(attacked(c, &a, &serve, NULL));
+        CPH_TRY(lab_attacked(c, &a, &serve, NULL));
         by_server += serve.passive + serve.active;
         /* The same against phones that would also go on in clear: for the trial of the verdict. */
         a.security = CPH_SECURITY_PREFER;
-        CPH_TRY(attacked(c, &a, &serve, NULL));
+        CPH_TRY(lab_attacked(c, &a, &serve, NULL));
         a.security = CPH_SECURITY_REQUIRED;
     }
     a.how = LAB_MEDDLE_MEDIA;
-    CPH_TRY(attacked(c, &a, &media, NULL));
+    CPH_TRY(lab_attacked(c, &a, &media, NULL));
+    a.how = LAB_MEDDLE_ROLES; /* for the trial */
+    CPH_TRY(lab_attacked(c, &a, &serve, NULL));
     a.how = LAB_MEDDLE_BOTH;
-    CPH_TRY(attacked(c, &a, &both,
-                     pinned ? "In the middle of signalling and media, certificates pinned"
-                            : "In the middle of signalling and media"));
-    out->sessions = 9;
+    CPH_TRY(lab_attacked(c, &a, &both,
+                         pinned ? "In the middle of signalling and media, certificates pinned"
+                                : "In the middle of signalling and media"));
+    out->sessions = 10;
     lab_measure(out, "listening to media alone", "frames", (double)listen.media);
     lab_measure(out, "listening", "frames", (double)listen.passive);
     lab_measure(out, "in the server", "frames", (double)by_server);
@@ -228,9 +110,11 @@ const struct lab_experiment lab_exp_class_pinned = {
 static cph_err run_over_tls(const struct lab_case *c, struct lab_outcome *out)
 {
     struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    struct attack a = { LAB_MEDDLE_NOT, true, CPH_SECURITY_REQUIRED, false };
+    struct lab_attack a = { .how = LAB_MEDDLE_NOT,
+                            .pinned = true,
+                            .security = CPH_SECURITY_REQUIRED };
     struct lab_ear *ear = NULL;
-    struct feat f = { 0 };
+    struct lab_feat f = { 0 };
     struct lab_stage *s;
     cph_err err;
 
@@ -243,8 +127,8 @@ static cph_err run_over_tls(const struct lab_case *c, struct lab_outcome *out)
         (void)lab_ear_read_signalling(ear, s->trace);
         lab_ear_listen(ear, s->trace, 0);
         f.passive = lab_heard_total(lab_ear_heard(ear));
-        look(s, &f);
-        try_verdict(c, &a, &f);
+        lab_siege_look(s, &f);
+        lab_siege_try(c, &a, &f);
         out->sessions = 1;
         lab_measure(out, "listening", "frames", (double)f.passive);
         lab_say(out, f.stands ? f.passive ? "heard" : cph_level_name(f.shown) : "call fails",
@@ -265,17 +149,17 @@ const struct lab_experiment lab_exp_over_tls = {
 };
 
 /* Each phone has a TLS connection of its own to the server, which is honest, curious or worse. */
-static cph_err through_server(const struct lab_case *c, enum lab_meddling how, struct feat *f,
+static cph_err through_server(const struct lab_case *c, enum lab_meddling how, struct lab_feat *f,
                               uint64_t *wire)
 {
     static const struct lab_proxy_ops ops = { read_along };
     struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    struct attack a = { how, false, CPH_SECURITY_REQUIRED, false };
+    struct lab_attack a = { .how = how, .security = CPH_SECURITY_REQUIRED };
     struct diary *d = calloc(1, sizeof *d);
     struct lab_stage *s = NULL;
     cph_err err;
 
-    *f = (struct feat){ 0 };
+    *f = (struct lab_feat){ 0 };
     if (!d)
         return CPH_E_NOMEM;
     err = lab_ear_new(c->seed, &d->ear);
@@ -307,8 +191,8 @@ static cph_err through_server(const struct lab_case *c, enum lab_meddling how, s
         lab_ear_listen(d->ear, s->trace, 0);
         f->passive = lab_heard_total(lab_ear_heard(d->ear));
         f->active = lab_heard_total(&feat.heard);
-        look(s, f);
-        try_verdict(c, &a, f);
+        lab_siege_look(s, f);
+        lab_siege_try(c, &a, f);
         if (how == LAB_MEDDLE_NOT)
             lab_case_show(c, s, "Signalling over TLS to a server that both use");
     }
@@ -324,7 +208,7 @@ static cph_err run_hop(const struct lab_case *c, struct lab_outcome *out)
     static const enum lab_meddling more[] = { LAB_MEDDLE_STRIP, LAB_MEDDLE_SUBSTITUTE,
                                               LAB_MEDDLE_WEAKEN, LAB_MEDDLE_BOTH };
     uint64_t wire = 0, ignored;
-    struct feat f, g;
+    struct lab_feat f, g;
 
     CPH_TRY(through_server(c, LAB_MEDDLE_NOT, &f, &wire));
     for (size_t i = 0; i < sizeof more / sizeof *more; i++)
@@ -352,10 +236,10 @@ const struct lab_experiment lab_exp_hop = {
 
 static cph_err run_media_only(const struct lab_case *c, struct lab_outcome *out)
 {
-    struct attack a = { LAB_MEDDLE_MEDIA, false, CPH_SECURITY_REQUIRED, false };
-    struct feat f;
+    struct lab_attack a = { .how = LAB_MEDDLE_MEDIA, .security = CPH_SECURITY_REQUIRED };
+    struct lab_feat f;
 
-    CPH_TRY(attacked(c, &a, &f, "In the middle of the media path alone"));
+    CPH_TRY(lab_attacked(c, &a, &f, "In the middle of the media path alone"));
     out->sessions = 1;
     lab_measure(out, "decrypted", "frames", (double)(f.active + f.passive));
     if (f.active + f.passive)
@@ -377,7 +261,7 @@ const struct lab_experiment lab_exp_media_only = {
 /* What came of it, from good to bad. */
 enum weaker { WEAKER_NOTICED, WEAKER_APART, WEAKER_NOTHING, WEAKER_TAKEN };
 
-static enum weaker weaker(const struct feat *honest, const struct feat *f)
+static enum weaker weaker(const struct lab_feat *honest, const struct lab_feat *f)
 {
     if (f->noticed)
         return WEAKER_NOTICED;
@@ -388,7 +272,7 @@ static enum weaker weaker(const struct feat *honest, const struct feat *f)
     return WEAKER_NOTHING;
 }
 
-static void say_weaker(enum weaker w, const struct feat *f, struct lab_outcome *out)
+static void say_weaker(enum weaker w, const struct lab_feat *f, struct lab_outcome *out)
 {
     switch (w) {
     case WEAKER_NOTICED:
@@ -414,19 +298,19 @@ static void say_weaker(enum weaker w, const struct feat *f, struct lab_outcome *
  * carries; then somebody on the media path does the same with what makes keys there. */
 static cph_err run_downgrade(const struct lab_case *c, struct lab_outcome *out)
 {
-    struct attack a = { LAB_MEDDLE_NOT, false, CPH_SECURITY_REQUIRED, false };
-    struct feat honest, server, both, own = { 0 };
+    struct lab_attack a = { .how = LAB_MEDDLE_NOT, .security = CPH_SECURITY_REQUIRED };
+    struct lab_feat honest, server, both, own = { 0 };
     enum weaker one, two;
 
-    CPH_TRY(attacked(c, &a, &honest, NULL));
+    CPH_TRY(lab_attacked(c, &a, &honest, NULL));
     a.how = LAB_MEDDLE_WEAKEN;
-    CPH_TRY(attacked(c, &a, &server, "The server leaves the worst suite of each offer"));
+    CPH_TRY(lab_attacked(c, &a, &server, "The server leaves the worst suite of each offer"));
     a.how = LAB_MEDDLE_WEAKEN_BOTH;
-    CPH_TRY(attacked(c, &a, &both, NULL));
+    CPH_TRY(lab_attacked(c, &a, &both, NULL));
     out->sessions = 3;
     if (honest.passive > 0) { /* who reads the keys may as well write others */
         a.how = LAB_MEDDLE_BOTH;
-        CPH_TRY(attacked(c, &a, &own, NULL));
+        CPH_TRY(lab_attacked(c, &a, &own, NULL));
         out->sessions++;
     }
     one = weaker(&honest, &server);
@@ -453,14 +337,14 @@ const struct lab_experiment lab_exp_downgrade = {
 
 static cph_err run_intercept(const struct lab_case *c, struct lab_outcome *out)
 {
-    struct attack a = { LAB_MEDDLE_BOTH, false, CPH_SECURITY_REQUIRED, false };
-    struct feat loose, strict, invited;
+    struct lab_attack a = { .how = LAB_MEDDLE_BOTH, .security = CPH_SECURITY_REQUIRED };
+    struct lab_feat loose, strict, invited;
 
-    CPH_TRY(attacked(c, &a, &loose, "An intermediary that terminates and records the media"));
+    CPH_TRY(lab_attacked(c, &a, &loose, "An intermediary that terminates and records the media"));
     a.pinned = true;
-    CPH_TRY(attacked(c, &a, &strict, NULL));
+    CPH_TRY(lab_attacked(c, &a, &strict, NULL));
     a.how = LAB_MEDDLE_INVITED;
-    CPH_TRY(attacked(c, &a, &invited, NULL));
+    CPH_TRY(lab_attacked(c, &a, &invited, NULL));
     out->sessions = 3;
     lab_measure(out, "recorded", "frames", (double)loose.active);
     lab_measure(out, "recorded, users check", "frames", (double)strict.active);
@@ -490,10 +374,12 @@ const struct lab_experiment lab_exp_intercept = {
 
 static cph_err run_pki(const struct lab_case *c, struct lab_outcome *out)
 {
-    struct attack a = { LAB_MEDDLE_NOT, false, CPH_SECURITY_REQUIRED, true };
-    struct feat f;
+    struct lab_attack a = { .how = LAB_MEDDLE_NOT,
+                            .security = CPH_SECURITY_REQUIRED,
+                            .strangers = true };
+    struct lab_feat f;
 
-    CPH_TRY(attacked(c, &a, &f, NULL));
+    CPH_TRY(lab_attacked(c, &a, &f, NULL));
     out->sessions = 1;
     lab_say(out, f.stands ? "not needed" : "needed",
             f.stands ? "two strangers whose certificates nobody signed are keyed (shown as %s)"

@@ -131,7 +131,8 @@ extern const struct lab_experiment lab_exp_pad, lab_exp_central_mixer, lab_exp_c
     lab_exp_no_sip; /* session based */
 extern const struct lab_experiment lab_exp_class, lab_exp_class_pinned, lab_exp_downgrade,
     lab_exp_dos, lab_exp_intercept, lab_exp_media_only, lab_exp_over_tls, lab_exp_hop,
-    lab_exp_upgrade, lab_exp_shared, lab_exp_replay, lab_exp_inject; /* attacks */
+    lab_exp_upgrade, lab_exp_shared, lab_exp_replay, lab_exp_inject, lab_exp_mid_call,
+    lab_exp_second, lab_exp_forms_attacked, lab_exp_precondition, lab_exp_offer_again; /* attacks */
 extern const struct lab_experiment lab_exp_chain, lab_exp_rtp_only, lab_exp_conference,
     lab_exp_recording; /* other nodes */
 

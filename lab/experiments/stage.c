@@ -39,6 +39,7 @@ static void incoming(struct lab_stage_person *p, uint32_t call, cph_time now)
 {
     p->call = call;
     p->incoming_n++;
+    p->rang_at = now;
     p->accept_due = CPH_TIME_NEVER;
     (void)!cph_phone_ring(p->phone, call, now);
     switch (p->callee) {
@@ -258,6 +259,8 @@ static cph_err equip(struct lab_stage *s, unsigned i, struct cph_policy *policy,
 
     policy->media = s->cfg.of[i] ? s->cfg.of[i] : s->cfg.security;
     policy->form = s->cfg.form;
+    policy->precondition = s->cfg.precondition;
+    cfg->resume_s = s->cfg.resume ? CPH_DTLS_RESUME_S : 0;
     if (!s->column || policy->media == CPH_SECURITY_NONE) {
         policy->media = CPH_SECURITY_NONE;
         return CPH_OK;
@@ -478,6 +481,23 @@ cph_err lab_stage_talk(struct lab_stage *s, cph_time us)
     CPH_TRY(lab_stage_run(s, us));
     lab_stage_hangup(s, LAB_ALICE);
     return lab_stage_run(s, CPH_SEC(2));
+}
+
+void lab_stage_forget(struct lab_stage *s)
+{
+    for (unsigned i = 0; i < LAB_PEOPLE; i++) {
+        struct lab_stage_person *p = &s->person[i];
+
+        p->call = 0;
+        p->ringing = p->answered = p->secured = p->plain = p->ended = false;
+        p->mismatch = p->has_verdict = false;
+        p->secured_n = p->changed = p->incoming_n = p->status = 0;
+        p->cause = CPH_OK;
+        p->why[0] = p->sas[0] = '\0';
+        p->shown = CPH_LEVEL_OPEN;
+        p->shown_class = CPH_ATTACKER_I;
+        p->said = p->heard = (struct lab_heard){ 0 };
+    }
 }
 
 bool lab_stage_heard(const struct lab_stage *s, enum lab_person a, enum lab_person b)

@@ -26,6 +26,7 @@ struct lab_stage_person {
     enum lab_callee callee;
     cph_time later; /* LAB_ANSWERS_LATER */
     uint32_t call;  /* the latest */
+    cph_time rang_at;
     bool ringing, answered, secured, plain, ended, mismatch;
     unsigned secured_n, changed, incoming_n;
     cph_time dialled_at, accepted_at, answered_at, secured_at, accept_due;
@@ -62,9 +63,11 @@ struct lab_chain {
 struct lab_stage_config {
     uint64_t seed;
     struct lab_link link;
-    const char *keying;               /* a column; NULL: none (plain RTP) */
-    enum cph_security security;       /* of everybody */
-    enum cph_keying_form form;        /* of offers, where RTP will do */
+    const char *keying;         /* a column; NULL: none (plain RTP) */
+    enum cph_security security; /* of everybody */
+    enum cph_keying_form form;  /* of offers, where RTP will do */
+    enum cph_precondition precondition;
+    bool resume;                      /* devices keep the keys of DTLS for a later call */
     enum cph_security of[LAB_PEOPLE]; /* where it is not UNSET: of this one */
     unsigned people;                  /* bits 1 << enum lab_person */
     unsigned unlisted;                /* of them, who does not register */
@@ -121,6 +124,8 @@ CPH_MUST_CHECK cph_err lab_stage_rekey(struct lab_stage *s, enum lab_person who)
 CPH_MUST_CHECK cph_err lab_stage_run(struct lab_stage *s, cph_time us);
 /** A call from Alice to Bob (his first phone answers) that talks for us, and ends. */
 CPH_MUST_CHECK cph_err lab_stage_talk(struct lab_stage *s, cph_time us);
+/** What people did and saw so far belongs to a call that is over. */
+void lab_stage_forget(struct lab_stage *s);
 /** Do both of them have a call with media that was heard by each? */
 bool lab_stage_heard(const struct lab_stage *s, enum lab_person a, enum lab_person b);
 /** Note what the phones show now. */

@@ -444,14 +444,37 @@ cph_err cph_sip_call_offer(struct cph_sip_ua *ua, uint32_t call, uint32_t branch
     if (!d)
         return CPH_E_NOTFOUND;
     busy = (c->offer_req && !c->offer_done) || c->update || c->pending != SIP_OFFER_NONE ||
-           c->offer_again.slot || d->wants_ack;
+           c->offer_again.slot || d->wants_ack || c->offer_waits;
     if (busy || (!update && (c->state != SIP_CALL_UP || c->tx)))
         return CPH_E_STATE;
     if (update && !d->peer_update)
         return CPH_E_UNSUPPORTED;
     CPH_TRY(sip_blob_set(&c->offer, type, body));
     c->offer_tries = 0;
+    if (update && c->pracks > 0) {
+        /* The two could change places on the way, and who sees the later number first has to refuse
+         * the other (RFC 3261 12.2.2). */
+        c->offer_waits = true;
+        c->offer_branch = branch;
+        return CPH_OK;
+    }
     return sip_call_send_offer(c, d, update, false);
+}
+
+void sip_call_pracked(struct sip_call *c)
+{
+    struct sip_dlg *d = dlg_of_branch(c, c->offer_branch);
+
+    struct sip_event *ev;
+
+    if (!c->offer_waits)
+        return;
+    c->offer_waits = false;
+    if (d && sip_call_send_offer(c, d, true, false) == CPH_OK)
+        return;
+    ev = sip_call_emit(c, CPH_SIP_EV_OFFER_DONE, NULL, d); /* the branch is gone */
+    if (ev)
+        ev->e.status = 503;
 }
 
 void sip_call_offer_due(struct sip_call *c)

@@ -308,9 +308,14 @@ static void on_prack(struct sip_req *q, struct sip_in *in, cph_err why)
 {
     struct sip_call *c = q->owner;
 
-    (void)why;
-    if (in && c)
+    if (!c)
+        return;
+    if (in)
         sip_call_hop(c, &in->hop);
+    if (!why && (!in || in->msg.status < 200))
+        return;
+    if (c->pracks > 0 && --c->pracks == 0)
+        sip_call_pracked(c);
 }
 
 static cph_err send_prack(struct sip_call *c, struct sip_dlg *d, const char *type,
@@ -333,7 +338,9 @@ static cph_err send_prack(struct sip_call *c, struct sip_dlg *d, const char *typ
     q->owner = c;
     q->done = on_prack;
     q->went = sip_call_went;
-    return sip_req_send(q);
+    CPH_TRY(sip_req_send(q));
+    c->pracks++;
+    return CPH_OK;
 }
 
 /* RFC 3262 4: taken in order, once. False: a repeat or out of order. */

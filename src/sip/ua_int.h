@@ -438,6 +438,9 @@ struct sip_call {
     struct sip_blob offer; /* for 491 and for refreshes by re-INVITE */
     struct cph_timer offer_again;
     unsigned offer_tries;
+    unsigned pracks;       /* of ours without an answer yet */
+    bool offer_waits;      /* an UPDATE with c->offer goes out when they have one ... */
+    uint32_t offer_branch; /* ... on this branch */
     enum sip_offer pending;
     /* session timer */
     unsigned session_expires, min_se, ask_se;
@@ -530,6 +533,8 @@ const char *sip_supported(const struct cph_sip_ua *ua);
 void sip_call_invite(struct sip_tx *tx, struct sip_in *in);
 void sip_call_in_dialog(struct sip_tx *tx, struct sip_in *in, struct sip_dlg *d);
 void sip_call_ack(struct sip_call *call, struct sip_in *in);
+/** No PRACK of ours is on its way any more: an UPDATE that waited for that goes out. */
+void sip_call_pracked(struct sip_call *call);
 void sip_call_prack(struct sip_call *call, struct sip_tx *tx, struct sip_in *in, struct sip_dlg *d);
 void sip_call_cancelled(struct sip_call *call, struct sip_in *in);
 void sip_call_tx(struct sip_call *call, struct sip_tx *tx, enum sip_tx_event ev); /* H, L, error */

@@ -4,7 +4,7 @@
 
 #include "ear.h"
 #include "forger.h"
-#include "meddler.h"
+#include "siege.h"
 #include "weaken.h"
 
 #include "ciphony/base_text.h"
@@ -274,6 +274,48 @@ static void who_makes_up_packets_is_heard_in_rtp_and_not_in_srtp(void **state)
     assert_int_equal(forged("zrtp"), 0);
 }
 
+/* Everything an attacker does succeeds somewhere; what never does would prove nothing. */
+static void every_verb_succeeds_against_something_weak(void **state)
+{
+    static const struct {
+        const char *keying; /* NULL: plain RTP */
+        enum lab_meddling how;
+        enum lab_moment when;
+        enum cph_security security;
+    } row[] = {
+        { "dtls", LAB_MEDDLE_STRIP, LAB_FROM_THE_START, CPH_SECURITY_PREFER },  /* strips */
+        { "dtls", LAB_MEDDLE_BOTH, LAB_FROM_THE_START, CPH_SECURITY_REQUIRED }, /* fingerprints */
+        { "sdp-dh", LAB_MEDDLE_SUBSTITUTE, LAB_FROM_THE_START, CPH_SECURITY_REQUIRED }, /* shares */
+        { "sdes", LAB_MEDDLE_WEAKEN, LAB_FROM_THE_START, CPH_SECURITY_REQUIRED },       /* suites */
+        { "sdes", LAB_MEDDLE_MEDIA, LAB_FROM_THE_START, CPH_SECURITY_REQUIRED }, /* media alone */
+        { "sdp-dh", LAB_MEDDLE_BOTH, LAB_MID_CALL, CPH_SECURITY_REQUIRED },
+        { "dtls", LAB_MEDDLE_BOTH, LAB_SECOND_CALL, CPH_SECURITY_REQUIRED },
+    };
+    struct lab_case c = { NULL, SEED, NULL, NULL };
+    struct lab_outcome o;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct lab_attack a = { .how = row[i].how,
+                                .when = row[i].when,
+                                .security = row[i].security };
+        struct lab_feat f;
+
+        c.keying = row[i].keying;
+        assert_ok(lab_attacked(&c, &a, &f, NULL));
+        assert_true(f.passive + f.active > 50);
+        assert_false(f.flattered);
+    }
+    c.keying = NULL; /* replays: RTP has nothing against them */
+    assert_ok(lab_run_one(&lab_exp_replay, &c, &o));
+    assert_string_equal(o.answer, "taken");
+    assert_ok(lab_run_one(&lab_exp_inject, &c, &o));
+    assert_string_equal(o.answer, "heard");
+    c.keying = "sdes"; /* a recorded offer */
+    assert_ok(lab_run_one(&lab_exp_offer_again, &c, &o));
+    assert_string_equal(o.answer, "heard");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +326,7 @@ int main(void)
         cmocka_unit_test(who_stands_in_the_middle_of_sealed_bodies_needs_the_users_keys),
         cmocka_unit_test(who_weakens_offers_changes_what_he_wants_to),
         cmocka_unit_test(an_offer_in_clear_is_weakened_and_the_callee_believes_it),
+        cmocka_unit_test(every_verb_succeeds_against_something_weak),
         cmocka_unit_test(who_makes_up_packets_is_heard_in_rtp_and_not_in_srtp),
     };
 

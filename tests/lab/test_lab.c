@@ -7,6 +7,7 @@
 #include "ear.h"
 #include "matrix.h"
 #include "meddler.h"
+#include "siege.h"
 
 #include "ciphony/base_text.h"
 
@@ -68,13 +69,14 @@ static struct cph_span documented(const char *doc, const char *experiment, const
 static void a_sample_of_cells_is_as_documented(void **state)
 {
     char *doc = slurp("docs/lab-matrix.md");
+    struct lab_trial trial = { 0 };
     unsigned columns = 0;
 
     (void)state;
     while (lab_columns[columns])
         columns++;
     for (unsigned e = 0; lab_experiments[e]; e++) {
-        struct lab_case c = { lab_columns[e % columns]->name, SEED, NULL, NULL };
+        struct lab_case c = { lab_columns[e % columns]->name, SEED, NULL, &trial };
         struct cph_span want = documented(doc, lab_experiments[e]->name, c.keying);
         struct lab_outcome o;
 
@@ -86,6 +88,8 @@ static void a_sample_of_cells_is_as_documented(void **state)
                         c.keying, CPH_SPAN_ARG(want), o.answer);
         assert_true(cph_span_is(want, o.answer));
     }
+    assert_int_equal(trial.failures, 0); /* the verdict on trial, in small */
+    assert_true(trial.sessions > 50 && trial.heard > 10);
     free(doc);
 }
 
@@ -329,6 +333,47 @@ static void showing_too_much_is_caught(void **state)
     assert_true(trial.first[0] != '\0');
 }
 
+/* The judge is given the attacks as they were, and phones that show more than theirs did: each time
+ * somebody heard, a better level or class must fail, and the true ones must not. */
+static void a_flattering_verdict_planted_in_an_attacked_call_fails(void **state)
+{
+    static const struct {
+        const char *keying;
+        enum lab_meddling how;
+        enum lab_moment when;
+    } row[] = {
+        { "sdes", LAB_MEDDLE_NOT, LAB_FROM_THE_START },
+        { "mikey-null", LAB_MEDDLE_NOT, LAB_FROM_THE_START },
+        { "sdp-dh", LAB_MEDDLE_SUBSTITUTE, LAB_FROM_THE_START },
+        { "dtls", LAB_MEDDLE_BOTH, LAB_FROM_THE_START },
+        { "zrtp", LAB_MEDDLE_BOTH, LAB_SECOND_CALL },
+        { "sdes", LAB_MEDDLE_STRIP, LAB_MID_CALL },
+        { "ekt", LAB_MEDDLE_BOTH, LAB_MID_CALL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct lab_attack a = { .how = row[i].how,
+                                .when = row[i].when,
+                                .security = CPH_SECURITY_REQUIRED };
+        struct lab_trial trial = { 0 };
+        struct lab_case c = { row[i].keying, SEED, NULL, &trial };
+        struct lab_feat f;
+
+        assert_ok(lab_attacked(&c, &a, &f, NULL));
+        assert_true(f.passive + f.active > 50);
+        assert_int_equal(trial.failures, 0);
+        f.phone[0].shown = f.shown = CPH_LEVEL_VERIFIED; /* as a liar would */
+        lab_siege_try(&c, &a, &f);
+        assert_int_equal(trial.failures, 1);
+        f.phone[0].shown = f.shown = CPH_LEVEL_OPEN;
+        f.phone[1].shown_class = f.shown_class = CPH_ATTACKER_IV; /* the other phone, and class */
+        lab_siege_try(&c, &a, &f);
+        assert_int_equal(trial.failures, 2);
+        assert_non_null(strstr(trial.first, row[i].keying));
+    }
+}
+
 static void an_attacker_without_the_keys_hears_nothing_and_with_them_everything(void **state)
 {
     struct lab_stage_config cfg = {
@@ -529,6 +574,7 @@ int main(void)
         cmocka_unit_test(the_report_can_be_read_without_eyes),
         cmocka_unit_test(the_same_seed_gives_the_same_messages_at_the_same_times),
         cmocka_unit_test(showing_too_much_is_caught),
+        cmocka_unit_test(a_flattering_verdict_planted_in_an_attacked_call_fails),
         cmocka_unit_test(an_attacker_without_the_keys_hears_nothing_and_with_them_everything),
         cmocka_unit_test(phones_register_and_a_call_forks_to_all_contacts),
         cmocka_unit_test(a_redirect_goes_back_to_the_caller_unless_the_proxy_follows_it),

@@ -60,6 +60,52 @@ static void both_have_keys_before_it_rings(void **state)
             }
 }
 
+static struct order {
+    unsigned pracks, updates;
+    bool early;
+} order;
+
+static bool answers_prack(struct cph_span bytes)
+{
+    struct cph_span line;
+    bool ok = cph_span_starts(bytes, "SIP/2.0 200"), is = false;
+
+    while (cph_span_line(&bytes, &line))
+        is |= cph_span_starts(line, "CSeq:") && memmem(line.p, line.n, " PRACK", 6);
+    return ok && is;
+}
+
+static bool on_order(void *ctx, const struct cph_addr *from, const struct cph_addr *to,
+                     struct cph_span bytes, bool stream, cph_time now)
+{
+    (void)ctx, (void)from, (void)to, (void)stream, (void)now;
+    order.pracks += cph_span_starts(bytes, "PRACK ");
+    order.pracks -= answers_prack(bytes);
+    order.updates += cph_span_starts(bytes, "UPDATE ");
+    order.early |= cph_span_starts(bytes, "UPDATE ") && order.pracks > 0;
+    return true;
+}
+
+/* Datagrams change places; an UPDATE that is seen first makes its PRACK a thing of the past. */
+static void the_word_waits_until_the_prack_has_its_answer(void **state)
+{
+    struct line l;
+
+    (void)state;
+    order = (struct order){ 0 };
+    line_open(&l, 34);
+    lab_net_tap(l.net, on_order, NULL);
+    phone_pre(&l, 0, "alice", CPH_PRECONDITION_MANDATORY, REQ, "sdes"); /* keys with the 183 */
+    phone_pre(&l, 1, "bob", CPH_PRECONDITION_MANDATORY, REQ, "sdes");
+    dial(&l, 0, "sip:bob@10.0.0.2:5060");
+    run(&l, 2000);
+    assert_true(order.updates > 0);
+    assert_false(order.early);
+    assert_int_equal(order.pracks, 0);
+    assert_true(status(&l, 0).secured);
+    line_close(&l);
+}
+
 static void who_does_not_know_it_rings_at_once_or_refuses(void **state)
 {
     struct line l;
@@ -543,6 +589,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_have_keys_before_it_rings),
+        cmocka_unit_test(the_word_waits_until_the_prack_has_its_answer),
         cmocka_unit_test(who_does_not_know_it_rings_at_once_or_refuses),
         cmocka_unit_test(rtp_needs_nothing_to_wait_for),
         cmocka_unit_test(the_example_of_the_rfc_is_played_as_it_stands),

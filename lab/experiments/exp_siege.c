@@ -1,0 +1,261 @@
+/* Attacks in other places and at other moments: in mid-call, on the second call, on best effort in
+ * each form, on preconditions, with what was recorded. Draft 3.1, C.3, 4 R4, R16, R20. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ear.h"
+#include "siege.h"
+
+#include "ciphony/base_text.h"
+
+enum { AB = 1 << LAB_ALICE | 1 << LAB_BOB };
+
+static const enum lab_meddling all[] = {
+    LAB_MEDDLE_STRIP, LAB_MEDDLE_SUBSTITUTE, LAB_MEDDLE_WEAKEN,
+    LAB_MEDDLE_BOTH,  LAB_MEDDLE_MEDIA,      LAB_MEDDLE_ROLES
+};
+enum { ALL = sizeof all / sizeof *all };
+
+/* ---- in mid-call ----------------------------------------------------------------------------- */
+
+static cph_err run_mid_call(const struct lab_case *c, struct lab_outcome *out)
+{
+    uint64_t heard = 0;
+    unsigned flattered = 0;
+    struct lab_feat f;
+
+    for (unsigned prefer = 0; prefer < 2; prefer++)
+        for (unsigned i = 0; i < ALL; i++) {
+            struct lab_attack a = { .how = all[i],
+                                    .when = LAB_MID_CALL,
+                                    .security = prefer ? CPH_SECURITY_PREFER
+                                                       : CPH_SECURITY_REQUIRED };
+            bool show = !prefer && all[i] == LAB_MEDDLE_STRIP;
+
+            CPH_TRY(lab_attacked(c, &a, &f, show ? "Keys stripped off a re-INVITE" : NULL));
+            out->sessions++;
+            flattered += f.flattered;
+            if (all[i] != LAB_MEDDLE_BOTH && f.passive + f.active > heard)
+                heard = f.passive + f.active;
+        }
+    lab_measure(out, "heard by who is in one place", "frames", (double)heard);
+    lab_measure(out, "shown too much", "calls", flattered);
+    lab_say(out,
+            flattered ? "shown too much"
+            : heard   ? "no"
+                      : "yes",
+            "of %u calls whose re-INVITE was attacked the most that was heard in one place is %llu "
+            "frames; %u showed more than was true",
+            out->sessions, (unsigned long long)heard, flattered);
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_mid_call = {
+    "mid-call", "4 R20", "Is a call with keys safe from who changes a later offer?", run_mid_call
+};
+
+/* ---- the second call ------------------------------------------------------------------------- */
+
+/* He missed the first call, and is in the middle of the second; devices keep what they can. */
+static cph_err run_second(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_attack a = { .how = LAB_MEDDLE_BOTH,
+                            .when = LAB_SECOND_CALL,
+                            .security = CPH_SECURITY_REQUIRED };
+    struct lab_feat loose, strict;
+
+    CPH_TRY(lab_attacked(c, &a, &loose, "In the middle of the second call"));
+    a.pinned = true;
+    CPH_TRY(lab_attacked(c, &a, &strict, NULL));
+    out->sessions = 4;
+    lab_measure(out, "heard", "frames", (double)(loose.active + loose.passive));
+    lab_measure(out, "heard, users check", "frames", (double)(strict.active + strict.passive));
+    lab_say(
+        out,
+        loose.flattered || strict.flattered ? "shown too much"
+        : loose.active + loose.passive == 0 ? "kept out"
+        : loose.noticed                     ? "noticed"
+        : strict.noticed                    ? "noticed if checked"
+                                            : "no",
+        "who missed the first call and is in the middle of the second hears %llu frames%s%.90s; "
+        "of users who check each other %llu",
+        (unsigned long long)(loose.active + loose.passive),
+        loose.noticed ? ", and is noticed: " : "", loose.noticed ? loose.why : "",
+        (unsigned long long)(strict.active + strict.passive));
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_second = {
+    "second-call", "4 R4", "Is he noticed who missed the first call, and attacks the second?",
+    run_second
+};
+
+/* ---- best effort attacked -------------------------------------------------------------------- */
+
+static cph_err run_forms_attacked(const struct lab_case *c, struct lab_outcome *out)
+{
+    unsigned heard = 0, flattered = 0;
+    struct lab_feat f;
+
+    for (int form = CPH_KEYING_FORM_OSRTP; form <= CPH_KEYING_FORM_PROBE; form++)
+        for (unsigned i = 0; i < ALL; i++) {
+            struct lab_attack a = { .how = all[i],
+                                    .security = CPH_SECURITY_PREFER,
+                                    .form = (enum cph_keying_form)form };
+            bool show = form == CPH_KEYING_FORM_CAPNEG && all[i] == LAB_MEDDLE_STRIP;
+
+            CPH_TRY(lab_attacked(c, &a, &f, show ? "Capabilities stripped off an offer" : NULL));
+            out->sessions++;
+            heard += f.passive + f.active > 0;
+            flattered += f.flattered;
+        }
+    lab_measure(out, "heard", "calls", heard);
+    lab_measure(out, "shown too much", "calls", flattered);
+    lab_say(out, flattered ? "no" : "yes",
+            "of %u calls in six forms, each attacked in %d ways, %u were heard, and %u showed more "
+            "than was true",
+            out->sessions, ALL, heard, flattered);
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_forms_attacked = {
+    "forms-attacked", "C.3", "Best effort attacked, in each form: is what is left shown as it is?",
+    run_forms_attacked
+};
+
+/* ---- preconditions --------------------------------------------------------------------------- */
+
+static cph_err run_precondition(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_attack a = { .security = CPH_SECURITY_REQUIRED,
+                            .precondition = CPH_PRECONDITION_MANDATORY };
+    unsigned rang = 0, flattered = 0;
+    struct lab_feat honest, f;
+
+    CPH_TRY(lab_attacked(c, &a, &honest, "Security preconditions (RFC 5027)"));
+    for (unsigned i = 0; i < ALL; i++) {
+        a.how = all[i];
+        CPH_TRY(lab_attacked(c, &a, &f, NULL));
+        rang += f.rang_without_keys;
+        flattered += f.flattered;
+    }
+    out->sessions = 1 + ALL;
+    lab_measure(out, "rang without keys, attacked", "calls", rang);
+    lab_measure(out, "shown too much", "calls", flattered);
+    if (!honest.stands)
+        lab_say(out, "call fails", "even without an attack: %s", honest.why);
+    else
+        lab_say(out,
+                honest.rang_without_keys ? "no"
+                : rang                   ? "unless attacked"
+                                         : "yes",
+                "without an attack the phone rang %s; of %d calls attacked it rang in %u without "
+                "keys; %u showed more than was true",
+                honest.rang_without_keys ? "without keys" : "only with keys", ALL, rang, flattered);
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_precondition = {
+    "preconditions", "3.1", "With preconditions, does a phone ring only when there are keys?",
+    run_precondition
+};
+
+/* ---- what was recorded ----------------------------------------------------------------------- */
+
+/* The INVITE that came to Bob, as of a new call. */
+static bool recorded_invite(const struct lab_stage *s, struct lab_packet *p, uint8_t copy[16384])
+{
+    static const char *const fresh[] = { "Call-ID: ", "branch=z9hG4bK" };
+    struct cph_addr bob;
+
+    if (cph_addr_parse_ip(cph_span_of(lab_person_ip(LAB_BOB)), &bob) != CPH_OK)
+        return false;
+    for (size_t i = 0; i < lab_trace_count(s->trace); i++) {
+        *p = *lab_trace_at(s->trace, i);
+        if (!cph_addr_ip_eq(&p->to, &bob) || p->kind != LAB_SIP || p->bytes.n > 16384 ||
+            !cph_span_starts(p->bytes, "INVITE "))
+            continue;
+        memcpy(copy, p->bytes.p, p->bytes.n);
+        p->bytes.p = copy;
+        for (size_t k = 0; k < 2; k++) {
+            uint8_t *at = memmem(copy, p->bytes.n, fresh[k], strlen(fresh[k]));
+
+            if (at)
+                at[strlen(fresh[k])] = at[strlen(fresh[k])] == 'x' ? 'y' : 'x';
+        }
+        return true;
+    }
+    return false;
+}
+
+static bool answered_since(const struct lab_stage *s, size_t from)
+{
+    struct cph_addr bob;
+    bool any = false;
+
+    if (cph_addr_parse_ip(cph_span_of(lab_person_ip(LAB_BOB)), &bob) != CPH_OK)
+        return false;
+    for (size_t i = from; i < lab_trace_count(s->trace); i++) {
+        const struct lab_packet *p = lab_trace_at(s->trace, i);
+
+        any |= p->kind == LAB_SIP && cph_addr_ip_eq(&p->from, &bob) &&
+               cph_span_starts(p->bytes, "SIP/2.0 200") && lab_sip_body(p->bytes).n > 0;
+    }
+    return any;
+}
+
+/* A call is recorded; when it is over its INVITE comes again, and Bob answers it. */
+static cph_err run_offer_again(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    struct lab_attack a = { .how = LAB_MEDDLE_STRIP, .security = CPH_SECURITY_REQUIRED };
+    struct lab_feat f = { 0 };
+    uint8_t copy[16384];
+    struct lab_packet again;
+    struct lab_ear *ear = NULL;
+    struct lab_stage *s;
+    size_t from = 0;
+    bool came = false;
+    cph_err err;
+
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    err = lab_stage_talk(s, CPH_SEC(2));
+    if (err == CPH_OK)
+        err = lab_stage_run(s, CPH_SEC(40)); /* the transaction is forgotten */
+    if (err == CPH_OK)
+        err = lab_ear_new(c->seed, &ear);
+    if (err == CPH_OK && recorded_invite(s, &again, copy)) {
+        lab_stage_forget(s);
+        from = lab_trace_count(s->trace);
+        err = lab_inject(s->net, &again.from, &again.to, again.bytes);
+        if (err == CPH_OK)
+            err = lab_stage_run(s, CPH_SEC(3));
+        came = answered_since(s, from);
+    }
+    if (err == CPH_OK) {
+        (void)lab_ear_read_signalling(ear, s->trace);
+        lab_ear_listen(ear, s->trace, from);
+        f.passive = lab_heard_total(lab_ear_heard(ear));
+        lab_siege_look(s, &f);
+        lab_siege_try(c, &a, &f);
+        out->sessions = 2;
+        lab_measure(out, "heard", "frames", (double)f.passive);
+        lab_say(out,
+                f.flattered ? "shown too much"
+                : f.passive ? "heard"
+                : came      ? "no keys"
+                            : "refused",
+                "an INVITE that was recorded, sent once more: the phone %s, and %llu frames of who "
+                "answered were heard",
+                came ? "answered it" : "refused it", (unsigned long long)f.passive);
+        lab_case_show(c, s, "An INVITE of an earlier call comes again");
+    }
+    lab_ear_free(ear);
+    lab_stage_close(s);
+    return err;
+}
+
+const struct lab_experiment lab_exp_offer_again = {
+    "offer-again", "4 R16", "Is an offer taken that was recorded in an earlier call?",
+    run_offer_again
+};
