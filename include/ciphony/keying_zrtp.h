@@ -131,6 +131,9 @@ struct cph_zrtp_info {
     char sas[CPH_ZRTP_SAS];         /* to be read out and compared; "" if there is none yet */
     char relayed_sas[CPH_ZRTP_SAS]; /* of the far side of a trusted man in the middle; compare this
                                        one then */
+    bool relay_signed; /* with it came a good signature, of the man in the middle: relay_by. It says
+                          which one that is, and nothing of the far side */
+    struct cph_zrtp_signed relay_by;
     uint8_t sashash[CPH_ZRTP_SASHASH]; /* valid with sas */
     bool hash_bound;                   /* its Hello is the one that its description promised. 8.1 */
     bool known;                        /* we had a secret retained from an earlier call */

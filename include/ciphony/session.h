@@ -43,6 +43,7 @@ struct cph_session_media {
     struct cph_addr local[2]; /* RTP, RTCP */
     enum cph_sdp_dir direction;
     bool rtcp_mux; /* offer it */
+    uint32_t ssrc; /* of the stream that this line sends, for keying.h; 0: nobody knows yet */
 };
 
 /* What the users keep about the certificate a stream was keyed with. mismatch: they keep another
@@ -53,7 +54,8 @@ typedef enum cph_voucher cph_session_voucher_fn(void *ctx, struct cph_span cert_
 struct cph_session_config {
     const struct cph_env *env;
     struct cph_srtp_engine *srtp; /* outlives the session */
-    struct cph_keying_cfg keying; /* env is filled in from above */
+    struct cph_keying_cfg keying; /* env is filled in from above, ssrc from each line; if it is
+                                     given here, it is that of the first line */
     bool ekt;     /* tell keys in the media (RFC 8870) where the peer can, and take that of it. The
                      set offered is keying.ekt, a conference's, or one drawn for this session */
     bool cryptex; /* RFC 9335: encrypt header extensions and CSRCs where the peer can */

@@ -111,7 +111,7 @@ static cph_err nego_for_offer(struct cph_session *s, unsigned i, struct cph_nego
     struct cph_nego **at = b ? &b->line[i].nego : &s->base[i];
 
     if (!*at)
-        CPH_TRY(engine_nego(s, at));
+        CPH_TRY(engine_nego(s, i, at));
     *out = *at;
     return CPH_OK;
 }
@@ -144,7 +144,7 @@ static cph_err write_offer(struct cph_session *s, struct cph_sdp *sdp, struct cp
         if (s->rekey)
             cph_nego_renew(nego);
         if (engine_branch(s))
-            engine_tell_stream(s, &engine_branch(s)->line[i]);
+            engine_tell_stream(s, engine_branch(s), i);
         CPH_TRY(write_line(s, i, nego, sdp, plain));
     }
     return CPH_OK;

@@ -181,7 +181,9 @@ struct cph_session {
 void engine_event(struct cph_session *s, enum cph_session_event_kind kind, unsigned stream,
                   const struct engine_branch *b, cph_err err, const char *fmt, ...)
     CPH_PRINTF(6, 7);
-cph_err engine_nego(const struct cph_session *s, struct cph_nego **out);
+/* Of one line. */
+cph_err engine_nego(const struct cph_session *s, unsigned stream, struct cph_nego **out);
+uint32_t engine_ssrc(const struct cph_session *s, unsigned stream); /* that we send from; 0 */
 /* In the first free place. CPH_E_LIMIT: there is none. */
 CPH_MUST_CHECK cph_err engine_branch_new(struct cph_session *s, uint32_t id,
                                          struct engine_branch **out);
@@ -218,7 +220,8 @@ static inline struct engine_branch *engine_next_likely(const struct cph_session 
 void engine_look(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now);
 void engine_look_all(struct cph_session *s, struct engine_branch *b, cph_time now);
 void engine_line_stop(struct cph_session *s, struct engine_line *l);
-void engine_tell_stream(const struct cph_session *s, const struct engine_line *l);
+void engine_tell_stream(const struct cph_session *s, const struct engine_branch *b,
+                        unsigned stream);
 void engine_grace_over(struct engine_line *l);
 /* By when this line must have its keys. */
 cph_time engine_keys_due(const struct cph_session *s, const struct engine_line *l);

@@ -259,9 +259,10 @@ static void late_hints(const struct engine_line *l)
 }
 
 /* And the mechanism is told where ours stands, since it may say so. */
-void engine_tell_stream(const struct cph_session *s, const struct engine_line *l)
+void engine_tell_stream(const struct cph_session *s, const struct engine_branch *b, unsigned stream)
 {
-    uint32_t ssrc = s->cfg.keying.ssrc, roc;
+    const struct engine_line *l = &b->line[stream];
+    uint32_t ssrc = engine_ssrc(s, stream), roc;
 
     if (l->nego && l->send[0] && ssrc != 0 &&
         cph_srtp_roc_get(l->send[0]->srtp, ssrc, &roc) == CPH_OK)

@@ -80,7 +80,7 @@ cph_err engine_place_twice(struct cph_session *s)
     s->lines = s->n;
     for (unsigned i = 0; i < s->n && s->cfg.policy.form == CPH_KEYING_FORM_GROUP; i++) {
         if (!s->base[i])
-            CPH_TRY(engine_nego(s, &s->base[i]));
+            CPH_TRY(engine_nego(s, i, &s->base[i]));
         if (!s->media[i].removed && cph_nego_twice(s->base[i]))
             s->second[i] = (uint8_t)s->lines++;
     }
@@ -172,7 +172,7 @@ static cph_err better(struct cph_session *s, const struct cph_sdp *offer, unsign
     unsigned keyed = secure ? *line : other, open = secure ? other : *line;
     struct cph_nego *nego;
 
-    CPH_TRY(engine_nego(s, &nego));
+    CPH_TRY(engine_nego(s, 0, &nego));
     *line = cph_policy_media(&s->cfg.policy) != CPH_SECURITY_NONE &&
                     cph_nego_knows(nego, &(struct cph_keying_remote){ offer, offer->media[keyed] })
                 ? keyed

@@ -12,10 +12,10 @@ static cph_err answer_line(struct cph_session *s, struct engine_branch *b,
     struct engine_line *l = &b->line[i];
 
     if (!l->nego)
-        CPH_TRY(engine_nego(s, &l->nego));
+        CPH_TRY(engine_nego(s, i, &l->nego));
     if (s->rekey)
         cph_nego_renew(l->nego);
-    engine_tell_stream(s, l);
+    engine_tell_stream(s, b, i);
     return cph_nego_answer(l->nego, &remote, &local);
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ciphony/base_text.h"
 #include "ciphony/keying_zrtp.h"
 #include "engine_int.h"
 
@@ -65,6 +66,23 @@ static void warn(struct cph_session *s, struct engine_branch *b, unsigned stream
                      "the peer says that it is in the middle: it hears what it passes on");
 }
 
+/* RFC 6189 5.13: which exchange it was that told the string, for who has its fingerprint. It raises
+ * nothing: the media ends there, and it could have told another one. */
+static void tell_relay(struct cph_session *s, struct engine_branch *b, unsigned stream,
+                       const struct cph_zrtp_info *info)
+{
+    char hex[2 * sizeof info->relay_by.fingerprint + 1];
+
+    if (!info->relay_signed)
+        return;
+    cph_hex((struct cph_span){ info->relay_by.fingerprint, sizeof info->relay_by.fingerprint },
+            hex);
+    engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
+                 "the man in the middle signed the string that it relayed, with the key whose "
+                 "SHA-256 is %s",
+                 hex);
+}
+
 static void tell(struct cph_session *s, struct engine_branch *b, unsigned stream,
                  const struct cph_zrtp_info *info)
 {
@@ -72,6 +90,7 @@ static void tell(struct cph_session *s, struct engine_branch *b, unsigned stream
 
     if (!b->sas[0])
         warn(s, b, stream, info);
+    tell_relay(s, b, stream, info);
     (void)snprintf(b->sas, sizeof b->sas, "%s", shown(info));
     engine_event(s, CPH_SESSION_SAS, stream, b, CPH_OK, "%s", what_to_do(info));
     e = &s->event[(s->event_at + s->events_n - 1) % ENGINE_EVENTS];

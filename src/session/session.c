@@ -69,7 +69,16 @@ static void choose_methods(struct cph_session *s)
     s->none_named = p->keying_n > 0 && n == 0;
 }
 
-cph_err engine_nego(const struct cph_session *s, struct cph_nego **out)
+/* RFC 6189 5: each ZRTP packet bears the SSRC of the stream that it keys, and so do MIKEY's crypto
+ * sessions. No two lines send from the same one. */
+uint32_t engine_ssrc(const struct cph_session *s, unsigned stream)
+{
+    uint32_t own = s->media[stream].wish.ssrc;
+
+    return own == 0 && stream == 0 ? s->cfg.keying.ssrc : own;
+}
+
+cph_err engine_nego(const struct cph_session *s, unsigned stream, struct cph_nego **out)
 {
     struct cph_nego_cfg cfg = { .keying = s->cfg.keying,
                                 .policy = keying_policy(&s->cfg.policy),
@@ -77,6 +86,7 @@ cph_err engine_nego(const struct cph_session *s, struct cph_nego **out)
                                 .cryptex = s->cfg.cryptex,
                                 .methods = s->method[0] || s->none_named ? s->method : NULL };
 
+    cfg.keying.ssrc = engine_ssrc(s, stream);
     if (s->cfg.portable_rtp_avp)
         cfg.profile = CPH_SDP_RTP_AVP;
     return cph_nego_new(&cfg, out);
@@ -148,7 +158,7 @@ static cph_err setup(struct cph_session *s, const struct cph_session_media *medi
     choose_methods(s);
     CPH_TRY(origin_set(s));
     CPH_TRY(engine_ekt_setup(s));
-    CPH_TRY(engine_nego(s, &probe)); /* can this policy be kept at all? */
+    CPH_TRY(engine_nego(s, 0, &probe)); /* can this policy be kept at all? */
     cph_nego_free(probe);
     s->ring = malloc(ENGINE_RING * sizeof *s->ring); /* read only where it was written */
     return s->ring ? CPH_OK : CPH_E_NOMEM;

@@ -140,7 +140,7 @@ cph_err phone_session_new(struct phone_call *c, const struct cph_addr *near, cph
     CPH_TRY(
         cph_media_flow_new(&flow, now, &c->flow)); /* first: where there is a session is a flow */
     cph_media_flow_stats(c->flow, now, &stats);
-    cfg.keying.ssrc = stats.ssrc_out;
+    media.ssrc = stats.ssrc_out;
     add_mikey(c, &cfg.keying);
     CPH_TRY(add_zrtp(c, &cfg.keying));
     return cph_session_new(&cfg, &media, 1, now, &c->session);

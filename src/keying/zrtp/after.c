@@ -216,7 +216,7 @@ static void fill_relay(const struct zrtp *z, const struct zrtp *other, struct zr
 cph_err zrtp_on_do_relay(const struct zrtp *z, const struct zrtp_in *in, struct zrtp_live *next)
 {
     struct zrtp_relay r = { 0 };
-    uint8_t iv[ZRTP_IV], inner[4 + 4 + CPH_ZRTP_SASHASH];
+    uint8_t iv[ZRTP_IV], inner[ZRTP_SEALED], room[CPH_ZRTP_SIGNATURE];
     struct cph_wr in_wr = cph_wr_open(inner, sizeof inner);
     struct cph_wr out = cph_wr_open(next->sealed, sizeof next->sealed);
 
@@ -225,6 +225,9 @@ cph_err zrtp_on_do_relay(const struct zrtp *z, const struct zrtp_in *in, struct 
     if (in->other && (!in->other->peer || in->other->peer->session.n == 0))
         return CPH_E_STATE;
     fill_relay(z, in->other, &r);
+    /* 5.13 MAY: with the key that is ours for good. Whom nothing is told, nothing is signed to. */
+    if (tells_sas(z, in->other))
+        r.sig = zrtp_sign(z, next, r.sashash, r.sig_type, room);
     zrtp_relay_build(&in_wr, &r);
     CPH_TRY(cph_wr_end(&in_wr));
     CPH_TRY(cph_random(z->call->cfg.env, iv, sizeof iv));
@@ -264,6 +267,11 @@ cph_err zrtp_on_sasrelay(const struct zrtp *z, const struct zrtp_in *in, struct 
     next->relayed = z->peer->pbx_matched && !all_zero(r.sashash, sizeof r.sashash);
     if (next->relayed)
         memcpy(next->relayed_sashash, r.sashash, sizeof r.sashash);
+    /* 5.13: by a key of the man in the middle. It says which exchange told the string, nothing of
+     * who is behind it: it could as well have signed another one. */
+    next->relay_signed = zrtp_good_signature(z, &z->live, r.sashash, r.sig_type, r.sig,
+                                             &next->relay_by) &&
+                         next->relayed;
     return CPH_OK;
 }
 

@@ -5,7 +5,8 @@
 
 #include "ciphony/base_text.h"
 
-/* Bytes of a Confirm's inside that carry no signature (5.7), and of what stands around it. */
+/* Bytes of a Confirm's or SASrelay's inside that carry no signature (5.7, 5.13), and of what stands
+ * around it. */
 enum { INNER = 32 + 4 + 4, OUTER = 12 + ZRTP_MAC + ZRTP_IV };
 
 static struct cph_span text_span(const struct zrtp_text *t)
@@ -46,19 +47,22 @@ static uint32_t own_cache(const struct zrtp *z, const struct zrtp_live *live)
 }
 
 /* 7.2: only in DH mode, and SHOULD NOT to a peer that cannot read it. */
-static cph_err sign(const struct zrtp *z, const struct zrtp_live *live, struct zrtp_confirm *c,
-                    uint8_t room[CPH_ZRTP_SIGNATURE])
+struct cph_span zrtp_sign(const struct zrtp *z, const struct zrtp_live *live,
+                          const uint8_t sashash[CPH_ZRTP_SASHASH], char type[4],
+                          uint8_t room[CPH_ZRTP_SIGNATURE])
 {
     const struct cph_zrtp_signer *signer = z->call->cfg.signer;
     size_t around = ZRTP_FRAME + OUTER + INNER + 4 + 3, cap, n = 0;
 
     if (!signer || !signer->sign || !live->peer_hello.s || live->committed.mode != CPH_ZRTP_DH ||
         z->mtu <= around)
-        return CPH_OK;
+        return (struct cph_span){ NULL, 0 };
     cap = z->mtu - around < CPH_ZRTP_SIGNATURE ? z->mtu - around : CPH_ZRTP_SIGNATURE;
-    CPH_TRY(signer->sign(signer->ctx, live->keys.sashash, c->sig_type, room, cap, &n));
-    c->sig = (struct cph_span){ room, n < cap ? n : cap };
-    return CPH_OK;
+    if (signer->sign(signer->ctx, sashash, type, room, cap, &n) != CPH_OK) {
+        cph_log(z->call->cfg.env, CPH_LOG_WARN, "zrtp", "the SAS could not be signed");
+        n = 0;
+    }
+    return (struct cph_span){ room, n < cap ? n : cap };
 }
 
 cph_err zrtp_write_confirm(const struct zrtp *z, const struct zrtp_peer *peer,
@@ -72,10 +76,7 @@ cph_err zrtp_write_confirm(const struct zrtp *z, const struct zrtp_peer *peer,
     cph_err err;
 
     CPH_TRY(cph_random(z->call->cfg.env, iv, sizeof iv));
-    if (sign(z, next, &c, room) != CPH_OK) {
-        cph_log(z->call->cfg.env, CPH_LOG_WARN, "zrtp", "the SAS could not be signed");
-        c.sig.n = 0;
-    }
+    c.sig = zrtp_sign(z, next, next->keys.sashash, c.sig_type, room);
     memcpy(c.h0, z->h[0].b, sizeof c.h0);
     zrtp_confirm_build(&in, &c);
     err = cph_wr_end(&in);
@@ -121,13 +122,15 @@ static bool chain_holds(const struct zrtp_live *live, const uint8_t h0[ZRTP_HASH
 }
 
 /* 7.2: padding zeros may follow the signature. */
-static bool good_signature(const struct zrtp *z, const struct zrtp_live *live,
-                           const struct zrtp_confirm *c, struct cph_zrtp_signed *by)
+bool zrtp_good_signature(const struct zrtp *z, const struct zrtp_live *live,
+                         const uint8_t sashash[CPH_ZRTP_SASHASH], const char type[4],
+                         struct cph_span sig, struct cph_zrtp_signed *by)
 {
     const struct cph_zrtp_signer *signer = z->call->cfg.signer;
 
-    return c->sig.n > 0 && live->committed.mode == CPH_ZRTP_DH && signer && signer->verify &&
-           signer->verify(signer->ctx, live->keys.sashash, c->sig_type, c->sig, by) == CPH_OK;
+    memset(by, 0, sizeof *by);
+    return sig.n > 0 && live->committed.mode == CPH_ZRTP_DH && signer && signer->verify &&
+           signer->verify(signer->ctx, sashash, type, sig, by) == CPH_OK;
 }
 
 static void take_confirm(const struct zrtp *z, const struct zrtp_confirm *c, struct zrtp_live *next)
@@ -140,8 +143,8 @@ static void take_confirm(const struct zrtp *z, const struct zrtp_confirm *c, str
         next->peer_flags &= ~(unsigned)ZRTP_FLAG_A;
     next->enroll_asked = (c->flags & ZRTP_FLAG_E) && next->peer_hello.m;
     next->cache_s = own < c->cache_s ? own : c->cache_s; /* 4.9: the smaller one */
-    memset(&next->by, 0, sizeof next->by);
-    next->has_signature = good_signature(z, next, c, &next->by);
+    next->has_signature = zrtp_good_signature(z, next, next->keys.sashash, c->sig_type, c->sig,
+                                              &next->by);
     next->signed_by_peer = next->has_signature && next->by.trusted;
 }
 

@@ -45,8 +45,12 @@ static void tell_sas(const struct zrtp *z, struct cph_zrtp_info *out)
     sas = far && !z->live.relayed ? far : sas;
     memcpy(out->sashash, z->peer->sashash, sizeof out->sashash);
     (void)!cph_zrtp_sas_text(sas->name, z->peer->sashash, out->sas);
-    if (z->live.relayed && far)
-        (void)!cph_zrtp_sas_text(far->name, z->live.relayed_sashash, out->relayed_sas);
+    if (!z->live.relayed || !far)
+        return;
+    (void)!cph_zrtp_sas_text(far->name, z->live.relayed_sashash, out->relayed_sas);
+    out->relay_signed = z->live.relay_signed;
+    if (out->relay_signed)
+        out->relay_by = z->live.relay_by;
 }
 
 static void tell_peer(const struct zrtp *z, struct cph_zrtp_info *out)

@@ -413,6 +413,8 @@ struct zrtp_live {
     bool relayed;
     uint32_t relayed_id;
     uint8_t relayed_sashash[CPH_ZRTP_SASHASH];
+    bool relay_signed; /* by the man in the middle that relayed it */
+    struct cph_zrtp_signed relay_by;
     uint8_t pinged[8];
     uint32_t ping_ssrc;
     unsigned error; /* code sent or received */
@@ -497,6 +499,13 @@ zrtp_edge zrtp_on_confirm1, zrtp_on_confirm2, zrtp_on_conf2ack, zrtp_on_dhpart2_
     zrtp_on_confirm2_again;
 cph_err zrtp_write_confirm(const struct zrtp *z, const struct zrtp_peer *peer,
                            struct zrtp_live *next);
+/* A signature over a SAS, for a Confirm or a SASrelay; n == 0: none. 7.2 */
+struct cph_span zrtp_sign(const struct zrtp *z, const struct zrtp_live *live,
+                          const uint8_t sashash[CPH_ZRTP_SASHASH], char type[4],
+                          uint8_t room[CPH_ZRTP_SIGNATURE]);
+bool zrtp_good_signature(const struct zrtp *z, const struct zrtp_live *live,
+                         const uint8_t sashash[CPH_ZRTP_SASHASH], const char type[4],
+                         struct cph_span sig, struct cph_zrtp_signed *by);
 
 /* ---- after.c --------------------------------------------------------------------------------- */
 

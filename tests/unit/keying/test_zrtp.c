@@ -1212,6 +1212,91 @@ static void a_relayed_sas_is_shown_only_when_enrolled(void **state)
     }
 }
 
+static const uint8_t *toy_signed; /* what the toy signer was given last */
+
+static cph_err toy_sign_relay(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH], char type[4],
+                              uint8_t *out, size_t cap, size_t *n)
+{
+    const bool *bad = ctx;
+
+    assert_true(cap >= 40);
+    memcpy(type, "X509", 4);
+    memcpy(out, sashash, 32);
+    memset(out + 32, *bad ? 1 : 2, 8);
+    *n = 40;
+    return CPH_OK;
+}
+
+static cph_err toy_verify_relay(void *ctx, const uint8_t sashash[CPH_ZRTP_SASHASH],
+                                const char type[4], struct cph_span sig, struct cph_zrtp_signed *by)
+{
+    static uint8_t copy[CPH_ZRTP_SASHASH];
+
+    (void)ctx;
+    toy_signed = memcpy(copy, sashash, sizeof copy);
+    by->fingerprint[0] = 0x77;
+    return memcmp(type, "X509", 4) == 0 && sig.n == 40 && sig.p[39] == 2 &&
+                   memcmp(sig.p, sashash, 32) == 0
+               ? CPH_OK
+               : CPH_E_AUTH;
+}
+
+/* RFC 6189 5.13, 7.2: the man in the middle may sign what it relays, with a key of its own. That it
+ * is good is told; the string is shown with or without; and the verdict is what it was. */
+static void a_signature_inside_a_sasrelay_is_shown_for_what_it_is_worth(void **state)
+{
+    static const struct {
+        bool enrolled, bad, reads;
+    } row[] = {
+        { true, false, true },
+        { true, true, true },
+        { false, false, true },
+        { true, false, false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        bool bad = row[i].bad;
+        struct cph_zrtp_signer signs = { &bad, toy_sign_relay, NULL },
+                               reads = { NULL, NULL, toy_verify_relay };
+        struct cph_zrtp_info phone, far;
+        struct duo inside, outside;
+        enum cph_keying_auth before;
+
+        duo_init(&inside, 140 + i); /* end 0: the phone; end 1: the exchange */
+        inside.end[0].cfg.signer = row[i].reads ? &reads : NULL;
+        inside.end[1].cfg.mitm = inside.end[1].cfg.enroll = true;
+        duo_call(&inside);
+        for (int e = 0; e < 2 && row[i].enrolled; e++)
+            assert_ok(cph_zrtp_enroll(&inside.end[e].z[0]->base));
+        inside.end[1].cfg.enroll = false;
+        inside.end[1].cfg.signer = &signs;
+        next_call(&inside);
+        duo_init(&outside, 150 + i);
+        outside.end[1].cfg.mitm = true;
+        duo_call(&outside);
+        before = auth_of(&inside, 0);
+        toy_signed = NULL;
+        assert_ok(
+            cph_zrtp_relay(&inside.end[1].z[0]->base, &outside.end[1].z[0]->base, inside.now));
+        duo_run(&inside, inside.now + CPH_SEC(2));
+        assert_int_equal(inside.end[1].z[0]->live.state, ZRTP_SECURE);
+        info_of(inside.end[0].z[0], &phone);
+        info_of(outside.end[0].z[0], &far);
+        assert_string_equal(phone.relayed_sas, row[i].enrolled ? far.sas : "");
+        assert_int_equal(phone.relay_signed, row[i].enrolled && !bad && row[i].reads);
+        assert_int_equal(phone.relay_by.fingerprint[0], phone.relay_signed ? 0x77 : 0);
+        assert_int_equal(auth_of(&inside, 0), before); /* it raises nothing */
+        if (row[i].enrolled &&
+            row[i].reads) /* over the relayed string, not over that of this side */
+            assert_memory_equal(toy_signed, far.sashash, CPH_ZRTP_SASHASH);
+        else
+            assert_null(toy_signed);
+        duo_close(&inside);
+        duo_close(&outside);
+    }
+}
+
 /* RFC 6189 7.3 MUST: of two enrolled ends one is told the other's SAS, not both; and where one of
  * them is an exchange too, the phone. */
 static void of_two_enrolled_ends_one_is_told(void **state)
@@ -1749,6 +1834,7 @@ int main(void)
         T(goclear_needs_leave_and_a_good_mac),
         T(a_relayed_sas_is_shown_only_when_enrolled),
         T(an_openpgp_key_that_the_user_has_signs_the_string),
+        T(a_signature_inside_a_sasrelay_is_shown_for_what_it_is_worth),
         T(of_two_enrolled_ends_one_is_told),
         T(a_certificate_signs_the_string_and_every_change_of_it_is_found),
         T(a_signature_over_the_sas_is_carried_and_asked_about),

@@ -673,6 +673,8 @@ static void who_enrolled_sees_the_string_of_the_far_side_and_is_told_who_hears_i
     assert_true(status(&near, 0).sas_relayed && status(&near, 0).sas_asked);
     assert_string_equal(sas(&near, 0), theirs);
     assert_false(heard(&near, 0, CPH_PHONE_SAS)->verified);
+    assert_non_null(heard(&near, 0, CPH_PHONE_NOTICE)); /* and which exchange signed it */
+    assert_non_null(strstr(heard(&near, 0, CPH_PHONE_NOTICE)->why, "signed the string"));
     assert_ok(say(&near, 0, true));
     assert_int_equal(level(&near, 0), CPH_LEVEL_HOP);
     line_close(&near);
