@@ -257,6 +257,10 @@ cph_err zrtp_on_sasrelay(const struct zrtp *z, const struct zrtp_in *in, struct 
     CPH_TRY(zrtp_open(z->live.alg[ZRTP_K_HASH], &z->live.keys, role_of(&z->live, false),
                       &in->msg->u.sealed, clear));
     CPH_TRY(zrtp_relay_parse((struct cph_span){ clear, in->msg->u.sealed.cipher.n }, &r));
+    /* The MAC does not cover the IV, and who changes that makes noise of the first block, flags and
+     * all: then it is no rendering that anybody has. */
+    if (!zrtp_alg(ZRTP_K_SAS, r.sas_id))
+        return CPH_E_UNSUPPORTED;
     next->due |= zrtp_bit(ZRTP_RELAYACK);
     if (!z->live.peer_hello.m) /* 5.13: acknowledged, not rendered, no Error */
         return CPH_OK;
