@@ -237,6 +237,22 @@ struct dtls {
     unsigned notes;
 };
 
+/* agree.c: the row's, see keying_int.h. */
+cph_err dtls_offer(struct cph_keying *k, const struct cph_keying_local *offer);
+void dtls_rollback(struct cph_keying *k);
+void dtls_renew(struct cph_keying *k);
+cph_err dtls_fork(const struct cph_keying *k, struct cph_keying **out);
+cph_err dtls_answer(struct cph_keying *k, const struct cph_keying_remote *offer,
+                    const struct cph_keying_local *answer);
+cph_err dtls_finish(struct cph_keying *k, const struct cph_keying_remote *answer);
+void dtls_answered(struct cph_keying *k, cph_time now);
+
+/* result.c: the same. */
+void dtls_status(const struct cph_keying *k, struct cph_keying_status *out);
+cph_err dtls_keys(const struct cph_keying *k, enum cph_keying_component c, enum cph_keying_dir dir,
+                  unsigned i, struct cph_srtp_policy *out);
+void dtls_evidence(const struct cph_keying *k, struct cph_keying_evidence *out);
+
 /* follow.c: from agreement to keys. */
 void dtls_follow_begin(struct dtls *d, enum cph_stream_role role, struct dtls_pool *pool);
 void dtls_follow(struct dtls *d, cph_time now);          /* look at every handshake once more */
