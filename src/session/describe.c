@@ -226,6 +226,7 @@ static void forget_first(struct cph_session *s)
         cph_nego_free(s->base[i]);
         s->base[i] = NULL;
     }
+    engine_parted_free(s);
 }
 
 bool cph_session_offer_wanted(const struct cph_session *s)

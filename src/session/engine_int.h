@@ -20,6 +20,7 @@ enum {
     ENGINE_LIFE_EVERY = 1024, /* packets between looks at a key's lifetime */
     ENGINE_KIND = 32,         /* bytes of "audio" with its NUL */
     ENGINE_NOTICES = 3,       /* notices of one sort for one line */
+    ENGINE_PARTED = 32,       /* senders of branches that are gone, until the choice */
     ENGINE_NO_LINE = 255,     /* a stream that has no such m= line */
     ENGINE_EKT_SOURCES = 64,  /* members of a conference that speak in one line */
     ENGINE_EKT_SALT = 14,     /* the longest salt of our suites */
@@ -38,6 +39,7 @@ struct engine_desc {
 struct engine_sender {
     struct cph_srtp *srtp;
     unsigned refs;
+    struct engine_sender *next; /* among those that nobody uses */
 };
 
 struct engine_ekt; /* ekt.c */
@@ -170,7 +172,10 @@ struct cph_session {
     struct cph_evidence ev; /* of what is over; the present is added when asked */
     unsigned facts_n;
     enum cph_peer_proof proof_next; /* of messages since there are keys */
-    bool clear_agreed;              /* the user knows that media goes in clear, since a GoClear */
+    struct engine_sender *parted;   /* their keys may come again until the choice is made */
+    unsigned parted_n;
+    bool others_told;  /* a branch that had answered is gone */
+    bool clear_agreed; /* the user knows that media goes in clear, since a GoClear */
     struct cph_ssm ssm;
     cph_time now; /* of the last call that told it */
     bool look;    /* something was told since: look at negotiation at the next pull */
@@ -223,6 +228,8 @@ void engine_line_stop(struct cph_session *s, struct engine_line *l);
 void engine_tell_stream(const struct cph_session *s, const struct engine_branch *b,
                         unsigned stream);
 void engine_grace_over(struct engine_line *l);
+/** The choice is made, or there is none to make: no key that was told to all comes again. */
+void engine_parted_free(struct cph_session *s);
 /* By when this line must have its keys. */
 cph_time engine_keys_due(const struct cph_session *s, const struct engine_line *l);
 void engine_plain(struct cph_session *s, struct engine_branch *b, unsigned stream, const char *why);

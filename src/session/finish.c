@@ -188,7 +188,7 @@ cph_err cph_session_finish(struct cph_session *s, uint32_t branch, struct cph_sp
 cph_err cph_session_choose(struct cph_session *s, uint32_t branch)
 {
     struct engine_branch *b = engine_branch_find(s, branch), *other;
-    bool others = false;
+    bool others = s->others_told;
 
     if (!b || !b->remote.sdp)
         return CPH_E_NOTFOUND;
@@ -200,6 +200,7 @@ cph_err cph_session_choose(struct cph_session *s, uint32_t branch)
     s->chosen = true;
     s->look = true;
     engine_precond_over(s, b);
+    engine_parted_free(s);
     if (s->offered && s->first) {
         settle(s);
         s->first = false;
@@ -225,6 +226,7 @@ void cph_session_drop(struct cph_session *s, uint32_t branch)
     if (!b || s->chosen)
         return;
     s->look = true;
+    s->others_told |= b->remote.sdp != NULL;
     other = branch_any(s, b);
     if (!other) /* the last one: a further answerer needs its instances */
         for (unsigned i = 0; i < s->n; i++) {

@@ -12,12 +12,37 @@
 
 /* ---- contexts -------------------------------------------------------------------------------- */
 
-static void sender_unref(struct engine_sender *x)
+static void sender_free(struct engine_sender *x)
+{
+    cph_srtp_free(x->srtp);
+    free(x);
+}
+
+/* RFC 3711 9.1 MUST: no keystream is used twice. Until the choice is made a further answer may take
+ * the same key (RFC 4568 7.3), also when who was told it before is gone, so its indices are kept.
+ */
+static void sender_unref(struct cph_session *s, struct engine_sender *x)
 {
     if (!x || --x->refs > 0)
         return;
-    cph_srtp_free(x->srtp);
-    free(x);
+    if (s->chosen || cph_srtp_stream_count(x->srtp) == 0 || s->parted_n > ENGINE_PARTED) {
+        sender_free(x);
+        return;
+    }
+    x->next = s->parted;
+    s->parted = x;
+    s->parted_n++;
+}
+
+void engine_parted_free(struct cph_session *s)
+{
+    while (s->parted) {
+        struct engine_sender *x = s->parted;
+
+        s->parted = x->next;
+        sender_free(x);
+    }
+    s->parted_n = 0;
 }
 
 static void recv_replace(struct cph_srtp **at, struct cph_srtp *by)
@@ -40,9 +65,8 @@ void engine_grace_over(struct engine_line *l)
 /* No keys of this line are used again. */
 void engine_line_stop(struct cph_session *s, struct engine_line *l)
 {
-    (void)s;
     for (int c = 0; c < 2; c++) {
-        sender_unref(l->send[c]);
+        sender_unref(s, l->send[c]);
         l->send[c] = NULL;
         recv_replace(&l->recv[c], NULL);
         recv_replace(&l->alt[c], NULL);
@@ -92,7 +116,7 @@ static void apply_hints(const struct engine_line *l, enum cph_keying_dir dir, st
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-/* Another branch of this fork that sends under the same key. */
+/* Another branch of this fork that sends under the same key, or did. */
 static struct engine_sender *same_sender(struct cph_session *s, const struct engine_branch *b,
                                          unsigned stream, const struct cph_srtp *ctx)
 {
@@ -105,6 +129,15 @@ static struct engine_sender *same_sender(struct cph_session *s, const struct eng
             if (x && cph_srtp_same_key(x->srtp, ctx))
                 return x;
         }
+    }
+    for (struct engine_sender **at = &s->parted; *at; at = &(*at)->next) {
+        struct engine_sender *x = *at;
+
+        if (!cph_srtp_same_key(x->srtp, ctx))
+            continue;
+        *at = x->next;
+        s->parted_n--;
+        return x;
     }
     return NULL;
 }
@@ -131,6 +164,8 @@ static cph_err install_send(struct cph_session *s, struct engine_branch *b, unsi
     struct cph_srtp *ctx;
     cph_err err;
 
+    if (s->parted_n > ENGINE_PARTED)
+        return CPH_E_LIMIT; /* one was forgotten, and this may be its key */
     CPH_TRY(context(s, l, c, CPH_KEYING_SEND, &ctx));
     note_change(change, c, old, old && cph_srtp_same_key(old->srtp, ctx));
     next = same_sender(s, b, stream, ctx);
@@ -149,9 +184,9 @@ static cph_err install_send(struct cph_session *s, struct engine_branch *b, unsi
             return err == CPH_OK ? CPH_E_NOMEM : err;
         }
         apply_hints(l, CPH_KEYING_SEND, ctx);
-        *next = (struct engine_sender){ ctx, 1 };
+        *next = (struct engine_sender){ .srtp = ctx, .refs = 1 };
     }
-    sender_unref(old);
+    sender_unref(s, old);
     l->send[c] = next;
     l->rekey_told = false;
     return CPH_OK;
@@ -270,10 +305,10 @@ void engine_tell_stream(const struct cph_session *s, const struct engine_branch 
 }
 
 /* From contexts to EKT: what is under way comes under the keys before. */
-static void retire_contexts(struct engine_line *l, cph_time now)
+static void retire_contexts(struct cph_session *s, struct engine_line *l, cph_time now)
 {
     for (int c = 0; c < 2; c++) {
-        sender_unref(l->send[c]);
+        sender_unref(s, l->send[c]);
         l->send[c] = NULL;
         recv_replace(&l->alt[c], NULL);
         if (!l->recv[c])
@@ -313,7 +348,7 @@ static cph_err install_any(struct cph_session *s, struct engine_branch *b, unsig
         return CPH_OK;
     }
     CPH_TRY(err);
-    retire_contexts(l, now);
+    retire_contexts(s, l, now);
     l->gen[0][0] = st->dir[0].generation;
     l->gen[0][1] = st->dir[1].generation;
     change->any |= changed;

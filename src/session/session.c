@@ -257,6 +257,7 @@ void cph_session_free(struct cph_session *s)
         return;
     for (unsigned i = 0; (b = engine_next(s, &i)) != NULL;)
         engine_branch_free(s, b);
+    engine_parted_free(s);
     for (unsigned i = 0; i < CPH_SESSION_STREAMS; i++) {
         cph_nego_free(s->base[i]);
         engine_early_clear(s, i);

@@ -702,6 +702,80 @@ static void branches_that_were_told_the_same_key_never_reuse_its_keystream(void 
     pair_close(&t);
 }
 
+/* The SRTCP index of our next report: its last byte (RFC 7714 9.2). */
+static unsigned next_index(struct pair *t)
+{
+    struct pkt k;
+
+    rtcp(&t->a, &k);
+    assert_ok(protect(t, &t->a, 0, CPH_KEYING_RTCP, &k));
+    return k.b[k.n - 1];
+}
+
+static void a_key_goes_on_where_a_branch_that_is_gone_left_it(void **state)
+{
+    struct cph_session_counts n;
+    struct pair t;
+    struct party c;
+
+    (void)state;
+    pair_open(&t, REQ, REQ, "sdes");
+    party_init(&c, 3, REQ, "sdes");
+    test_random(&c.env);
+    party_start(&c);
+    assert_ok(offer(&t, &t.a));
+    assert_ok(answer(&t, &t.b, t.a.text));
+    assert_ok(answer(&t, &c, t.a.text));
+    assert_ok(cph_session_finish(t.a.s, 1, t.b.text, 0));
+    assert_int_equal(next_index(&t), 0);
+    assert_int_equal(next_index(&t), 1);
+    cph_session_drop(t.a.s, 1); /* it hung up while it was early; another one is called next */
+    assert_ok(cph_session_finish(t.a.s, 2, c.text, 0));
+    assert_int_equal(next_index(&t), 2);
+    cph_session_drop(t.a.s, 2);
+    assert_ok(cph_session_finish(t.a.s, 3, c.text, 0));
+    assert_int_equal(next_index(&t), 3);
+    assert_false(happened(&t.a, CPH_SESSION_REKEY_WANTED, NULL));
+    assert_ok(cph_session_choose(t.a.s, 3));
+    assert_true(happened(&t.a, CPH_SESSION_REKEY_WANTED, NULL)); /* they know it still */
+    assert_int_equal(next_index(&t), 4);
+    n = cph_session_counts(t.a.s);
+    assert_int_equal(n.rtcp_out, 5);
+    party_end(&c);
+    pair_close(&t);
+}
+
+/* A gateway answers with one suite, with another, and with the first again. */
+static void a_key_that_comes_back_while_it_rings_goes_on(void **state)
+{
+    struct pair t;
+    struct party b[2];
+
+    (void)state;
+    pair_open(&t, REQ, REQ, "sdes");
+    assert_ok(offer(&t, &t.a));
+    for (unsigned i = 0; i < 2; i++) {
+        static const char *const suite[2][2] = { { "AEAD_AES_256_GCM", NULL },
+                                                 { "AEAD_AES_128_GCM", NULL } };
+
+        party_init(&b[i], 2 + i, REQ, "sdes");
+        b[i].cfg.keying.suites = suite[i];
+        party_start(&b[i]);
+        assert_ok(answer(&t, &b[i], t.a.text));
+    }
+    assert_ok(cph_session_finish(t.a.s, 1, b[0].text, 0));
+    assert_int_equal(next_index(&t), 0);
+    assert_ok(cph_session_finish(t.a.s, 1, b[1].text, 0));
+    assert_int_equal(next_index(&t), 0); /* another key */
+    assert_ok(cph_session_finish(t.a.s, 1, b[0].text, 0));
+    assert_int_equal(next_index(&t), 1);
+    assert_ok(cph_session_choose(t.a.s, 1));
+    assert_int_equal(next_index(&t), 2);
+    for (unsigned i = 0; i < 2; i++)
+        party_end(&b[i]);
+    pair_close(&t);
+}
+
 /* Complaint 11, R2: a fork to a phone with keys and one without. */
 static void a_fork_to_srtp_and_rtp_phones_works_under_prefer(void **state)
 {
@@ -1037,6 +1111,8 @@ int main(void)
         cmocka_unit_test(a_late_offer_works_too),
         cmocka_unit_test(each_branch_has_keys_of_its_own_and_the_choice_wipes_the_others),
         cmocka_unit_test(branches_that_were_told_the_same_key_never_reuse_its_keystream),
+        cmocka_unit_test(a_key_goes_on_where_a_branch_that_is_gone_left_it),
+        cmocka_unit_test(a_key_that_comes_back_while_it_rings_goes_on),
         cmocka_unit_test(a_fork_to_srtp_and_rtp_phones_works_under_prefer),
         cmocka_unit_test(branches_are_bounded_and_may_go),
         cmocka_unit_test(a_bad_answer_of_one_branch_leaves_the_others_alone),

@@ -206,11 +206,12 @@ static void ring_hand(struct line *l, enum cph_security media)
 
 static void each_target_of_a_fork_has_keys_of_its_own(void **state)
 {
-    char a[1024], b[1024];
+    char a[1024], b[1024], first[256], again[256];
     struct line l;
 
     (void)state;
     ring_hand(&l, CPH_SECURITY_REQUIRED);
+    assert_true(header(l.hand.invite, "a=crypto:1 ", first, sizeof first) > 0);
     hand_sdp(a, sizeof a, "RTP/SAVP", CRYPTO(HAND_KEY_A));
     hand_sdp(b, sizeof b, "RTP/SAVP", CRYPTO(HAND_KEY_B));
     hand_answers(&l, 183, "one", a);
@@ -222,6 +223,10 @@ static void each_target_of_a_fork_has_keys_of_its_own(void **state)
     assert_true(status(&l, 0).secured);
     assert_int_equal(l.hand.acks, 1);
     assert_true(l.hand.n_media > 3);
+    /* RFC 4568 7.3: the other one knows the key we send with, so another one is offered */
+    assert_int_equal(l.hand.invites, 2);
+    assert_true(header(l.hand.invite, "a=crypto:1 ", again, sizeof again) > 0);
+    assert_true(strlen(first) > 40 && strcmp(first, again) != 0);
     hangup(&l, 0);
     line_close(&l);
 }
