@@ -97,6 +97,10 @@ CPH_API CPH_MUST_CHECK cph_err cph_session_rekey_media(struct cph_session *s, cp
 /** Write our offer or re-offer as SDP. CPH_E_STATE while one is pending. The text may hold keys. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_offer(struct cph_session *s, cph_time now,
                                                  struct cph_wr *out);
+/** The same, to read the answer to our last offer that came again (RFC 4028 7.4). CPH_E_STATE also
+ *  while new keys are wished: the peer was not told of them. */
+CPH_API CPH_MUST_CHECK cph_err cph_session_offer_again(struct cph_session *s, cph_time now,
+                                                       struct cph_wr *out);
 /** The same offer without keys, if it goes out in two bodies (CPH_KEYING_FORM_BODIES): that without
  * first, that with keys last, in a multipart/alternative. CPH_E_STATE: it has one body. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_offer_plain(const struct cph_session *s,

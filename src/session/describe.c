@@ -208,6 +208,11 @@ cph_err cph_session_offer(struct cph_session *s, cph_time now, struct cph_wr *ou
     return CPH_OK;
 }
 
+cph_err cph_session_offer_again(struct cph_session *s, cph_time now, struct cph_wr *out)
+{
+    return s->rekey ? CPH_E_STATE : cph_session_offer(s, now, out);
+}
+
 cph_err cph_session_offer_plain(const struct cph_session *s, struct cph_wr *out)
 {
     if (!s->offered || !s->pending_plain.sdp)

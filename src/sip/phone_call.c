@@ -124,7 +124,7 @@ void phone_session_events(struct phone_call *c, cph_time now)
             }
             phone_tell(c->phone, c->told_keyed ? CPH_PHONE_CHANGED : CPH_PHONE_SECURED, c->id,
                        ev.why);
-            c->told_keyed = true;
+            c->told_keyed = c->told_change = true;
             phone_media_update(c, now);
             phone_precond_look(c, ev.branch, now);
             break;
@@ -463,7 +463,7 @@ static void on_confirmed(struct phone_call *c, const struct cph_sip_event *ev, c
 {
     if (!c->late_offer)
         return;
-    c->late_offer = false;
+    c->late_offer = c->told_change = false;
     if (!c->answered)
         c->branch = PHONE_OUR_BRANCH;
     if (ev->body.n == 0)

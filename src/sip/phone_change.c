@@ -52,6 +52,7 @@ void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_ti
     unsigned status = 200;
     cph_err err;
 
+    c->told_change = false;
     /* not of a phone that rings, which may not be the one that answers; but of a caller that tells
      * of its keys before we ring */
     err = c->answered || c->waiting ? phone_answer(c, ev, &sdp, now) : CPH_E_STATE;
@@ -92,7 +93,8 @@ void phone_changed(struct phone_call *c, cph_time now)
         break;
     case CPH_SESSION_PRECOND_NONE:
     case CPH_SESSION_PRECOND_MET:
-        phone_tell(c->phone, CPH_PHONE_CHANGED, c->id, NULL);
+        if (!c->told_change) /* new keys were told with their words */
+            phone_tell(c->phone, CPH_PHONE_CHANGED, c->id, NULL);
         break;
     }
 }
@@ -189,6 +191,7 @@ void phone_on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, c
 {
     cph_time wait;
 
+    c->told_change = false;
     if (phone_precond_done(c, ev, now))
         return;
     if (ev->status >= 200 && ev->status < 300 && ev->body.n > 0) {
@@ -215,7 +218,8 @@ void phone_on_refreshed(struct phone_call *c, const struct cph_sip_event *ev, cp
 {
     PHONE_SDP_SCOPED(again);
 
-    if (ev->by_peer || ev->body.n == 0 || cph_session_offer(c->session, now, &again.wr) != CPH_OK)
+    if (ev->by_peer || ev->body.n == 0 ||
+        cph_session_offer_again(c->session, now, &again.wr) != CPH_OK)
         return;
     if (phone_take_answer(c, c->branch ? c->branch : PHONE_OUR_BRANCH, ev, now))
         phone_media_update(c, now);

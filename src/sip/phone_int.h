@@ -58,6 +58,7 @@ struct phone_call {
     bool waiting;        /* for keys on both sides: nobody was told of it yet */
     bool answer_sent;    /* in a reliable 183; or our offer, to an INVITE without one */
     bool late_answered;  /* and its PRACK has answered that */
+    bool told_change;    /* the exchange under way made keys, and that was told */
     uint32_t confirming; /* branch that is being told of our keys, or 0 */
     bool ended;          /* ENDED was told; gone at the next turn */
     struct phone_account *account;

@@ -541,6 +541,32 @@ static void a_refused_reoffer_leaves_everything_as_it_was(void **state)
     pair_close(&t);
 }
 
+/* A refresh repeats what was said: a wish for new keys that was refused is none of the peer's. */
+static void an_answer_that_comes_again_brings_no_key_that_nobody_was_told(void **state)
+{
+    struct cph_wr wr;
+    char again[SDP_MAX];
+    struct pair t;
+
+    (void)state;
+    pair_open(&t, REQ, REQ, "sdes");
+    call(&t);
+    talk(&t);
+    assert_ok(cph_session_rekey(t.a.s));
+    assert_ok(offer(&t, &t.a));
+    cph_session_rollback(t.a.s); /* refused */
+    wr = cph_wr_open(again, sizeof again);
+    assert_err(cph_session_offer_again(t.a.s, t.now, &wr), CPH_E_STATE);
+    talk(&t);
+    exchange(&t, &t.a, &t.b); /* and now it is told */
+    assert_true(happened(&t.b, CPH_SESSION_KEYED, NULL));
+    talk(&t);
+    assert_ok(cph_session_offer_again(t.a.s, t.now, &wr));
+    assert_ok(cph_session_finish(t.a.s, 1, t.b.text, t.now));
+    talk(&t);
+    pair_close(&t);
+}
+
 static void a_reoffer_without_keys_does_not_take_them_away(void **state)
 {
     struct pair t;
@@ -1105,6 +1131,7 @@ int main(void)
         cmocka_unit_test(old_keys_are_forgotten_after_the_grace),
         cmocka_unit_test(a_second_answer_on_the_same_branch_changes_the_key),
         cmocka_unit_test(a_refused_reoffer_leaves_everything_as_it_was),
+        cmocka_unit_test(an_answer_that_comes_again_brings_no_key_that_nobody_was_told),
         cmocka_unit_test(a_reoffer_without_keys_does_not_take_them_away),
         cmocka_unit_test(a_first_offer_that_failed_can_be_made_again),
         cmocka_unit_test(streams_are_added_and_removed_and_the_others_do_not_notice),

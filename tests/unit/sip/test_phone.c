@@ -481,6 +481,89 @@ static void hold_resume_and_new_keys_leave_the_call_as_safe_as_it_was(void **sta
     }
 }
 
+static unsigned times(const struct line *l, unsigned i, enum cph_phone_event_kind kind)
+{
+    unsigned n = 0;
+
+    for (size_t k = 0; k < l->ear[i].n; k++)
+        n += l->ear[i].ev[k].kind == kind;
+    return n;
+}
+
+static void a_change_is_told_once(void **state)
+{
+    struct line l;
+
+    (void)state;
+    line_open(&l, 3);
+    phone_plain(&l, 0, "alice", CPH_SECURITY_REQUIRED, "sdes");
+    phone_plain(&l, 1, "bob", CPH_SECURITY_REQUIRED, "sdes");
+    dial(&l, 0, "sip:bob@10.0.0.2:5060");
+    run(&l, 2000);
+    for (unsigned change = 1; change <= 2; change++) {
+        struct cph_phone *p = lab_terminal_phone(l.t[0]);
+
+        if (change == 1)
+            assert_ok(cph_phone_rekey(p, l.ear[0].call, lab_now(l.net)));
+        else
+            assert_ok(cph_phone_hold(p, l.ear[0].call, true, lab_now(l.net)));
+        lab_terminal_pump(l.t[0]);
+        run(&l, 1000);
+        for (unsigned i = 0; i < 2; i++) {
+            assert_int_equal(times(&l, i, CPH_PHONE_CHANGED), change);
+            if (change == 1)
+                assert_non_null(strstr(heard(&l, i, CPH_PHONE_CHANGED)->why, "new keys"));
+        }
+    }
+    hangup(&l, 0);
+    line_close(&l);
+}
+
+/* The second target of a fork answers, and later asks us for an offer. */
+static void a_late_offer_inside_the_call_of_a_fork_leaves_its_media_alone(void **state)
+{
+    char a[1024], b[1024], me[256], them[256], id[256], all[TEXT];
+    static const char head[] = "%s sip:alice@10.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP "
+                               "10.0.0.9:5060;branch=z9hG4bK%s\r\nMax-Forwards: 70\r\nFrom: %.*s;"
+                               "tag=two\r\nTo: %s%sCSeq: 1 %s\r\nContact: "
+                               "<sip:hand@10.0.0.9:5060>\r\n%sContent-Length: %zu\r\n\r\n%s";
+    struct line l;
+
+    (void)state;
+    ring_hand(&l, CPH_SECURITY_REQUIRED);
+    hand_sdp(a, sizeof a, "RTP/SAVP", CRYPTO(HAND_KEY_A));
+    hand_sdp(b, sizeof b, "RTP/SAVP", CRYPTO(HAND_KEY_B));
+    hand_answers(&l, 183, "one", a);
+    hand_answers(&l, 200, "two", b);
+    run(&l, 300);
+    hand_answers(&l, 200, "", b); /* to the offer of another key */
+    run(&l, 300);
+    header(l.hand.invite, "From: ", me, sizeof me);
+    header(l.hand.invite, "To: ", them, sizeof them);
+    header(l.hand.invite, "Call-ID: ", id, sizeof id);
+    for (unsigned i = 0; i < 2; i++) {
+        const char *method = i ? "ACK" : "INVITE";
+
+        (void)snprintf(all, sizeof all, head, method, method,
+                       (int)(strstr(them, ";tag=") - them - 4), them + 4, me + 6, id, method,
+                       i ? "Content-Type: application/sdp\r\n" : "", i ? strlen(b) : 0, i ? b : "");
+        hand_says(&l, all);
+        assert_int_equal(l.hand.status, 200);
+    }
+    run(&l, 300);
+    assert_null(heard(&l, 0, CPH_PHONE_ENDED));
+    assert_true(status(&l, 0).secured);
+    l.hand.n_media = 0;
+    run(&l, 300);
+    assert_true(l.hand.n_media > 3);
+    l.hand.invites = 0; /* and our own changes find their dialog */
+    assert_ok(cph_phone_hold(lab_terminal_phone(l.t[0]), l.ear[0].call, true, lab_now(l.net)));
+    lab_terminal_pump(l.t[0]);
+    run(&l, 50);
+    assert_int_equal(l.hand.invites, 1);
+    line_close(&l);
+}
+
 static void requests_of_strangers_do_not_touch_a_call(void **state)
 {
     char good[1024], tag[64];
@@ -613,6 +696,8 @@ int main(void)
         cmocka_unit_test(a_call_that_has_keys_does_not_lose_them_to_a_reoffer),
         cmocka_unit_test(a_stream_that_went_comes_back_with_keys_or_not_at_all),
         cmocka_unit_test(hold_resume_and_new_keys_leave_the_call_as_safe_as_it_was),
+        cmocka_unit_test(a_change_is_told_once),
+        cmocka_unit_test(a_late_offer_inside_the_call_of_a_fork_leaves_its_media_alone),
         cmocka_unit_test(requests_of_strangers_do_not_touch_a_call),
         cmocka_unit_test(a_call_that_nobody_takes_does_not_ring_for_ever),
         cmocka_unit_test(calls_answered_with_nothing_do_not_stay),
