@@ -36,6 +36,15 @@ CPH_API bool cph_span_line(struct cph_span *rest, struct cph_span *line);
 /** NUL-terminated copy into buf; CPH_E_NOSPACE, or CPH_E_MALFORMED if s holds a NUL. */
 CPH_API CPH_MUST_CHECK cph_err cph_span_cstr(struct cph_span s, char *buf, size_t cap);
 
+/** Bytes of the well-formed UTF-8 character at the head of s (RFC 3629 4), or 0. */
+CPH_API size_t cph_utf8_char(struct cph_span s);
+/**
+ * NUL-terminated text that cannot steer a terminal: controls (C0, DEL, and C1 in one byte or two),
+ * what turns or breaks lines (U+2028, U+2029, the signs of bidirectional text) and bytes that are
+ * no UTF-8 become '?'. Cut before the character that does not fit; out may be text.p. Returns out.
+ */
+CPH_API char *cph_text_clean(struct cph_span text, char *out, size_t cap);
+
 /** Lower-case hex and a NUL: out takes 2 * s.n + 1 bytes. Time does not depend on the bytes. */
 CPH_API void cph_hex(struct cph_span s, char *out);
 /** Digits of either case; s.n must be even. Bytes written to *n. */

@@ -130,6 +130,65 @@ static unsigned in_range(unsigned c, unsigned lo, unsigned hi)
     return (((c - lo) | (hi - c)) >> 31) - 1;
 }
 
+/* ---- text of others -------------------------------------------------------------------------- */
+
+size_t cph_utf8_char(struct cph_span s)
+{
+    uint8_t c = s.n > 0 ? s.p[0] : 0xff, low = 0x80, high = 0xbf;
+    size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
+
+    if (n == 0 || n > s.n)
+        return 0;
+    if (c == 0xe0) /* no longer form than needed, no surrogates, nothing above U+10FFFF */
+        low = 0xa0;
+    else if (c == 0xed)
+        high = 0x9f;
+    else if (c == 0xf0)
+        low = 0x90;
+    else if (c == 0xf4)
+        high = 0x8f;
+    for (size_t i = 1; i < n; i++, low = 0x80, high = 0xbf)
+        if (s.p[i] < low || s.p[i] > high)
+            return 0;
+    return n;
+}
+
+/* Does this character do something to the others? */
+static bool steers(struct cph_span s, size_t n)
+{
+    const uint8_t *p = s.p;
+
+    if (n == 1)
+        return p[0] < 0x20 || p[0] == 0x7f;
+    if (n == 2)
+        return p[0] == 0xc2 && p[1] <= 0x9f; /* C1 */
+    if (n != 3 || p[0] != 0xe2)
+        return false;
+    return (p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae))) ||
+           (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9);
+}
+
+char *cph_text_clean(struct cph_span text, char *out, size_t cap)
+{
+    size_t n = 0;
+
+    while (text.n > 0) {
+        size_t take = cph_utf8_char(text);
+        bool bad = take == 0 || steers(text, take);
+
+        if (n + (bad ? 1 : take) >= cap)
+            break;
+        if (bad)
+            out[n++] = '?';
+        else
+            memmove(out + n, text.p, take);
+        n += bad ? 0 : take;
+        text = cph_span_from(text, take ? take : 1);
+    }
+    out[n] = '\0';
+    return out;
+}
+
 void cph_hex(struct cph_span s, char *out)
 {
     for (size_t i = 0; i < s.n; i++) {

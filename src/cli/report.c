@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "ciphony/base_text.h"
 #include "ciphony/json.h"
 
 enum { METER = 20, METER_FLOOR = -60, LINE_LIMIT = 64 * 1024, KEYS_SHOWN = 3 };
@@ -184,8 +185,8 @@ static void line_event(struct cli_report *r, const struct cph_phone_event *ev,
         (void)fprintf(r->out, " for %u s", ev->expires);
     if (over(ev->kind))
         why = cli_explain(ev, words);
-    if (why[0])
-        (void)fprintf(r->out, ": %s", why);
+    if (why[0]) /* a peer may have written it */
+        (void)fprintf(r->out, ": %s", cph_text_clean(cph_span_of(why), words, sizeof words));
     if (over(ev->kind) && ev->status >= 300 && ev->cause == CPH_OK)
         (void)fprintf(r->out, " (SIP status %u)", ev->status);
     (void)fputc('\n', r->out);

@@ -4,25 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ciphony/base_text.h"
 #include "ciphony/json.h"
 
 /* ---- text of others -------------------------------------------------------------------------- */
 
-/* Printable ASCII and UTF-8 stay; what could steer a terminal does not. C1 controls are C2 80..9F.
- */
 const char *cli_clean(struct cph_span text, char *out, size_t cap)
 {
-    size_t n = 0;
-
-    for (size_t i = 0; i < text.n && n + 1 < cap; i++) {
-        uint8_t c = text.p[i];
-        bool c1 = c == 0xc2 && i + 1 < text.n && text.p[i + 1] >= 0x80 && text.p[i + 1] <= 0x9f;
-
-        out[n++] = c < 0x20 || c == 0x7f || c1 ? '?' : (char)c;
-        i += c1;
-    }
-    out[n] = '\0';
-    return out;
+    return cph_text_clean(text, out, cap);
 }
 
 static void say(const char *fmt, va_list ap)

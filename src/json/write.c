@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ciphony/base_text.h"
+
 struct cph_json {
     json_t *open[CPH_JSON_DEPTH]; /* open[0] is the document and owns the others */
     size_t depth;
@@ -62,28 +64,6 @@ static void add(struct cph_json *j, const char *key, json_t *v)
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
-/* Bytes of the well-formed UTF-8 character at the head of s, or 0 (Unicode 15, table 3-7). */
-static size_t character(struct cph_span s)
-{
-    uint8_t c = s.p[0], lo = 0x80, hi = 0xbf;
-    size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-
-    if (n == 0 || n > s.n)
-        return 0;
-    if (c == 0xe0)
-        lo = 0xa0; /* no longer forms of short characters */
-    else if (c == 0xed)
-        hi = 0x9f; /* no surrogates */
-    else if (c == 0xf0)
-        lo = 0x90;
-    else if (c == 0xf4)
-        hi = 0x8f; /* nothing past U+10FFFF */
-    for (size_t i = 1; i < n; i++, lo = 0x80, hi = 0xbf)
-        if (s.p[i] < lo || s.p[i] > hi)
-            return 0;
-    return n;
-}
-
 static const char replacement[] = "\xef\xbf\xbd";
 
 static json_t *text_of(struct cph_span s)
@@ -95,7 +75,7 @@ static json_t *text_of(struct cph_span s)
     if (!clean)
         return NULL;
     while (s.n > 0) {
-        size_t take = character(s);
+        size_t take = cph_utf8_char(s);
 
         if (take > 0)
             memcpy(clean + n, s.p, take);

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ciphony/base_text.h"
+
 /* ---- the real environment ------------------------------------------------------------------- */
 
 static cph_err system_random(void *ctx, void *buf, size_t n)
@@ -38,18 +40,6 @@ static int64_t system_wall(void *ctx)
     return ts.tv_sec;
 }
 
-/* A log line may quote a peer: nothing in it may steer the terminal. C1 controls are C2 80..9F in
- * UTF-8. */
-static void defuse(char *line)
-{
-    for (unsigned char *p = (unsigned char *)line; *p; p++) {
-        if (*p < 0x20 || *p == 0x7f)
-            *p = '?';
-        else if (*p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
-            p[0] = p[1] = '?';
-    }
-}
-
 static void system_log(void *ctx, enum cph_log_level level, const char *room, const char *line)
 {
     static const char *const word[] = { "error", "warning", "info", "debug" };
@@ -64,8 +54,8 @@ static void system_log(void *ctx, enum cph_log_level level, const char *room, co
     (void)localtime_r(&ts.tv_sec, &tm);
     (void)snprintf(text, sizeof text, "%02d:%02d:%02d.%03d %s: %s: %s", tm.tm_hour, tm.tm_min,
                    tm.tm_sec, (int)(ts.tv_nsec / 1000000), word[level], room, line);
-    defuse(text);
-    (void)fprintf(stderr, "%s\n", text);
+    /* it may quote a peer */
+    (void)fprintf(stderr, "%s\n", cph_text_clean(cph_span_of(text), text, sizeof text));
 }
 
 void cph_net_env_init(struct cph_net_env *h, enum cph_log_level level)

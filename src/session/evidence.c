@@ -2,12 +2,12 @@
 
 #include <string.h>
 
+#include "ciphony/base_text.h"
+
 void cph_fact_text(char out[CPH_FACT_TEXT], struct cph_span text)
 {
-    size_t n = text.n < CPH_FACT_TEXT ? text.n : CPH_FACT_TEXT - 1;
+    size_t n = strlen(cph_text_clean(text, out, CPH_FACT_TEXT));
 
-    for (size_t i = 0; i < n; i++)
-        out[i] = text.p[i] < ' ' || text.p[i] == 127 ? '?' : (char)text.p[i];
     memset(out + n, 0, CPH_FACT_TEXT - n);
 }
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "ciphony/base_text.h"
+
 #define MARK (C_TOKEN | C_WORD | C_UNRESERVED)
 
 /* clang-format off */
@@ -66,35 +68,10 @@ bool sip_all_escaped(struct cph_span s, unsigned classes)
     return true;
 }
 
-/* RFC 3629 4: bytes of the sequence at the front of s, 0 if there is none. */
-static size_t utf8_sequence(struct cph_span s)
-{
-    uint8_t c = s.p[0], low = 0x80, high = 0xbf;
-    size_t n = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-
-    if (n == 0 || n > s.n)
-        return 0;
-    if (c == 0xe0) /* no longer form than needed, no surrogates, not above U+10FFFF */
-        low = 0xa0;
-    if (c == 0xed)
-        high = 0x9f;
-    if (c == 0xf0)
-        low = 0x90;
-    if (c == 0xf4)
-        high = 0x8f;
-    for (size_t i = 1; i < n; i++) {
-        if (s.p[i] < low || s.p[i] > high)
-            return 0;
-        low = 0x80;
-        high = 0xbf;
-    }
-    return n;
-}
-
 bool sip_utf8_ok(struct cph_span s, bool lone_cont_ok)
 {
     while (s.n > 0) {
-        size_t n = utf8_sequence(s);
+        size_t n = cph_utf8_char(s);
 
         if (n == 0 && lone_cont_ok && s.p[0] >= 0x80 && s.p[0] <= 0xbf)
             n = 1;

@@ -131,9 +131,47 @@ static void base64_decoding_accepts_exactly_its_alphabet(void **state)
     }
 }
 
+static void text_of_others_cannot_steer_a_terminal(void **state)
+{
+    static const struct {
+        const char *in, *out;
+    } row[] = {
+        { "plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\x94\x92",
+          "plain \xc3\xa4 \xe2\x82\xac \xf0\x9f\x94\x92" },
+        { "a\033[2Jb\r\n\tc\x7f", "a?[2Jb???c?" },
+        { "\xc2\x9b"
+          "2J",
+          "?2J" }, /* CSI as a character */
+        { "\x9b"
+          "2J",
+          "?2J" }, /* and as a byte */
+        { "\xc2\xa0", "\xc2\xa0" },
+        { "\xe2\x80\xae"
+          "dekcol",
+          "?dekcol" }, /* right to left */
+        { "\xe2\x81\xa6\xe2\x80\xa8\xe2\x80\x8f", "???" },
+        { "\xe2\x80\xa6\xe2\x81\xa5", "\xe2\x80\xa6\xe2\x81\xa5" }, /* beside them */
+        { "\xc3(\xff\xe2\x82", "?(???" },
+        { "\xed\xa0\x80", "???" }, /* a surrogate */
+    };
+    char out[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        assert_string_equal(cph_text_clean(cph_span_of(row[i].in), out, sizeof out), row[i].out);
+    assert_string_equal(cph_text_clean(cph_span_of("ab\xe2\x82\xac"), out, 5),
+                        "ab"); /* not half of one */
+    assert_string_equal(cph_text_clean(cph_span_of("ab\xe2\x82\xac"), out, 6), "ab\xe2\x82\xac");
+    assert_string_equal(cph_text_clean(CPH_SPAN_LIT("a\0b"), out, sizeof out), "a?b");
+    strcpy(out, "in \033 place \xc2\x85.");
+    assert_string_equal(cph_text_clean(cph_span_of(out), out, sizeof out), "in ? place ?.");
+    assert_string_equal(cph_text_clean(cph_span_of("abc"), out, 1), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_of_others_cannot_steer_a_terminal),
         cmocka_unit_test(numbers_are_strict),
         cmocka_unit_test(text_is_cut_at_bytes_words_and_lines),
         cmocka_unit_test(cstr_refuses_a_nul_inside),

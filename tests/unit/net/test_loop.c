@@ -285,7 +285,7 @@ static void a_log_line_cannot_steer_the_terminal(void **state)
     assert_int_equal(dup2(saved, 2), 2);
     n = pread(fd, got, sizeof got - 1, 0);
     assert_true(n > 13);
-    assert_string_equal(got + 13, "warning: sip: from \"?[2J??2J??\xc3\xa4\"\n");
+    assert_string_equal(got + 13, "warning: sip: from \"?[2J?2J??\xc3\xa4\"\n");
     (void)close(fd);
     (void)close(saved);
     (void)unlink(name);

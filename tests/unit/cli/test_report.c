@@ -1,0 +1,57 @@
+/* What a call tells the world. */
+#include <stdlib.h>
+
+#include "report.h"
+#include "support.h"
+
+/* All that is written about one event. */
+static char *said(const struct cph_phone_event *ev, bool json)
+{
+    struct cli_report r = { .json = json };
+    char *text = NULL;
+    size_t n = 0;
+
+    r.out = open_memstream(&text, &n);
+    assert_non_null(r.out);
+    cli_report_event(&r, ev, NULL);
+    assert_int_equal(fclose(r.out), 0);
+    return text;
+}
+
+static void a_peer_s_words_cannot_steer_the_terminal(void **state)
+{
+    static const char *const evil[] = {
+        "Busy\033[2J\033[1;32m[VERIFIED]",
+        "Busy\x9b"
+        "2J",
+        "Busy\xc2\x9b"
+        "2J",
+        "Busy\r\nverdict: verified",
+        "Busy \xe2\x80\xae"
+        "deifirev",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof evil / sizeof *evil; i++) {
+        for (int json = 0; json < 2; json++) {
+            struct cph_phone_event ev = { .kind = CPH_PHONE_ENDED, .status = 599, .ours = true };
+            char *text;
+
+            ev.cause = CPH_E_POLICY;
+            (void)snprintf(ev.why, sizeof ev.why, "%s", evil[i]);
+            text = said(&ev, json);
+            assert_non_null(strstr(text, "Busy"));
+            for (const char *p = text; *p; p++)
+                assert_true((*p >= 0x20 && *p < 0x7f) || (*p == '\n' && p[1] == '\0'));
+            free(text);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_peer_s_words_cannot_steer_the_terminal),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
