@@ -20,6 +20,17 @@ void phone_sdp_open(struct phone_sdp *t)
 
 /* ---- ending ---------------------------------------------------------------------------------- */
 
+/* A call that was taken and ended before its media had keys, or were agreed to have none. */
+static bool was_empty(const struct phone_call *c)
+{
+    struct cph_verdict v;
+
+    if (!c->answered || !c->session)
+        return false;
+    cph_session_verdict(c->session, &v);
+    return v.streams_n == 0;
+}
+
 static void end(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
 {
     struct cph_phone_event *out;
@@ -39,6 +50,12 @@ static void end(struct phone_call *c, const struct cph_sip_event *ev, cph_time n
         out->by_peer = ev->by_peer && ev->cause == CPH_OK;
         (void)snprintf(out->why, sizeof out->why, "%.*s",
                        CPH_SPAN_ARG(cph_span_head(ev->reason, 200)));
+    }
+    if (out->cause == CPH_OK && was_empty(c)) {
+        out->cause = CPH_E_NOKEY;
+        out->ours = true;
+        (void)snprintf(out->why, sizeof out->why,
+                       "it ended before its keys were made, so nothing was said in it");
     }
     if (c->failed != CPH_OK) {
         out->cause = c->failed;
@@ -461,6 +478,7 @@ cph_err cph_phone_reject(struct cph_phone *p, uint32_t call, unsigned status, cp
 
 static void on_confirmed(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
 {
+    c->confirmed = true;
     if (!c->late_offer)
         return;
     c->late_offer = c->told_change = false;

@@ -20,11 +20,12 @@ enum {
     PHONE_EVENTS = 256,                        /* waiting for the host; a call makes about ten */
     PHONE_PACKET = CPH_MEDIA_PACKET_MAX + 256, /* with room for SRTP's trailer */
     PHONE_CALLERS = 64,
-    PHONE_TAKE = 64,      /* packets moved per stream and turn */
-    PHONE_PRECOND_S = 32, /* keys that a call to us waits for before it rings; 64 T1 */
-    PHONE_RING_S = 180,   /* a call to us that nobody takes; RFC 3261 16.6 timer C */
-    PHONE_SECOND_MS = 50, /* before an offer that a mechanism needs beside the first */
-    PHONE_TRIES = 5,      /* of a change at a peer that says it is busy with another */
+    PHONE_TAKE = 64,         /* packets moved per stream and turn */
+    PHONE_PRECOND_S = 32,    /* keys that a call to us waits for before it rings; 64 T1 */
+    PHONE_RING_S = 180,      /* a call to us that nobody takes; RFC 3261 16.6 timer C */
+    PHONE_UNCONFIRMED_S = 4, /* we send media without an ACK: it may have a false address */
+    PHONE_SECOND_MS = 50,    /* before an offer that a mechanism needs beside the first */
+    PHONE_TRIES = 5,         /* of a change at a peer that says it is busy with another */
     PHONE_OUR_BRANCH = 1, /* a call of ours has a branch per early dialog, a call to us this one */
 };
 
@@ -58,6 +59,7 @@ struct phone_call {
     bool waiting;        /* for keys on both sides: nobody was told of it yet */
     bool answer_sent;    /* in a reliable 183; or our offer, to an INVITE without one */
     bool late_answered;  /* and its PRACK has answered that */
+    bool confirmed;      /* a call to us: its ACK came */
     bool told_change;    /* the exchange under way made keys, and that was told */
     uint32_t confirming; /* branch that is being told of our keys, or 0 */
     bool ended;          /* ENDED was told; gone at the next turn */

@@ -242,20 +242,31 @@ static void send_plain(struct phone_call *c, enum cph_keying_component component
         host->media_send(host->ctx, c->id, port, &to, (struct cph_span){ buf, n });
 }
 
+/* Whoever sends an INVITE names the address that media goes to. Only the ACK shows that our answer
+ * arrived where the INVITE came from; until then nobody else is to be drowned. */
+static bool may_be_false(const struct phone_call *c, cph_time now)
+{
+    return !c->outgoing && c->answered && !c->confirmed &&
+           now - c->since >= CPH_SEC(PHONE_UNCONFIRMED_S);
+}
+
 static void send_media(struct phone_call *c, cph_time now)
 {
+    bool silent = may_be_false(c, now);
     uint8_t buf[PHONE_PACKET];
     size_t n;
 
     for (int i = 0; i < PHONE_TAKE; i++) {
         if (cph_media_flow_pull(c->flow, buf, CPH_MEDIA_PACKET_MAX, &n) != CPH_OK)
             break;
-        send_plain(c, CPH_KEYING_RTP, buf, n, now);
+        if (!silent)
+            send_plain(c, CPH_KEYING_RTP, buf, n, now);
     }
     for (int i = 0; i < PHONE_TAKE; i++) {
         if (cph_media_flow_pull_rtcp(c->flow, buf, CPH_MEDIA_PACKET_MAX, &n) != CPH_OK)
             break;
-        send_plain(c, CPH_KEYING_RTCP, buf, n, now);
+        if (!silent)
+            send_plain(c, CPH_KEYING_RTCP, buf, n, now);
     }
 }
 

@@ -564,6 +564,61 @@ static void a_late_offer_inside_the_call_of_a_fork_leaves_its_media_alone(void *
     line_close(&l);
 }
 
+/* Only signalling gets through. */
+static bool no_media(void *ctx, const struct cph_addr *from, const struct cph_addr *to,
+                     struct cph_span bytes, bool stream, cph_time now)
+{
+    (void)ctx, (void)from, (void)bytes, (void)stream, (void)now;
+    return to->port == 5060;
+}
+
+static void a_call_that_ends_before_its_keys_were_made_says_so(void **state)
+{
+    (void)state;
+    for (unsigned who = 0; who < 2; who++) {
+        struct line l;
+
+        line_open(&l, who);
+        lab_net_tap(l.net, no_media, NULL);
+        phone_plain(&l, 0, "alice", CPH_SECURITY_REQUIRED, "dtls");
+        phone_plain(&l, 1, "bob", CPH_SECURITY_REQUIRED, "dtls");
+        dial(&l, 0, "sip:bob@10.0.0.2:5060");
+        run(&l, 2000);
+        assert_non_null(heard(&l, who, CPH_PHONE_ANSWERED));
+        hangup(&l, who);
+        for (unsigned i = 0; i < 2; i++) {
+            assert_non_null(heard(&l, i, CPH_PHONE_ENDED));
+            assert_err(heard(&l, i, CPH_PHONE_ENDED)->cause, CPH_E_NOKEY);
+            assert_non_null(strstr(heard(&l, i, CPH_PHONE_ENDED)->why, "before its keys"));
+            assert_int_equal(heard(&l, i, CPH_PHONE_ENDED)->by_peer, i != who);
+        }
+        line_close(&l);
+    }
+}
+
+static void media_without_an_ack_ends_soon(void **state)
+{
+    char good[1024], tag[64];
+    struct line l;
+    size_t before;
+
+    (void)state;
+    hand_sdp(good, sizeof good, "RTP/SAVP", CRYPTO(HAND_KEY_A));
+    call_by_hand(&l, good, tag);
+    run(&l, 3000);
+    assert_true(l.hand.n_media > 100); /* who waits for an ACK hears the first words */
+    run(&l, 2000);
+    before = l.hand.n_media;
+    run(&l, 10000);
+    assert_int_equal(l.hand.n_media, before);
+    hand_asks(&l, "ACK", BOB, BOB, tag, 1, "", NULL);
+    run(&l, 1000);
+    assert_true(l.hand.n_media > before + 40);
+    run(&l, 5000);
+    assert_true(l.hand.n_media > before + 240);
+    line_close(&l);
+}
+
 static void requests_of_strangers_do_not_touch_a_call(void **state)
 {
     char good[1024], tag[64];
@@ -698,6 +753,8 @@ int main(void)
         cmocka_unit_test(hold_resume_and_new_keys_leave_the_call_as_safe_as_it_was),
         cmocka_unit_test(a_change_is_told_once),
         cmocka_unit_test(a_late_offer_inside_the_call_of_a_fork_leaves_its_media_alone),
+        cmocka_unit_test(a_call_that_ends_before_its_keys_were_made_says_so),
+        cmocka_unit_test(media_without_an_ack_ends_soon),
         cmocka_unit_test(requests_of_strangers_do_not_touch_a_call),
         cmocka_unit_test(a_call_that_nobody_takes_does_not_ring_for_ever),
         cmocka_unit_test(calls_answered_with_nothing_do_not_stay),
