@@ -1,4 +1,5 @@
 /* The session engine with keys in signalling (SDES). */
+#include "memory.h"
 #include "pair.h"
 
 #define REQ  CPH_SECURITY_REQUIRED
@@ -1089,6 +1090,60 @@ static void lack_of_memory_is_said_and_leaks_nothing(void **state)
     pair_close(&t);
 }
 
+#ifndef TEST_SANITIZED
+/* What is drawn for keys: 16 bytes and more. */
+static uint8_t drawn[64][TEST_NEEDLE];
+static size_t drawn_size[64], drawn_n;
+static const struct cph_env *real;
+
+static cph_err note(void *ctx, void *buf, size_t n)
+{
+    (void)ctx;
+    CPH_TRY(cph_random(real, buf, n));
+    if (n >= 16 && n <= TEST_NEEDLE && drawn_n < 64) {
+        test_mask(drawn[drawn_n], buf, n);
+        drawn_size[drawn_n++] = n;
+    }
+    return CPH_OK;
+}
+
+static cph_err scenario_searched(void *arg)
+{
+    cph_err err;
+
+    drawn_n = 0;
+    err = scenario(arg);
+    for (size_t i = 0; i < drawn_n; i++)
+        assert_int_equal(test_in_memory(drawn[i], drawn_size[i], "what was drawn for a key"), 0);
+    return err;
+}
+#endif
+
+static void lack_of_memory_leaves_no_key_behind(void **state)
+{
+#ifdef TEST_SANITIZED
+    skip();
+#else
+    (void)state;
+    for (unsigned ekt = 0; ekt < 2; ekt++) {
+        struct pair t = { .now = 0 };
+        struct cph_env env;
+
+        party_init(&t.a, 1, REQ, "sdes");
+        party_init(&t.b, 2, REQ, "sdes");
+        real = &t.a.env.env;
+        env = *real;
+        env.random = note;
+        t.a.cfg.env = t.b.cfg.env = &env;
+        t.a.cfg.ekt = t.b.cfg.ekt = ekt;
+        test_alloc_fails(scenario_searched, &t);
+        assert_true(drawn_n >= 2 + ekt);
+        party_end(&t.a);
+        party_end(&t.b);
+    }
+#endif
+}
+
 static void descriptions_that_do_not_fit_are_refused(void **state)
 {
     static const char *const bad[] = { "", "v=0\r\n", "hello",
@@ -1149,6 +1204,7 @@ int main(void)
         cmocka_unit_test(the_ssm_interface_does_the_same),
         cmocka_unit_test(nobody_listening_costs_bounded_memory),
         cmocka_unit_test(lack_of_memory_is_said_and_leaks_nothing),
+        cmocka_unit_test(lack_of_memory_leaves_no_key_behind),
         cmocka_unit_test(descriptions_that_do_not_fit_are_refused),
     };
 

@@ -77,6 +77,18 @@ static struct zrtp *zrtp_of(struct cph_phone *p);
 static struct cph_secret private_value[2]; /* of ZRTP, masked */
 static struct masked_store kept[2];
 
+/* Ways out of a call that never stood, or not for long. */
+enum way {
+    WAY_REFUSED,
+    WAY_CANCELLED,
+    WAY_NOBODY,   /* nothing arrives */
+    WAY_NO_MEDIA, /* only signalling does */
+    WAY_CUT,      /* the phones go in the middle of it */
+    WAYS
+};
+
+static enum way way = WAYS; /* a call that stands */
+
 static void put(const struct cph_addr *from, const struct cph_addr *to, struct cph_span bytes)
 {
     struct datagram *d = &queue[queue_n++];
@@ -144,8 +156,9 @@ static void deliver(void)
 {
     for (size_t i = 0; i < queue_n; i++) {
         struct datagram *d = &queue[i];
+        bool lost = way == WAY_NOBODY || (way == WAY_NO_MEDIA && d->to.port != 5060);
 
-        for (unsigned k = 0; k < 2; k++) {
+        for (unsigned k = 0; k < 2 && !lost; k++) {
             if (cph_addr_eq(&d->to, &node[k].sip))
                 cph_sip_ua_datagram(node[k].ua, 0, &d->from, (struct cph_span){ d->b, d->n }, now);
             for (unsigned c = 0; c < 2; c++)
@@ -164,7 +177,11 @@ static void turn(struct node *n)
 
     cph_phone_turn(n->phone, now);
     while (cph_phone_event(n->phone, &ev) == CPH_OK) {
-        if (ev.kind == CPH_PHONE_INCOMING)
+        if (ev.kind == CPH_PHONE_INCOMING && way == WAY_REFUSED)
+            assert_ok(cph_phone_reject(n->phone, ev.call, 486, now));
+        else if (ev.kind == CPH_PHONE_INCOMING && way == WAY_CANCELLED)
+            assert_ok(cph_phone_ring(n->phone, ev.call, now));
+        else if (ev.kind == CPH_PHONE_INCOMING)
             assert_ok(cph_phone_accept(n->phone, ev.call, now));
         n->secured |= ev.kind == CPH_PHONE_SECURED;
         n->ended |= ev.kind == CPH_PHONE_ENDED;
@@ -432,6 +449,64 @@ static void no_key_of_mikey_by_signed_diffie_hellman_outlives_its_call(void **st
     nothing_of_mikey_outlives(CPH_MIKEY_DHSIGN);
 }
 
+static void leave_by(enum way out)
+{
+    static const unsigned first_ms[] = { 500, 500, 40000, 60000, 1000 };
+
+    run(first_ms[out]);
+    if (out == WAY_CUT)
+        return;
+    if (!node[0].ended)
+        assert_ok(cph_phone_hangup(node[0].phone, node[0].call, now));
+    run(80000);
+    assert_true(node[0].ended);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(cph_phone_load(node[i].phone).sessions, 0);
+    assert_int_equal(find("a key of SDES", true), 0);
+    assert_int_equal(find("a key as it stood in SDP", true), 0);
+    assert_int_equal(find("an EKT key as it stood in SDP", true), 0);
+}
+
+/* All that was drawn in 32 bytes counts, keys or not, once the phones are gone. */
+static void no_key_outlives_a_call_that_never_stood(void **state)
+{
+#ifdef TEST_SANITIZED
+    skip();
+#endif
+    static const char *const keying[] = { "sdes",  "sdes",   "dtls",    "zrtp",          "mikey",
+                                          "mikey", "sdp-dh", "mikeyv2", "mikeyv2-inband" };
+    struct cph_phone_dial d = { .to = "sip:bob@10.0.0.2:5060" };
+
+    (void)state;
+    for (unsigned m = 0; m < sizeof keying / sizeof *keying; m++)
+        for (unsigned out = 0; out < WAYS; out++) {
+            bool material = strncmp(keying[m], "mikey", 5) == 0;
+
+            way = (enum way)out;
+            seen_n = 0;
+            draws = NULL;
+            for (unsigned i = 0; i < 2 && material; i++)
+                mikey[i] = mikey_material(&env, i, m == 5 ? CPH_MIKEY_DHSIGN : CPH_MIKEY_PSK,
+                                          key[i], cert[i], cert[!i], remember);
+            draws = "something drawn";
+            for (unsigned i = 0; i < 2; i++)
+                node_open(i, keying[m], m == 1);
+            assert_ok(cph_phone_dial(node[0].phone, &d, now, &node[0].call));
+            leave_by(way);
+            for (unsigned i = 0; i < 2; i++) {
+                cph_phone_free(node[i].phone);
+                cph_mikey_free(mikey[i]);
+                mikey[i] = NULL;
+            }
+            for (size_t i = 0; i < queue_n; i++)
+                cph_wipe(&queue[i], sizeof queue[i]);
+            queue_n = 0;
+            if (find_all(true) != 0)
+                fail_msg("by %s, way %u", keying[m], out);
+        }
+    way = WAYS;
+}
+
 static int begin(void **state)
 {
     struct cph_cert_spec spec = { .cn = "phone" };
@@ -469,6 +544,7 @@ int main(void)
         cmocka_unit_test(no_key_of_ekt_outlives_its_call),
         cmocka_unit_test(no_key_of_mikey_under_a_shared_secret_outlives_its_call),
         cmocka_unit_test(no_key_of_mikey_by_signed_diffie_hellman_outlives_its_call),
+        cmocka_unit_test(no_key_outlives_a_call_that_never_stood),
     };
 
     return cmocka_run_group_tests(tests, begin, over);
