@@ -3,15 +3,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ciphony/base_tools.h"
 #include "ciphony/base_wire.h"
 #include "ciphony/session.h"
 #include "ciphony/srtp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
+enum { SEEN = 256 };
+
 static cph_err count(void *ctx, void *buf, size_t n)
 {
-    memset(buf, ++*(uint8_t *)ctx, n);
+    uint16_t v = ++*(uint16_t *)ctx;
+
+    memset(buf, v & 0xff, n);
+    if (n > 0)
+        *(uint8_t *)buf = (uint8_t)(v >> 8);
     return CPH_OK;
 }
 
@@ -39,12 +46,43 @@ static void check(struct cph_session *s)
             abort();
 }
 
+/* All that is sent is silence, so what comes out twice had the same key and index: a keystream, or
+ * a nonce, that was used twice. */
+static void never_twice(uint64_t seen[], unsigned *seen_n, const uint8_t *p, size_t n)
+{
+    uint64_t hash = cph_siphash(1, 2, (struct cph_span){ p, n });
+
+    for (unsigned i = 0; i < *seen_n; i++)
+        if (seen[i] == hash)
+            abort();
+    if (*seen_n < SEEN)
+        seen[(*seen_n)++] = hash;
+}
+
+/* A packet as s sends it: RTP, or a report. */
+static cph_err make(struct cph_session *s, bool report, unsigned seq, uint8_t packet[512],
+                    size_t *len, enum cph_keying_component *port, cph_time now)
+{
+    struct cph_addr to;
+
+    memset(packet, 0, 12 + 160);
+    packet[0] = 0x80;
+    packet[1] = report ? 201 : 0;
+    packet[2] = report ? 0 : (uint8_t)(seq >> 8);
+    packet[3] = report ? 1 : (uint8_t)seq;
+    *len = report ? 8 : 172;
+    return cph_session_protect(s, 0, report ? CPH_KEYING_RTCP : CPH_KEYING_RTP, packet, len, 512,
+                               port, &to, now);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static const struct cph_sdp_codec codec[] = { { "PCMU", 8000, 1, 0, NULL } };
     static struct cph_srtp_engine *engine;
     static uint8_t text[2][CPH_SESSION_SDP];
-    uint8_t seed = 0;
+    uint16_t seed = 0;
+    uint64_t seen[2][SEEN];
+    unsigned seen_n[2] = { 0 };
     struct cph_env env = { .ctx = &seed, .random = count, .wall = wall };
     struct cph_session_media media = { .codecs = codec, .n_codecs = 1, .direction = 3 };
     struct cph_session_config cfg = { .env = &env, .peer = "sip:p@h", .policy = { .keying_n = 0 } };
@@ -96,16 +134,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             break;
         case 6: { /* a packet as the other one sends it, perhaps damaged */
             enum cph_keying_component port;
-            struct cph_addr to;
 
-            memset(packet, 0, 12 + 160);
-            packet[0] = 0x80;
-            packet[2] = (uint8_t)(where >> 8);
-            packet[3] = (uint8_t)where;
-            len = 172;
-            if (cph_session_protect(s[!me], 0, CPH_KEYING_RTP, packet, &len, sizeof packet, &port,
-                                    &to, now) != CPH_OK)
+            if (make(s[!me], arg & 2, where, packet, &len, &port, now) != CPH_OK)
                 break;
+            never_twice(seen[!me], &seen_n[!me], packet, len);
             packet[arg] ^= arg & 1 ? 1 : 0;
             (void)cph_session_feed(s[me], 0, port, &at, packet, len, now);
             break;
