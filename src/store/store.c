@@ -132,6 +132,7 @@ cph_err store_done(struct store_stmt *st)
 {
     (void)sqlite3_finalize(st->stmt);
     st->stmt = NULL;
+    (void)sqlite3_db_release_memory(st->s->db); /* secrets are on the pages that it keeps */
     return st->err;
 }
 
@@ -241,6 +242,7 @@ cph_err cph_store_open(const char *path, const struct cph_env *env, struct cph_s
     struct cph_store *s = calloc(1, sizeof *s);
     cph_err err = CPH_E_NOMEM;
 
+    store_wipe_always();
     if (s) {
         s->env = env;
         err = open_store(s, path);

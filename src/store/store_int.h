@@ -62,4 +62,7 @@ cph_err store_done(struct store_stmt *st);
  * be cut, and is when the last one closes. */
 void store_cut_log(struct cph_store *s);
 
+/* memory.c: from the first store on, what SQLite gives back is wiped. */
+void store_wipe_always(void);
+
 #endif

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "store_int.h"
 
 static struct test_env env;
@@ -662,6 +663,42 @@ static void retained_secrets_that_we_did_not_write_are_an_error(void **state)
 
 #define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
+/* The device's key is kept masked, where the test looks for it. */
+static uint8_t masked_key[TEST_NEEDLE];
+
+static void add_masked(struct cph_store *s)
+{
+    struct cph_store_device d = { .cert_n = 1 };
+
+    for (size_t i = 0; i < sizeof masked_key; i++)
+        masked_key[i] = (uint8_t)(83 * i + 7);
+    d.key.n = sizeof masked_key;
+    test_mask(d.key.b, masked_key, sizeof masked_key);
+    assert_ok(cph_store_device_add(s, "one", &d));
+    cph_store_device_wipe(&d);
+}
+
+static void no_secret_stays_in_the_memory_of_the_library(void **state)
+{
+#ifdef TEST_SANITIZED
+    skip();
+#endif
+    struct cph_store *s = open_it();
+    struct cph_store_device d;
+
+    (void)state;
+    add_masked(s);
+    cph_store_close(s); /* until then SQLite keeps the row that it wrote last */
+    assert_int_equal(test_in_memory(masked_key, sizeof masked_key, "the key that was added"), 0);
+    s = open_it();
+    assert_ok(cph_store_device_get(s, "one", &d));
+    assert_int_equal(d.key.n, sizeof masked_key);
+    cph_store_device_wipe(&d);
+    assert_int_equal(test_in_memory(masked_key, sizeof masked_key, "the key that was read"), 0);
+    cph_store_close(s);
+    assert_int_equal(test_in_memory(masked_key, sizeof masked_key, "the key"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -673,6 +710,7 @@ int main(void)
         STORE_TEST(a_store_of_a_newer_version_is_left_alone),
         STORE_TEST(a_store_that_is_locked_says_by_whom),
         STORE_TEST(a_device_is_kept_and_never_written_over),
+        STORE_TEST(no_secret_stays_in_the_memory_of_the_library),
         STORE_TEST(a_removed_key_leaves_no_bytes_behind),
         STORE_TEST(pins_are_kept_per_peer_and_fingerprint),
         STORE_TEST(a_pin_without_its_parts_is_refused),
