@@ -43,6 +43,15 @@ static bool open_to_others(int fd)
 
 /* ---- the file -------------------------------------------------------------------------------- */
 
+/* Whoever may write to it decides whom we call, what keys will do, and what password-command runs.
+ */
+static bool written_by_anybody(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && (st.st_mode & S_IWOTH) != 0 && S_ISREG(st.st_mode);
+}
+
 static cph_err parse_file(int fd, const char *path, struct cli_config *out, char why[CLI_WHY])
 {
     enum { CAP = CLI_CONFIG_MAX + 1 }; /* one more shows that there is more */
@@ -91,7 +100,13 @@ cph_err cli_config_load(const char *path, struct cli_config *out, char why[CLI_W
                        strerror(errno));
         return CPH_E_CONFIG;
     }
-    err = parse_file(fd, from, out, why);
+    if (written_by_anybody(fd)) {
+        (void)snprintf(why, CLI_WHY, "all users may write to %.400s; run: chmod o-w %.400s", from,
+                       from);
+        err = CPH_E_CONFIG;
+    } else {
+        err = parse_file(fd, from, out, why);
+    }
     if (err && why[0] == '\0')
         (void)snprintf(why, CLI_WHY, "%.800s: %s", from, cph_err_text(err));
     (void)close(fd);

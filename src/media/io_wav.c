@@ -1,6 +1,8 @@
 /* Sound files through libsndfile: played, recorded, loaded whole. */
 #include "ciphony/media_io.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sndfile.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,15 +168,17 @@ cph_err cph_media_wav_record(const char *path, uint32_t rate, char why[CPH_MEDIA
                      .channels = 1,
                      .format = SF_FORMAT_WAV | SF_FORMAT_PCM_16 };
     struct wav_sink *w;
+    int fd;
 
     if (rate < RATE_MIN || rate > RATE_MAX)
         return CPH_E_ARGUMENT;
     w = calloc(1, sizeof *w);
     if (!w)
         return CPH_E_NOMEM;
-    w->file = sf_open(path, SFM_WRITE, &info);
+    fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600); /* what was said is private */
+    w->file = fd < 0 ? NULL : sf_open_fd(fd, SFM_WRITE, &info, SF_TRUE);
     if (!w->file) {
-        explain(why, "cannot record to", path, sf_strerror(NULL));
+        explain(why, "cannot record to", path, fd < 0 ? strerror(errno) : sf_strerror(NULL));
         free(w);
         return CPH_E_IO;
     }

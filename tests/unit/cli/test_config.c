@@ -430,6 +430,27 @@ static cph_err load(const char *path)
     return cli_config_load(path, &c, why);
 }
 
+static void a_file_that_anybody_may_write_to_is_refused(void **state)
+{
+    static const struct {
+        mode_t mode;
+        cph_err err;
+    } row[] = {
+        { 0600, CPH_OK }, { 0664, CPH_OK }, { 0602, CPH_E_CONFIG }, { 0666, CPH_E_CONFIG }
+    };
+    char path[] = "/tmp/ciphony-conf-XXXXXX";
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0 && close(fd) == 0);
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        put(path, "[defaults]\npolicy = required\n", row[i].mode);
+        assert_err(cli_config_load(path, &c, why), row[i].err);
+        assert_int_equal(strstr(why, "chmod o-w") != NULL, row[i].err != CPH_OK);
+    }
+    (void)unlink(path);
+}
+
 static void the_file_is_found_by_the_xdg_rules(void **state)
 {
     char dir[128], path[192], out[CPH_STORE_PATH];
@@ -548,6 +569,7 @@ int main(void)
         cmocka_unit_test(each_wrong_thing_is_named_with_its_line),
         cmocka_unit_test(every_bound_holds_at_its_edge),
         cmocka_unit_test(a_nul_in_a_value_is_refused),
+        cmocka_unit_test(a_file_that_anybody_may_write_to_is_refused),
         cmocka_unit_test_setup_teardown(the_file_is_found_by_the_xdg_rules, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_password_that_others_may_read_is_warned_about, set_up,
                                         tear_down),

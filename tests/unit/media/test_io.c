@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "media_int.h"
@@ -23,6 +24,7 @@ static void recorded_samples_are_played_again(void **state)
     struct cph_media_source *source;
     int16_t pcm[320], got[320];
     char why[CPH_MEDIA_WHY];
+    struct stat st;
 
     (void)state;
     for (int i = 0; i < 320; i++)
@@ -31,6 +33,8 @@ static void recorded_samples_are_played_again(void **state)
     for (int i = 0; i < 60; i++) /* over the second after which the header is brought up to date */
         assert_ok(sink->ops->write(sink, pcm, 320));
     cph_media_sink_free(sink);
+    assert_int_equal(stat(path("a.wav"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600); /* what was said is private */
 
     assert_ok(cph_media_wav_play(path("a.wav"), false, why, &source));
     assert_int_equal(source->rate, 16000);
