@@ -102,12 +102,19 @@ static struct engine_early **to_forget(const struct cph_session *s, struct engin
                                        const struct engine_host *host)
 {
     struct engine_early **newest = NULL, **single = NULL;
-    unsigned mine = host ? host->n : 0, singles = 0;
+    const struct engine_host *who = NULL; /* has most */
+    unsigned mine = host ? host->n : 0, largest = 0, singles = 0;
 
     for (struct engine_early **at = &m->early; *at; at = &(*at)->next) {
         const struct engine_host *of = (*at)->host;
 
-        if (!newest || of == (*newest)->host || of->n > (*newest)->host->n)
+        if (!of) /* each has one while it is kept */
+            continue;
+        if (of->n > largest) {
+            largest = of->n;
+            who = of;
+        }
+        if (of == who)
             newest = at;
         if (of->n != 1 || of == host)
             continue;
@@ -117,7 +124,7 @@ static struct engine_early **to_forget(const struct cph_session *s, struct engin
     }
     if (singles > most(s) / 4)
         return single;
-    return newest && (*newest)->host->n > mine + 1 ? newest : NULL;
+    return largest > mine + 1 ? newest : NULL;
 }
 
 static bool has_room(struct cph_session *s, struct engine_media *m, const struct engine_host *host)
