@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli_int.h"
@@ -16,17 +17,31 @@
 
 enum { REPORT_MAX = 16 << 20, DEFAULT_SEED = 1 };
 
+/* How long a bar there is room for beside the numbers, so that no line breaks. */
+static unsigned bar_width(void)
+{
+    enum { MOST = 40, BESIDE = 20 };
+    struct winsize w = { 0 };
+
+    if (ioctl(2, TIOCGWINSZ, &w) < 0 || w.ws_col == 0 || w.ws_col > MOST + BESIDE)
+        return MOST;
+    return w.ws_col > BESIDE ? w.ws_col - BESIDE : 0;
+}
+
 /* On a terminal alone, and gone when all is done. */
 static void progress(void *ctx, unsigned done, unsigned all)
 {
-    enum { WIDTH = 40 };
-    unsigned full = done * WIDTH / all;
+    unsigned width = bar_width(), full = (unsigned)((uint64_t)done * width / all);
 
     (void)ctx;
-    (void)fprintf(stderr, "\r[%.*s%*s] %u of %u", (int)full,
-                  "########################################", (int)(WIDTH - full), "", done, all);
+    if (width > 0)
+        (void)fprintf(stderr, "\r[%.*s%*s] %u of %u", (int)full,
+                      "########################################", (int)(width - full), "", done,
+                      all);
+    else
+        (void)fprintf(stderr, "\r%u", done);
     if (done == all)
-        (void)fprintf(stderr, "\r%*s\r", WIDTH + 30, "");
+        (void)fprintf(stderr, "\r%*s\r", width > 0 ? (int)width + 19 : 5, "");
 }
 
 static bool seed_of(struct cli *cli, uint64_t *seed)
@@ -43,8 +58,15 @@ static bool seed_of(struct cli *cli, uint64_t *seed)
 static enum cli_exit no_keying(const char *name)
 {
     char word[64];
+    struct cli_near near = { .to = cli_clean(cph_span_of(name), word, sizeof word) };
 
-    cli_error("the lab has no keying %s; it has:", cli_clean(cph_span_of(name), word, sizeof word));
+    for (unsigned i = 0; lab_columns[i]; i++)
+        cli_near_offer(&near, lab_columns[i]->name);
+    if (near.best) {
+        cli_error("the lab has no keying %s; did you mean %s?", near.to, near.best);
+        return CLI_USAGE;
+    }
+    cli_error("the lab has no keying %s; it has:", near.to);
     for (unsigned i = 0; lab_columns[i]; i++)
         cli_error("  %-14s %s", lab_columns[i]->name, lab_columns[i]->title);
     return CLI_USAGE;
@@ -57,10 +79,10 @@ static enum cli_exit list(bool json)
     if (json)
         return lab_json_list() == CPH_OK ? CLI_OK : CLI_FAILED;
     for (const struct lab_experiment *const *e = lab_experiments; *e; e++)
-        (void)printf("%-16s %-9s %s\n", (*e)->name, (*e)->section, (*e)->title);
+        (void)printf("%-18s %-9s %s\n", (*e)->name, (*e)->section, (*e)->title);
     (void)printf("\nwith --keying:\n");
     for (const struct lab_column *const *c = lab_columns; *c; c++) {
-        (void)printf("%-16s %s\n", (*c)->name, (*c)->title);
+        (void)printf("%-18s %s\n", (*c)->name, (*c)->title);
         for (const struct lab_column *const *other = (*c)->others; other && *other; other++)
             (void)printf("%s%s", other == (*c)->others ? "  in other modes: " : ", ",
                          (*other)->name);

@@ -58,7 +58,8 @@ struct plot {
     struct series series[LAB_METHODS];
 };
 
-/* Told apart by colour, by mark and by dashes, on light and on dark. */
+/* Told apart by colour, by mark and by dashes, on light and on dark: where the colours begin again,
+ * marks and dashes are others. */
 static const char *const colour[] = { "#0f7bbd", "#d1570b", "#0a9468", "#b85a94",
                                       "#b08500", "#7a62cc", "#c23b3b", "#5f7d00",
                                       "#008c99", "#9a5b33", "#7d8791", "#4c6fd6" };
@@ -67,7 +68,7 @@ enum { COLOURS = sizeof colour / sizeof *colour, DASHES = sizeof dashes / sizeof
 
 static void line_style(unsigned i, struct cph_buf *out)
 {
-    const char *dash = dashes[i / 4 % DASHES];
+    const char *dash = dashes[(i / 4 + i / COLOURS) % DASHES];
 
     html_put(out, " fill=\"none\" stroke=\"%s\" stroke-width=\"2.2\"", colour[i % COLOURS]);
     if (dash[0])
@@ -78,7 +79,7 @@ static void mark(unsigned i, double x, double y, struct cph_buf *out)
 {
     const char *c = colour[i % COLOURS];
 
-    switch (i % 4) {
+    switch ((i + i / COLOURS) % 4) {
     case 0:
         html_put(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"/>", x, y, c);
         break;

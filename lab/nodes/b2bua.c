@@ -5,6 +5,8 @@
 
 #include "ciphony/base_text.h"
 
+enum { SDP_LINES = 200 };
+
 /* The list of tokens without one of them; empty if nothing is left. */
 static void without_token(struct cph_span list, const char *token, struct cph_wr *out)
 {
@@ -33,6 +35,34 @@ void box_options(const struct lab_proxy *p, const struct cph_sip_header *h, stru
         cph_sip_wr_header(wr, h->id, cph_wr_done(&list));
 }
 
+static void put_line(struct cph_wr *out, struct cph_span line)
+{
+    cph_wr_span(out, line);
+    cph_wr_text(out, "\r\n");
+}
+
+/* Attributes of a section may stand in any order (RFC 8866 5): here they stand the other way
+ * round. False: this is no description, or a longer one than there is room for. */
+static bool reordered(struct cph_span sdp, struct cph_wr *out)
+{
+    struct cph_span line[SDP_LINES];
+    unsigned n = 0;
+
+    if (!cph_span_starts(sdp, "v=0"))
+        return false;
+    while (n < SDP_LINES && cph_span_line(&sdp, &line[n]))
+        n++;
+    for (unsigned i = 0, end; i < n; i = end) {
+        for (end = i; end < n && cph_span_starts(line[end], "a="); end++)
+            ;
+        for (unsigned k = end; k > i; k--)
+            put_line(out, line[k - 1]);
+        if (end == i)
+            put_line(out, line[end++]);
+    }
+    return sdp.n == 0 && !out->failed;
+}
+
 bool box_body(struct lab_proxy *p, const struct cph_sip_msg *msg, const struct way *from,
               struct cph_span *body)
 {
@@ -49,6 +79,8 @@ bool box_body(struct lab_proxy *p, const struct cph_sip_msg *msg, const struct w
     if (p->cfg.ops && p->cfg.ops->sdp)
         did = p->cfg.ops->sdp(p->cfg.ctx, msg, &from->addr, msg->body, &wr);
     if (did == LAB_BODY_REPLACE && !wr.failed)
+        *body = cph_wr_done(&wr);
+    else if (did == LAB_BODY_KEEP && p->cfg.reorder_sdp && reordered(msg->body, &wr))
         *body = cph_wr_done(&wr);
     return did != LAB_BODY_DROP_MESSAGE;
 }

@@ -1,9 +1,9 @@
 /*
  * A SIP server of the simulated network, message by message: registrar, proxy that forks and
  * follows redirects, and on request the less polite boxes of the world (one that takes PRACK out,
- * holds descriptions back, invents early dialogs, or changes what it carries). UDP, or TLS over
- * connections that phones open, or both. Servers can stand in a row, each hop with a transport of
- * its own.
+ * holds descriptions back or reorders them, invents early dialogs, or changes what it carries).
+ * UDP, or TLS over connections that phones open, or both. Servers can stand in a row, each hop with
+ * a transport of its own.
  */
 #ifndef CPH_LAB_PROXY_H
 #define CPH_LAB_PROXY_H
@@ -32,6 +32,7 @@ struct lab_proxy_config {
     bool recurse;              /* follows a 3xx itself; else it goes back to the caller */
     bool no_prack;             /* takes 100rel out of Supported and Require */
     bool hold_sdp;             /* takes descriptions out of provisional responses */
+    bool reorder_sdp;          /* turns the order of each section's attributes round */
     bool fake_early;           /* answers each INVITE with an early dialog of the network's own */
     const struct cph_key *key; /* with cert: TLS on port 5061, and nothing else */
     const struct cph_cert *cert;
