@@ -1,6 +1,7 @@
 /*
  * Two sides negotiate again and again; the input says who offers, moves, renews, and where the text
- * on the way is damaged, and which form of best effort an offer has. Whatever happens: under
+ * on the way is damaged, which form of best effort an offer has, and whether what has no final text
+ * (SDP-DH, MIKEYv2) is named. Whatever happens: under
  * required nobody ends in clear, a stream with keys keeps them, and where nothing was damaged both
  * sides agree.
  */
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #include "ciphony/keying.h"
+#include "ciphony/keying_mikey.h"
 #include "ciphony/sdp_offer.h"
 #include "ciphony/srtp.h"
 
@@ -25,7 +27,26 @@ static cph_err count(void *ctx, void *buf, size_t n)
     return CPH_OK;
 }
 
-static const struct cph_env env = { .random = count };
+static int64_t wall(void *ctx)
+{
+    (void)ctx;
+    return 1700000000;
+}
+
+static const struct cph_env env = { .random = count, .wall = wall };
+
+/* The mechanisms of a side: those of the table, or one that must be named, or those together. */
+static const struct cph_keying_method *const *rows(unsigned which)
+{
+    static const char *const name[] = { "sdp-dh", "mikeyv2", "sdes" };
+    static const struct cph_keying_method *row[4][4];
+
+    for (unsigned i = 0; i < 3; i++)
+        row[3][i] = cph_keying_method_by_name(cph_span_of(name[i]));
+    row[1][0] = row[3][0];
+    row[2][0] = row[3][1];
+    return which == 0 ? NULL : row[which];
+}
 
 /* The description as it arrives: up to three bytes are other ones, if the input says so. */
 static cph_err travel(struct cph_arena *a, struct cph_sdp *sdp, bool *damaged, struct cph_sdp **out)
@@ -74,14 +95,17 @@ static void round_trip(struct cph_arena *a, struct cph_nego *from, struct cph_ne
     struct cph_nego_status st;
 
     cph_nego_status(from, &st);
-    if (!damaged && (err != CPH_OK || (st.outcome == CPH_NEGO_SECURE &&
-                                       !(same_keys(from, to) && same_keys(to, from)))))
+    if (!damaged &&
+        (err != CPH_OK || (st.outcome == CPH_NEGO_SECURE && st.keying.state == CPH_KEYING_KEYED &&
+                           !(same_keys(from, to) && same_keys(to, from)))))
         abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+    static const struct cph_secret psk = { .n = 16, .b = "0123456789abcdef" };
     struct cph_nego_cfg cfg = { .keying.env = &env };
+    struct cph_mikey *mikey[2];
     struct cph_nego *side[2] = { NULL, NULL };
     enum cph_keying_policy policy[2];
     struct cph_nego_status st;
@@ -94,6 +118,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
         cfg.policy = policy[i] = (enum cph_keying_policy)(how % 3);
         cfg.form = (enum cph_keying_form)(how / 3 % 7);
+        cfg.methods = rows(how / 21 % 4);
+        if (cph_mikey_new(
+                &(struct cph_mikey_cfg){
+                    .env = &env, .mode = CPH_MIKEY_PSK, .psk = &psk, .id = i ? "b" : "a" },
+                &mikey[i]) != CPH_OK)
+            abort();
+        cfg.keying.mikey = cfg.methods ? mikey[i] : NULL;
         if (cph_nego_new(&cfg, &side[i]) != CPH_OK)
             abort();
     }
@@ -117,7 +148,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
                 abort();
         }
     }
-    cph_nego_free(side[0]);
-    cph_nego_free(side[1]);
+    for (int i = 0; i < 2; i++) {
+        cph_nego_free(side[i]);
+        cph_mikey_free(mikey[i]);
+    }
     return 0;
 }

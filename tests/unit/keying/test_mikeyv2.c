@@ -130,6 +130,43 @@ static void two_exchanges_make_keys(void **state)
     assert_int_equal(e.peer_auth, CPH_KEYING_AUTH_PSK);
 }
 
+/* Also not by a name of a policy: what expired is in none. */
+static void nobody_speaks_it_unless_it_is_named(void **state)
+{
+    static const char *const v2[] = { "mikeyv2", "mikeyv2-inband" };
+
+    (void)state;
+    for (const struct cph_keying_preset *preset = cph_keying_presets;; preset++) {
+        const struct cph_keying_method *of_preset[CPH_KEYING_MAX_METHODS + 1] = { NULL };
+        unsigned n = 0;
+
+        for (; preset->name && preset->row[n]; n++) /* the one without a name: no list at all */
+            of_preset[n] = cph_keying_method_by_name(cph_span_of(preset->row[n]));
+        for (unsigned i = 0; i < 2; i++) {
+            struct cph_nego_cfg a = { .policy = CPH_KEYING_REQUIRED, .methods = row }, b = a;
+            struct cph_sdp *offer, *answer;
+
+            row[0] = cph_keying_method_by_name(cph_span_of(v2[i]));
+            reopen(); /* their MIKEY objects */
+            pair_close(&p);
+            a.keying.mikey = ma;
+            b.keying.mikey = mb;
+            b.methods = preset->name ? of_preset : NULL;
+            pair_open(&p, a, b);
+            offer = make_offer(&p, &p.a);
+            assert_int_equal(count_attr(offer, v2[i]), 1);
+            assert_err(try_answer(&p, &p.b, offer, &answer), CPH_E_POLICY);
+            assert_int_equal(answer->media[0]->port, 0);
+            offer = make_offer(&p, &p.b);
+            assert_int_equal(count_attr(offer, v2[i]), 0);
+            pair_close(&p);
+            p.arena = NULL;
+        }
+        if (!preset->name)
+            break;
+    }
+}
+
 static void every_mode_of_mikey_may_be_agreed_on(void **state)
 {
     (void)state;
@@ -599,6 +636,7 @@ int main(void)
         test(a_run_of_the_other_implementation_gives_its_keys),
         test(hellos_that_end_early_are_refused),
         test(two_exchanges_make_keys),
+        test(nobody_speaks_it_unless_it_is_named),
         test(every_mode_of_mikey_may_be_agreed_on),
         test(the_first_mode_group_and_suite_that_both_have_is_taken),
         test(nobodys_clock_matters),
