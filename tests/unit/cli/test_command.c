@@ -251,6 +251,53 @@ static void every_mechanism_calls_without_a_configuration(void **state)
     }
 }
 
+static size_t count_of(const char *text, const char *words)
+{
+    size_t n = 0;
+
+    for (const char *at = text; (at = strstr(at, words)) != NULL; at++)
+        n++;
+    return n;
+}
+
+static void file_text(const char *name, char *text, size_t cap)
+{
+    char path[128];
+    FILE *f;
+
+    (void)snprintf(path, sizeof path, "%s/%s", home, name);
+    f = fopen(path, "rb");
+    assert_non_null(f);
+    text[fread(text, 1, cap - 1, f)] = '\0';
+    (void)fclose(f);
+}
+
+/* Two commands on the loopback interface, each with keys pressed: t takes another key at once. */
+static void either_command_tells_another_key_in_a_call_with_ekt(void **state)
+{
+    static const char *const told = "new sending key, told in the media";
+    int port = 20000 + getpid() % 20000;
+    char shell[2048];
+
+    (void)state;
+    (void)snprintf(shell, sizeof shell,
+                   "cd %s; (sleep 1.2; printf t; sleep 2) | %s answer --listen udp:127.0.0.1:%d "
+                   "--device none --keying sdes --ekt --store a.db >a.out 2>&1 & sleep 0.4; "
+                   "(sleep 0.6; printf t; sleep 0.8; printf t; sleep 1) | %s call "
+                   "sip:bob@127.0.0.1:%d --device none --keying sdes --ekt --for 2 --store b.db "
+                   ">b.out 2>&1; echo $? >b.rc; wait",
+                   home, program, port, program, port);
+    assert_int_equal(system(shell), 0);
+    file_text("b.rc", out, sizeof out);
+    assert_string_equal(out, "0\n");
+    file_text("a.out", out, sizeof out);
+    says(out, "told in the media (EKT)");
+    assert_int_equal(count_of(out, told), 1);
+    file_text("b.out", out, sizeof out);
+    says(out, "the keys are a group's (EKT)");
+    assert_int_equal(count_of(out, told), 2);
+}
+
 static void mistakes_with_the_lab_are_usage_errors(void **state)
 {
     static const char *const row[][2] = {
@@ -397,6 +444,7 @@ int main(void)
         CLI_TEST(mistakes_with_trust_are_usage_errors),
         CLI_TEST(options_that_would_be_passed_over_are_told),
         CLI_TEST(every_mechanism_calls_without_a_configuration),
+        CLI_TEST(either_command_tells_another_key_in_a_call_with_ekt),
         CLI_TEST(mistakes_with_the_lab_are_usage_errors),
         CLI_TEST(a_store_that_cannot_be_used_is_explained),
         CLI_TEST(the_configuration_is_checked_and_shown_without_secrets),

@@ -109,6 +109,7 @@ struct phone_extra {
     const struct cph_phone_zrtp *zrtp;
     struct cph_mikey *mikey;
     const struct cph_phone_smime *smime;
+    bool ekt;
 };
 
 static void phone_add(struct line *l, unsigned i, const struct phone_extra *x)
@@ -132,6 +133,7 @@ static void phone_add(struct line *l, unsigned i, const struct phone_extra *x)
                                            .zrtp = x->zrtp,
                                            .mikey = x->mikey,
                                            .smime = x->smime,
+                                           .ekt = x->ekt,
                                            .codecs = codec,
                                            .rtcp_mux = true };
     assert_ok(lab_terminal_new(l->net, &cfg, &l->t[i]));
