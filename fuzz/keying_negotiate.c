@@ -19,6 +19,9 @@ static const struct cph_sdp_codec codec[] = { { "PCMU", 8000, 1, 0, NULL } };
 static const struct cph_addr home = { .family = CPH_AF_V4, .ip = { 10, 0, 0, 1 } };
 static struct cph_rd rd;
 static uint8_t counter;
+/* A line that somebody altered gives two sides different keys in SDP-DH, or a run of MIKEYv2 that
+ * does not go on, and later offers repeat that: from then on they need not agree. */
+static bool spoilt;
 
 static cph_err count(void *ctx, void *buf, size_t n)
 {
@@ -55,7 +58,7 @@ static cph_err travel(struct cph_arena *a, struct cph_sdp *sdp, bool *damaged, s
 
     for (unsigned hits = cph_rd_u8(&rd) % 4; hits > 0 && text.n > 0 && cph_rd_more(&rd); hits--) {
         ((uint8_t *)(uintptr_t)text.p)[cph_rd_u16(&rd) % text.n] = cph_rd_u8(&rd);
-        *damaged = true;
+        *damaged = spoilt = true;
     }
     return cph_sdp_parse(a, text, out);
 }
@@ -95,7 +98,7 @@ static void round_trip(struct cph_arena *a, struct cph_nego *from, struct cph_ne
     struct cph_nego_status st;
 
     cph_nego_status(from, &st);
-    if (!damaged &&
+    if (!damaged && !(spoilt && st.method && st.method->expired) &&
         (err != CPH_OK || (st.outcome == CPH_NEGO_SECURE && st.keying.state == CPH_KEYING_KEYED &&
                            !(same_keys(from, to) && same_keys(to, from)))))
         abort();
@@ -113,6 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     rd = cph_rd_open((struct cph_span){ data, n });
     counter = 0;
+    spoilt = false;
     for (int i = 0; i < 2; i++) {
         uint8_t how = cph_rd_u8(&rd);
 
