@@ -30,7 +30,7 @@ static void house(struct line *l, const char *password, bool cover_body, const c
     b[0].policy.cover_body = cover_body;
     line_open(l, 11);
     phone_add(l, 0, &x);
-    x = (struct phone_extra){ b, 2, &caller, 1, NULL, NULL, NULL };
+    x = (struct phone_extra){ .account = b, .n_accounts = 2, .caller = &caller, .n_callers = 1 };
     phone_add(l, 1, &x);
 }
 
