@@ -147,7 +147,7 @@ struct phone_sdp {
 /* Not zeroed first: it is 28 kB, and all that is ever read or wiped of it was written. */
 #define PHONE_SDP_SCOPED(name)                                                                     \
     __attribute__((cleanup(phone_sdp_wipe), uninitialized)) struct phone_sdp name;                 \
-    phone_sdp_open(&name)
+    phone_sdp_open(&(name))
 
 /* phone_call.c */
 void phone_sdp_wipe(struct phone_sdp *t);
@@ -190,7 +190,7 @@ void phone_offer_open(struct phone_offer *o);
 void phone_offer_wipe(struct phone_offer *o);
 #define PHONE_OFFER_SCOPED(name)                                                                   \
     __attribute__((cleanup(phone_offer_wipe), uninitialized)) struct phone_offer name;             \
-    phone_offer_open(&name)
+    phone_offer_open(&(name))
 /** Our first offer, in one body or two. */
 CPH_MUST_CHECK cph_err phone_offer_write(struct phone_call *c, cph_time now, struct phone_offer *o);
 /** Was it refused, perhaps for having a stream twice? */

@@ -2,6 +2,7 @@
  * proves nothing. */
 #include "support.h"
 
+#include "denier.h"
 #include "ear.h"
 #include "forger.h"
 #include "siege.h"
@@ -316,6 +317,64 @@ static void every_verb_succeeds_against_something_weak(void **state)
     assert_string_equal(o.answer, "heard");
 }
 
+/* What came of a call that somebody on the way refuses in the callee's name. */
+struct denied {
+    unsigned invites; /* that he had to refuse */
+    size_t in_clear;  /* packets of media */
+    enum cph_level shown;
+    bool heard;
+};
+
+static struct denied deny(const char *keying, enum cph_security security, int error)
+{
+    struct lab_denier d = { .error = error };
+    struct lab_stage_config cfg = { .seed = SEED,
+                                    .link.delay = CPH_MS(20),
+                                    .keying = keying,
+                                    .security = security,
+                                    .people = A | B,
+                                    .filter = lab_deny,
+                                    .filter_ctx = &d };
+    struct denied out;
+    struct lab_stage *s;
+
+    assert_ok(lab_stage_open(&cfg, &s));
+    d.stage = s;
+    assert_ok(lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB));
+    assert_ok(lab_stage_run(s, CPH_SEC(40)));
+    out = (struct denied){ .invites = d.refused,
+                           .in_clear = lab_trace_kind(s->trace, LAB_RTP),
+                           .shown = s->person[LAB_ALICE].shown,
+                           .heard = lab_stage_heard(s, LAB_ALICE, LAB_BOB) };
+    lab_stage_close(s);
+    return out;
+}
+
+/* He writes whatever reason he likes: she does not call again with less, nor in clear, and is shown
+ * nothing better. He gains what a bare 488 gives him: there is no call. */
+static void who_forges_a_reason_to_refuse_gains_no_more_than_by_refusing(void **state)
+{
+    static const char *const keying[] = { "mikey-psk",    "mikey-rsa",    "mikey-rsa-r",
+                                          "mikey-dhsign", "mikey-dhhmac", "mikey-null" };
+    static const enum cph_security security[] = { CPH_SECURITY_REQUIRED, CPH_SECURITY_PREFER };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof keying / sizeof *keying; i++)
+        for (unsigned k = 0; k < 2; k++) {
+            struct denied bare = deny(keying[i], security[k], -1);
+
+            assert_int_equal(bare.invites, 1);
+            for (int error = 0; error < 15; error += 3) {
+                struct denied d = deny(keying[i], security[k], error);
+
+                assert_int_equal(d.invites, bare.invites);
+                assert_int_equal(d.in_clear, 0);
+                assert_int_equal(d.shown, bare.shown);
+                assert_false(d.heard || bare.heard);
+            }
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +386,7 @@ int main(void)
         cmocka_unit_test(who_weakens_offers_changes_what_he_wants_to),
         cmocka_unit_test(an_offer_in_clear_is_weakened_and_the_callee_believes_it),
         cmocka_unit_test(every_verb_succeeds_against_something_weak),
+        cmocka_unit_test(who_forges_a_reason_to_refuse_gains_no_more_than_by_refusing),
         cmocka_unit_test(who_makes_up_packets_is_heard_in_rtp_and_not_in_srtp),
     };
 

@@ -14,8 +14,7 @@
 const char *mikey_error_words(uint8_t error)
 {
     static const char *const words[] = {
-        [MIKEY_E_AUTH] = "it could not tell that the message is from us: secrets or certificates "
-                         "do not fit",
+        [MIKEY_E_AUTH] = "our message proves nothing there: secrets or certificates do not fit",
         [MIKEY_E_TS] = "the time in our message is not its time: compare the two clocks",
         [MIKEY_E_PRF] = "it does not know our way to derive keys",
         [MIKEY_E_MAC] = "it does not know our MAC",
