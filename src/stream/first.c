@@ -172,7 +172,7 @@ bool stream_first_keeps(struct cph_stream *s, struct cph_span datagram)
 
     if (!f || !read_message(datagram, &m) || m.type != CLIENT_HELLO || m.record_n != datagram.n)
         return false;
-    if (!f->over && f->hello_n == 0 && m.seq == 0 && m.body.n <= HELLO_MAX &&
+    if (!f->over && f->hello_n == 0 && m.seq == 0 && m.body.p && m.body.n <= HELLO_MAX &&
         datagram.n + COOKIE_MAX <= f->mtu) {
         memcpy(f->hello, m.body.p, m.body.n);
         f->hello_n = m.body.n;
