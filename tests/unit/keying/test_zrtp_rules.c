@@ -161,6 +161,84 @@ static void an_enrolment_that_is_declined_stores_nothing(void **state)
     duo_close(&d);
 }
 
+/* ---- the schedule of what is sent again (6) -------------------------------------------------- */
+
+static struct {
+    enum zrtp_type sent, lost; /* by end 0; its answer, by end 1 */
+    unsigned n;
+    cph_time at[32];
+    struct flight first;
+} watch;
+
+static bool watch_sends(struct duo *d, int from, int stream, struct flight *f)
+{
+    enum zrtp_type type = flight_type(f);
+
+    (void)stream;
+    if (from == 1 && type == ZRTP_DHPART1 && watch.sent == ZRTP_ERROR) {
+        uint32_t crc; /* keys that differ: in the end that is told */
+
+        f->b[f->n - 5] ^= 1;
+        crc = zrtp_crc32c((struct cph_span){ f->b, f->n - 4 });
+        for (int i = 0; i < 4; i++)
+            f->b[f->n - 4 + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
+    }
+    if (from == 0 && type == watch.sent) {
+        assert_in_range(watch.n, 0, 31);
+        if (watch.n == 0)
+            watch.first = *f;
+        /* RFC 6189 6 MUST: the same message; the packet around it has a number of its own */
+        assert_int_equal(f->n, watch.first.n);
+        assert_memory_equal(f->b + 12, watch.first.b + 12, f->n - ZRTP_FRAME);
+        watch.at[watch.n++] = d->now;
+    }
+    return from == 0 || type != watch.lost;
+}
+
+/* RFC 6189 6: from T2, 150 ms, doubled to 1200 ms; ten times: 150 + 300 + 600 + 7 * 1200 ms */
+static void every_message_but_hello_is_sent_eleven_times_in_so_many_milliseconds(void **state)
+{
+    static const struct {
+        enum zrtp_type sent, lost;
+        bool after; /* the exchange */
+    } row[] = {
+        { ZRTP_COMMIT, ZRTP_DHPART1, false },    { ZRTP_DHPART2, ZRTP_CONFIRM1, false },
+        { ZRTP_CONFIRM2, ZRTP_CONF2ACK, false }, { ZRTP_ERROR, ZRTP_ERRORACK, false },
+        { ZRTP_GOCLEAR, ZRTP_CLEARACK, true },   { ZRTP_SASRELAY, ZRTP_RELAYACK, true },
+    };
+    static const unsigned ms[] = { 150, 300, 600, 1200, 1200, 1200, 1200, 1200, 1200, 1200 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct duo d;
+
+        memset(&watch, 0, sizeof watch);
+        watch.sent = row[i].sent;
+        watch.lost = row[i].lost;
+        duo_init(&d, 300 + i);
+        d.end[1].cfg.passive = true;
+        d.end[0].cfg.mitm = row[i].sent == ZRTP_SASRELAY;
+        d.end[0].cfg.allow_clear = d.end[1].cfg.allow_clear = true;
+        d.tap = watch_sends;
+        if (row[i].after) {
+            duo_call(&d);
+            assert_int_equal(watch.n, 0);
+            if (row[i].sent == ZRTP_GOCLEAR)
+                assert_ok(cph_zrtp_clear(&d.end[0].z[0]->base, d.now));
+            else
+                assert_ok(cph_zrtp_relay(&d.end[0].z[0]->base, NULL, d.now));
+        } else {
+            duo_open(&d);
+        }
+        duo_run(&d, d.now + CPH_SEC(60));
+        assert_int_equal(watch.n, 1 + 10);
+        for (unsigned k = 0; k < 10; k++)
+            assert_int_equal(watch.at[k + 1] - watch.at[k], CPH_MS(ms[k]));
+        assert_int_equal(watch.at[10] - watch.at[0], CPH_MS(9450));
+        duo_close(&d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +247,7 @@ int main(void)
         cmocka_unit_test(three_octets_of_a_version_count),
         cmocka_unit_test(an_exchange_that_broke_off_changes_nothing_that_is_retained),
         cmocka_unit_test(an_enrolment_that_is_declined_stores_nothing),
+        cmocka_unit_test(every_message_but_hello_is_sent_eleven_times_in_so_many_milliseconds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
