@@ -15,6 +15,7 @@ enum {
     DSA_MAX = 3072, /* RFC 6189 7.2.1 */
     DSA_Q_MIN = 224,
     ED25519_N = 32,
+    POINT_MAX = 133, /* of P-521 */
 };
 
 /* ---- keys ------------------------------------------------------------------------------------ */
@@ -60,13 +61,14 @@ static cph_err from_point(const char *group, struct cph_span point, EVP_PKEY **o
 {
     OSSL_PARAM params[3];
     EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    uint8_t copy[POINT_MAX]; /* OpenSSL's type has both writable */
     char name[8];
     bool ok;
 
     (void)OPENSSL_strlcpy(name, group, sizeof name);
+    memcpy(copy, point.p, point.n);
     params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, name, 0);
-    params[1] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY,
-                                                  (void *)(uintptr_t)point.p, point.n);
+    params[1] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, copy, point.n);
     params[2] = OSSL_PARAM_construct_end();
     ok = ctx && EVP_PKEY_fromdata_init(ctx) == 1 &&
          EVP_PKEY_fromdata(ctx, out, EVP_PKEY_PUBLIC_KEY, params) == 1;
