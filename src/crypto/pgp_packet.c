@@ -49,7 +49,8 @@ static cph_err unarmor_lines(struct cph_span rest, uint8_t *room, size_t cap, st
         }
         if (line.n > cap - n)
             return CPH_E_LIMIT;
-        memcpy(room + n, line.p, line.n);
+        if (line.n > 0)
+            memcpy(room + n, line.p, line.n);
         n += line.n;
     }
     if (!cph_span_starts(line, "-----END PGP PUBLIC KEY BLOCK-----"))
