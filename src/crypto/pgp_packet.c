@@ -36,7 +36,7 @@ static cph_err check_crc(struct cph_span line, struct cph_span bytes)
  * from its beginning, which is never ahead of what is read. */
 static cph_err unarmor_lines(struct cph_span rest, uint8_t *room, size_t cap, struct cph_span *out)
 {
-    struct cph_span line, sum = { NULL, 0 };
+    struct cph_span line = { NULL, 0 }, sum = { NULL, 0 };
     size_t n = 0, got = 0;
 
     while (cph_span_line(&rest, &line) && !cph_span_starts(line, "-----")) {
@@ -62,7 +62,7 @@ static cph_err unarmor_lines(struct cph_span rest, uint8_t *room, size_t cap, st
 
 cph_err pgp_unarmor(struct cph_span in, uint8_t **room, struct cph_span *out)
 {
-    struct cph_span rest = in, line;
+    struct cph_span rest = in, line = { NULL, 0 };
     cph_err err;
 
     *room = NULL;
