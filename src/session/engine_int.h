@@ -221,13 +221,42 @@ static inline struct engine_branch *engine_next_likely(const struct cph_session 
     return NULL;
 }
 
-/* keys.c: look at what negotiation has come to, and follow. */
-void engine_look(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now);
-void engine_look_all(struct cph_session *s, struct engine_branch *b, cph_time now);
+/* contexts.c: SRTP contexts */
+/* What installing has brought. A second handshake that adds the RTCP component replaces nothing, so
+ * it is no re-key. */
+struct engine_change {
+    bool any;      /* a key that was not there */
+    bool replaced; /* RTP had another one before */
+};
+/** Install what is new. CPH_E_AGAIN: a component has no keys yet. */
+CPH_MUST_CHECK cph_err engine_install_contexts(struct cph_session *s, struct engine_branch *b,
+                                               unsigned stream, const struct cph_keying_status *st,
+                                               cph_time now, struct engine_change *change);
+/** The same, or an EKT set where that was agreed on. */
+CPH_MUST_CHECK cph_err engine_install(struct cph_session *s, struct engine_branch *b,
+                                      unsigned stream, const struct cph_keying_status *st,
+                                      cph_time now, struct engine_change *change);
 void engine_line_stop(struct cph_session *s, struct engine_line *l);
 void engine_tell_stream(const struct cph_session *s, const struct engine_branch *b,
                         unsigned stream);
 void engine_grace_over(struct engine_line *l);
+
+/* verify.c: media that came */
+/** Try one packet on every branch, the one in use first. CPH_E_AGAIN: keys are still to come. */
+CPH_MUST_CHECK cph_err engine_verify(struct cph_session *s, unsigned stream,
+                                     enum cph_keying_component kind, enum cph_keying_component port,
+                                     const struct cph_addr *from, uint8_t *p, size_t *n,
+                                     uint32_t *branch);
+/** Where the peer is: where its good packets came from, or as it said. May be NULL. */
+const struct cph_addr *engine_target(const struct engine_line *l, enum cph_keying_component port);
+static inline bool engine_usable(const struct cph_addr *a)
+{
+    return a && a->family != CPH_AF_NONE && a->port != 0 && !cph_addr_is_any(a);
+}
+
+/* keys.c: look at what negotiation has come to, and follow. */
+void engine_look(struct cph_session *s, struct engine_branch *b, unsigned stream, cph_time now);
+void engine_look_all(struct cph_session *s, struct engine_branch *b, cph_time now);
 /** The choice is made, or there is none to make: no key that was told to all comes again. */
 void engine_parted_free(struct cph_session *s);
 /* By when this line must have its keys. */
