@@ -299,11 +299,11 @@ static struct cph_span last_part(struct cph_span body)
 
     if (!cph_span_starts(body, "--"))
         return body;
-    while ((at = memmem(rest.p, rest.n, begins, sizeof begins - 1))) {
+    while (rest.n > 0 && (at = memmem(rest.p, rest.n, begins, sizeof begins - 1))) {
         rest = cph_span_from(rest, (size_t)(at - rest.p) + 4);
         part = rest;
     }
-    at = memmem(part.p, part.n, "\r\n--", 4);
+    at = part.n > 0 ? memmem(part.p, part.n, "\r\n--", 4) : NULL;
     return at ? cph_span_head(part, (size_t)(at - part.p) + 2) : part;
 }
 
@@ -329,12 +329,11 @@ static enum lab_proxy_body on_sdp(void *ctx, const struct cph_sip_msg *msg,
         uint8_t mine[CPH_SESSION_SDP];
         struct cph_wr wr = cph_wr_open(mine, sizeof mine);
 
-        err = msg->is_request ? take_offer(m, sdp, &wr) : take_answer(m, msg->status, sdp, &wr);
+        (void)!(msg->is_request ? take_offer(m, sdp, &wr) : take_answer(m, msg->status, sdp, &wr));
         turn(m);
         if (m->how == LAB_MEDDLE_MEDIA)
             return LAB_BODY_KEEP;
         turn_roles(sdp, out);
-        err = CPH_OK;
     } else if (m->how == LAB_MEDDLE_SUBSTITUTE && has_shares(sdp)) {
         err = swap_shares(m, msg, sdp, out);
         turn(m);

@@ -218,11 +218,13 @@ static const struct lab_column sdes_smime = {
 
 /* MIKEYv2 agrees on a mode: the draft says of most that it depends on that. */
 /* clang-format off: a table */
+/* NOLINTBEGIN(bugprone-macro-parentheses): strings that are put together */
 #define V2(row, its_mode, what, show)                                                              \
     {                                                                                              \
         .name = row "-" its_mode, .title = "MIKEYv2 (expired), " its_mode, .keying = { row },      \
         .mikey = (what), .cert = (show), .mode = its_mode                                          \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct lab_column v2_sdp_mode[] = {
     V2("mikeyv2", "null", mikey_null, NULL),     V2("mikeyv2", "psk", mikey_psk, NULL),
@@ -273,14 +275,11 @@ const struct lab_column *const lab_columns[] = {
 const struct lab_column *lab_column_find(const char *name)
 {
     for (const struct lab_column *const *c = lab_columns; *c && name; c++) {
-        const struct lab_column *const *other = (*c)->others;
-
         if (strcmp((*c)->name, name) == 0)
             return *c;
-        while (other && *other && strcmp((*other)->name, name) != 0)
-            other++;
-        if (other && *other)
-            return *other;
+        for (const struct lab_column *const *o = (*c)->others; o && *o; o++)
+            if (strcmp((*o)->name, name) == 0)
+                return *o;
     }
     return NULL;
 }

@@ -63,25 +63,26 @@ static cph_err run_second(const struct lab_case *c, struct lab_outcome *out)
                             .when = LAB_SECOND_CALL,
                             .security = CPH_SECURITY_REQUIRED };
     struct lab_feat loose, strict;
+    unsigned long long heard, checked;
 
     CPH_TRY(lab_attacked(c, &a, &loose, "In the middle of the second call"));
     a.pinned = true;
     CPH_TRY(lab_attacked(c, &a, &strict, NULL));
+    heard = loose.active + loose.passive;
+    checked = strict.active + strict.passive;
     out->sessions = 4;
-    lab_measure(out, "heard", "frames", (double)(loose.active + loose.passive));
-    lab_measure(out, "heard, users check", "frames", (double)(strict.active + strict.passive));
+    lab_measure(out, "heard", "frames", (double)heard);
+    lab_measure(out, "heard, users check", "frames", (double)checked);
     lab_say(
         out,
         loose.flattered || strict.flattered ? "shown too much"
-        : loose.active + loose.passive == 0 ? "kept out"
+        : heard == 0                        ? "kept out"
         : loose.noticed                     ? "noticed"
         : strict.noticed                    ? "noticed if checked"
                                             : "no",
         "who missed the first call and is in the middle of the second hears %llu frames%s%.90s; "
         "of users who check each other %llu",
-        (unsigned long long)(loose.active + loose.passive),
-        loose.noticed ? ", and is noticed: " : "", loose.noticed ? loose.why : "",
-        (unsigned long long)(strict.active + strict.passive));
+        heard, loose.noticed ? ", and is noticed: " : "", loose.noticed ? loose.why : "", checked);
     return CPH_OK;
 }
 
