@@ -21,6 +21,12 @@ static const char *const meddling[] = { [LAB_MEDDLE_NOT] = "nobody meddles",
                                         [LAB_MEDDLE_SUBSTITUTE] = "keys changed",
                                         [LAB_MEDDLE_BOTH] = "in the middle of both" };
 
+/* Ended for a reason other than that the user hung up, keys or not. */
+static bool said_so(const struct lab_stage_person *p)
+{
+    return p->ended && p->cause != CPH_OK && p->cause != CPH_E_NOKEY;
+}
+
 static cph_err look(const struct lab_case *c, const struct lab_stage *s, enum lab_meddling how,
                     const struct lab_meddler_feat *feat, struct seen *out)
 {
@@ -39,16 +45,16 @@ static cph_err look(const struct lab_case *c, const struct lab_stage *s, enum la
     (void)snprintf(out->why, sizeof out->why, "%s", a->why[0] ? a->why : b->why);
     (void)snprintf(what, sizeof what, "hop %u of %u in clear, %s",
                    s->cfg.chain.clear ? (unsigned)MIDDLE : 0U, (unsigned)HOPS, meddling[how]);
-    lab_trial_add(
-        c, what,
-        &(struct lab_verdict_case){
-            .passive = out->heard,
-            .active = lab_heard_total(&feat->heard),
-            .server = how != LAB_MEDDLE_NOT,
-            .media = how == LAB_MEDDLE_BOTH,
-            .noticed = (a->ended && a->cause != CPH_OK) || (b->ended && b->cause != CPH_OK),
-            .shown = a->shown > b->shown ? a->shown : b->shown,
-            .shown_class = a->shown_class > b->shown_class ? a->shown_class : b->shown_class });
+    lab_trial_add(c, what,
+                  &(struct lab_verdict_case){ .passive = out->heard,
+                                              .active = lab_heard_total(&feat->heard),
+                                              .server = how != LAB_MEDDLE_NOT,
+                                              .media = how == LAB_MEDDLE_BOTH,
+                                              .noticed = said_so(a) || said_so(b),
+                                              .shown = a->shown > b->shown ? a->shown : b->shown,
+                                              .shown_class = a->shown_class > b->shown_class
+                                                                 ? a->shown_class
+                                                                 : b->shown_class });
     return CPH_OK;
 }
 

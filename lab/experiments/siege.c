@@ -70,8 +70,9 @@ void lab_siege_look(const struct lab_stage *s, struct lab_feat *f)
 
         f->plain |= p->plain;
         f->rang_without_keys |= p->incoming_n > 0 && !(p->secured && p->secured_at <= p->rang_at);
-        /* Ended for a reason of security. A plain refusal of the other one does not count. */
-        if (p->ended && p->cause != CPH_OK && p->why[0]) {
+        /* Ended for a reason of security. A plain refusal of the other one does not count, and
+         * neither does that there were no keys yet when the user hung up. */
+        if (p->ended && p->cause != CPH_OK && p->cause != CPH_E_NOKEY && p->why[0]) {
             f->noticed = true;
             (void)snprintf(f->why, sizeof f->why, "%s", p->why);
         }
