@@ -245,12 +245,14 @@ struct cph_keying_method {
     bool (*claims)(struct cph_span packet);
 
     cph_err (*make)(const struct cph_keying_cfg *cfg, struct cph_keying **out);
+    /** Are public-key operations spent on a first offer as it is configured? NULL: never. */
+    bool (*offer_costs)(const struct cph_keying_cfg *cfg);
     void (*free)(struct cph_keying *k);
 
     /**
      * Write our attributes into a section of our offer; its profile is set already. Called again
      * for every re-offer. R9, R19 MUST: costs no public-key operation and no state but the
-     * instance.
+     * instance, unless offer_costs() says so.
      */
     cph_err (*offer)(struct cph_keying *k, const struct cph_keying_local *offer);
     /**
@@ -381,9 +383,11 @@ struct cph_nego_cfg {
     /* Best first, NULL-ended; NULL: cph_keying_methods but those that must be named. Rows whose
      * needs are not met are passed over. */
     const struct cph_keying_method *const *methods;
-    bool feedback; /* offer AVPF and SAVPF */
-    bool cryptex;  /* RFC 9335: say a=cryptex, and answer one; where both said it, header extensions
-                      and CSRCs are encrypted. Default no */
+    bool free_offers; /* a method whose offer costs public-key operations is answered, and offered
+                         only where there is no other */
+    bool feedback;    /* offer AVPF and SAVPF */
+    bool cryptex; /* RFC 9335: say a=cryptex, and answer one; where both said it, header extensions
+                     and CSRCs are encrypted. Default no */
     enum cph_keying_form form;
     enum cph_sdp_proto
         profile; /* of our offers; CPH_SDP_PROTO_OTHER: chosen by policy and methods */

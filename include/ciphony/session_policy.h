@@ -42,10 +42,11 @@ struct cph_policy {
     enum cph_precondition precondition;
     /* A call with keys is ended if its verdict is below need, and not only told so. */
     bool enforce_need;
-    bool challenge;  /* answer an INVITE that carries no valid proof with 401 */
-    bool smime;      /* offers and answers go sealed to the peer's certificate, and must come so
-                        (identity_smime.h) */
-    bool cover_body; /* ... and ask for a proof that covers the body (qop=auth-int) */
+    bool free_offers; /* no public-key operation is spent on an offer, where there is a choice */
+    bool challenge;   /* answer an INVITE that carries no valid proof with 401 */
+    bool smime;       /* offers and answers go sealed to the peer's certificate, and must come so
+                         (identity_smime.h) */
+    bool cover_body;  /* ... and ask for a proof that covers the body (qop=auth-int) */
     unsigned early_packets; /* kept per stream until keys exist; 0: the default */
     unsigned early_ms;      /* for this long; 0: the default */
 };

@@ -100,6 +100,8 @@ static cph_err begin(struct lab_duo *d, unsigned i)
     cfg.policy.media = p->cfg.security;
     cfg.policy.form = p->cfg.form;
     lab_kit_policy(p->kit, &cfg.policy);
+    if (p->cfg.policy)
+        CPH_TRY(cph_policy_keying(&cfg.policy, cph_span_of(p->cfg.policy)));
     memcpy(media.local, p->local, sizeof media.local);
     p->keyed = false;
     return cph_session_new(&cfg, &media, 1, d->now, &p->session);

@@ -12,6 +12,7 @@ enum { LAB_PARTIES = 6, LAB_WIRE = 2048 };
 
 struct lab_party_config {
     const char *keying;        /* a column */
+    const char *policy;        /* name or list of a policy instead of the column's; or NULL */
     const char *const *suites; /* NULL: all */
     enum cph_security security;
     enum cph_keying_form form;        /* of offers, where RTP will do */

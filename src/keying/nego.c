@@ -30,6 +30,17 @@ static bool needs_met(const struct cph_keying_method *m, const struct cph_keying
     return !(m->needs & CPH_KEYING_NEEDS_PSK) || cfg->psk;
 }
 
+/* What would cost something in every offer, where others cost nothing. */
+static unsigned spare(const struct cph_nego *n)
+{
+    unsigned dear = 0;
+
+    for (unsigned i = 0; i < n->n && n->cfg.free_offers; i++)
+        if (n->slot[i].method->offer_costs && n->slot[i].method->offer_costs(&n->cfg.keying))
+            dear |= 1U << i;
+    return dear == (1U << n->n) - 1 ? 0 : dear;
+}
+
 cph_err cph_nego_new(const struct cph_nego_cfg *cfg, struct cph_nego **out)
 {
     const struct cph_keying_method *const *rows = cfg->methods ? cfg->methods : cph_keying_methods;
@@ -46,6 +57,7 @@ cph_err cph_nego_new(const struct cph_nego_cfg *cfg, struct cph_nego **out)
         free(n);
         return CPH_E_CONFIG;
     }
+    n->spared = spare(n);
     *out = n;
     return CPH_OK;
 }
@@ -71,6 +83,7 @@ cph_err cph_nego_fork(const struct cph_nego *n, struct cph_nego **out)
         return CPH_E_NOMEM;
     b->cfg = n->cfg;
     b->n = n->n;
+    b->spared = n->spared;
     b->chosen = b->probing = -1;
     b->open = true;
     b->profile = b->offered_profile = n->offered_profile;

@@ -36,6 +36,8 @@ static cph_err offer_one(struct cph_nego *n, unsigned slot, const struct cph_key
 cph_err nego_caps_offer(struct cph_nego *n, const struct cph_keying_local *offer, unsigned *offered)
 {
     for (unsigned i = 0; i < n->n; i++) {
+        if (n->spared & 1U << i)
+            continue;
         CPH_TRY(nego_slot_open(n, i));
         if (cph_sdp_proto_secure(n->slot[i].method->profile)) {
             CPH_TRY(offer_one(n, i, offer));

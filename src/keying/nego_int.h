@@ -25,6 +25,7 @@ struct cph_nego {
     struct cph_nego_cfg cfg;
     struct slot slot[CPH_KEYING_MAX_METHODS]; /* in policy order */
     unsigned n;
+    unsigned spared;            /* slots that are only answered: bits */
     unsigned generations[2];    /* of instances that were chosen before, by direction */
     int chosen;                 /* slot, or -1 */
     int probing;                /* slot that asks on the media path while RTP flows, or -1 */

@@ -35,7 +35,8 @@ static bool offers(const struct cph_nego *n, unsigned i, enum cph_sdp_proto prof
 {
     if (nego_has_keys(n))
         return (int)i == n->chosen;
-    return n->cfg.policy != CPH_KEYING_NONE && nego_fits_profile(n->slot[i].method, profile);
+    return n->cfg.policy != CPH_KEYING_NONE && !(n->spared & 1U << i) &&
+           nego_fits_profile(n->slot[i].method, profile);
 }
 
 static cph_err offer_all(struct cph_nego *n, const struct cph_keying_local *offer,

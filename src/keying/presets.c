@@ -9,7 +9,8 @@
 const struct cph_keying_preset cph_keying_presets[] = {
     {
         /* Keys made on the media path are forgotten with the call; MIKEY's Diffie-Hellman modes
-         * are too; those that travel in the signalling come last. */
+         * are too, but an offer of them costs two public-key operations, so they are only answered
+         * (cph_nego_cfg.free_offers); those that travel in the signalling come last. */
         .name = "best",
         .about = "made on the media path and forgotten with the call first, then the rest; "
                  "secure or no call, and no call with a peer that is not proven as demanded",

@@ -31,6 +31,8 @@ struct cph_policy cph_policy_choose(const struct cph_policy *account, const stru
         p.need = call->need;
     p.no_authorities |= call->no_authorities;
     p.enforce_need |= call->enforce_need;
+    if (call->keying_n > 0)
+        p.free_offers = call->free_offers;
     p.challenge |= call->challenge;
     p.cover_body |= call->cover_body;
     p.smime |= call->smime;
@@ -78,6 +80,7 @@ static cph_err add_preset(struct cph_policy *p, const struct cph_keying_preset *
         CPH_TRY(add(p, cph_span_of(preset->row[i])));
     p->media_named = security_of(preset->policy);
     p->enforce_need = preset->policy == CPH_KEYING_REQUIRED;
+    p->free_offers = true;
     return CPH_OK;
 }
 
@@ -90,6 +93,7 @@ cph_err cph_policy_keying(struct cph_policy *p, struct cph_span text)
     next.keying_n = 0;
     next.media_named = CPH_SECURITY_UNSET;
     next.enforce_need = false;
+    next.free_offers = false;
     if (preset) {
         CPH_TRY(add_preset(&next, preset));
     } else {

@@ -83,6 +83,7 @@ cph_err engine_nego(const struct cph_session *s, unsigned stream, struct cph_neg
     struct cph_nego_cfg cfg = { .keying = s->cfg.keying,
                                 .policy = keying_policy(&s->cfg.policy),
                                 .form = s->cfg.policy.form,
+                                .free_offers = s->cfg.policy.free_offers,
                                 .cryptex = s->cfg.cryptex,
                                 .methods = s->method[0] || s->none_named ? s->method : NULL };
 

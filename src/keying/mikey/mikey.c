@@ -45,6 +45,13 @@ static bool mikey_present(const struct cph_keying_remote *remote)
     return mikey_find(remote->sdp, remote->media, &f);
 }
 
+/* Signatures, shares and envelopes; only a secret that both hold is used without any. */
+static bool mikey_costs(const struct cph_keying_cfg *cfg)
+{
+    return cfg->mikey && cfg->mikey->cfg.mode != CPH_MIKEY_PSK &&
+           cfg->mikey->cfg.mode != CPH_MIKEY_NULL;
+}
+
 static cph_err mikey_make(const struct cph_keying_cfg *cfg, struct cph_keying **out)
 {
     const char *const *names = cfg->suites ? cfg->suites : cph_keying_suites;
@@ -415,6 +422,7 @@ const struct cph_keying_method cph_keying_mikey = {
     .profile = CPH_SDP_RTP_SAVP,
     .present = mikey_present,
     .make = mikey_make,
+    .offer_costs = mikey_costs,
     .free = mikey_free,
     .offer = mikey_offer,
     .answer = mikey_answer,

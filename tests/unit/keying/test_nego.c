@@ -41,6 +41,14 @@ static cph_err fake_make(const struct cph_keying_cfg *cfg, struct cph_keying **o
     return CPH_OK;
 }
 
+static bool dear; /* its offers cost something */
+
+static bool fake_costs(const struct cph_keying_cfg *cfg)
+{
+    (void)cfg;
+    return dear;
+}
+
 static void fake_free(struct cph_keying *k)
 {
     free(k);
@@ -153,6 +161,7 @@ const struct cph_keying_method fake_row = {
     .present = fake_present,
     .claims = fake_claims,
     .make = fake_make,
+    .offer_costs = fake_costs,
     .free = fake_free,
     .offer = fake_offer,
     .answer = fake_answer,
@@ -360,6 +369,31 @@ static void a_peer_that_knows_one_of_two_is_not_confused(void **state)
                              policy == CPH_KEYING_PREFER);
             assert_int_equal(evidence_of(&p.a).choice_protected, who != SDES);
         }
+}
+
+/* R9: but a peer that offers it has spent what there was to spend. */
+static void what_costs_is_answered_and_offered_only_where_there_is_no_other(void **state)
+{
+    (void)state;
+    dear = true;
+    for (int free_offers = 0; free_offers < 2; free_offers++)
+        for (int form = CPH_KEYING_FORM_DEFAULT; form <= CPH_KEYING_FORM_CAPNEG; form++) {
+            struct cph_nego_cfg many = cfg(CPH_KEYING_PREFER, BOTH);
+            struct cph_nego_cfg one = cfg(CPH_KEYING_PREFER, FAKE);
+            struct cph_sdp *offer;
+
+            many.free_offers = one.free_offers = free_offers;
+            many.form = (enum cph_keying_form)form;
+            pair_close(&p);
+            pair_open(&p, many, one);
+            offer = make_offer(&p, &p.a);
+            assert_int_equal(count_attr(offer, "fake") > 0,
+                             !free_offers && form != CPH_KEYING_FORM_CAPNEG);
+            cph_nego_rollback(p.a.nego);
+            exchange(&p, &p.b, &p.a); /* the other has nothing else */
+            assert_string_equal(status_of(&p.a).method->name, "fake");
+        }
+    dear = false;
 }
 
 static void the_answerer_goes_by_its_own_order_of_methods(void **state)
@@ -691,6 +725,7 @@ int main(void)
         test(feedback_profiles_are_offered_on_wish),
         test(a_policy_that_cannot_be_kept_is_a_mistake_of_configuration),
         test(a_peer_that_knows_one_of_two_is_not_confused),
+        test(what_costs_is_answered_and_offered_only_where_there_is_no_other),
         test(the_answerer_goes_by_its_own_order_of_methods),
         test(an_unusable_method_makes_room_for_the_next),
         test(several_methods_in_one_answer_are_noted),

@@ -18,7 +18,7 @@ static void a_name_stands_for_an_order_and_for_what_is_done_without_keys(void **
     assert_string_equal(p.keying[2], "mikey");
     assert_string_equal(p.keying[3], "sdes");
     assert_int_equal(cph_policy_media(&p), CPH_SECURITY_REQUIRED);
-    assert_true(p.enforce_need);
+    assert_true(p.enforce_need && p.free_offers);
     assert_ok(named(&p, " compatible "));
     assert_int_equal(p.keying_n, 2);
     assert_string_equal(p.keying[1], "sdes");
@@ -29,7 +29,9 @@ static void a_name_stands_for_an_order_and_for_what_is_done_without_keys(void **
     assert_string_equal(p.keying[0], "sdes");
     assert_null(p.keying[1]);
     assert_int_equal(cph_policy_media(&p), CPH_SECURITY_PREFER);
+    assert_true(p.free_offers);
     assert_ok(named(&p, "sdes, dtls"));
+    assert_false(p.free_offers); /* who lists it wants it */
     assert_int_equal(p.keying_n, 2);
     assert_string_equal(p.keying[0], "sdes");
     assert_int_equal(cph_policy_media(&p), CPH_SECURITY_REQUIRED);
