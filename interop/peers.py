@@ -356,8 +356,9 @@ request_route {{
                                             "-Y", str(folder), "-P", str(folder / "pid")], folder)
         wait_port(tls, "tcp")
 
-    def registered(self, uri, seconds=10):
-        return self.process.wait_line(lambda line: f"registered {uri}" in line, seconds)
+    def registered(self, uri, seconds=10, times=1):
+        seen = iter(range(1, times + 1))
+        return self.process.wait_line(lambda line: f"registered {uri}" in line and next(seen) == times, seconds)
 
     def stop(self):
         self.process.stop()

@@ -80,11 +80,11 @@ class Stage:
         ours.recording = heard
         return ours
 
-    def peer(self, kind, keying, auto=True, register=None, ca=None, both=None, rtcp_mux=False, capabilities=False):
+    def peer(self, kind, keying, auto=True, register=None, ca=None, both=None, rtcp_mux=False, capabilities=False, port=PEER):
         if kind == "linphonec":
-            return self.add(Linphonec(self.folder / kind, PEER, 21200, media(keying, kind), play=self.long, auto=auto,
+            return self.add(Linphonec(self.folder / kind, port, 21200, media(keying, kind), play=self.long, auto=auto,
                                       tls_ca=ca, register=register, capabilities=capabilities))
-        return self.add(Baresip(self.folder / kind, PEER, 21000, media(keying, kind), self.long,
+        return self.add(Baresip(self.folder / kind, port, 21000, media(keying, kind), self.long,
                                 transport="tls" if register else "udp", cert=both, ca=ca, register=register,
                                 rtcp_mux=rtcp_mux))
 
@@ -117,9 +117,9 @@ class Call:
     """A call that stands, with our end, the peer and what they said to each other."""
 
     def __init__(self, stage, kind, keying, transport, we_call, seconds=8, policy="required", peer_keying=None, ours_more=(),
-                 **peer_how):
-        self.stage, self.kind, self.keying = stage, kind, keying
-        ours_how = {"keying": "sdes,dtls" if keying == "none" else keying, "seconds": seconds, "policy": policy}
+                 our_keying=None, rings=None, **peer_how):
+        self.stage, self.kind, self.keying, self.rings = stage, kind, keying, rings
+        ours_how = {"keying": our_keying or ("sdes,dtls" if keying == "none" else keying), "seconds": seconds, "policy": policy}
         if transport == "tls":
             self._through_proxy(ours_how, we_call)
         elif we_call:
@@ -145,6 +145,11 @@ class Call:
         self.peer = stage.peer(kind, self.keying, auto=we_call, ca=cert, both=both,
                                register={"identity": f"sip:peer@{HOST}", "proxy": f"<{proxy}>" if kind == "linphonec" else proxy})
         need(f"{kind} did not register", proxy_runs.registered(f"sip:peer@{HOST}"))
+        if self.rings:  # another phone under the same address, which nobody takes
+            also, its_keying = self.rings
+            stage.peer(also, its_keying, auto=False, ca=cert, both=both, port=PEER + 40,
+                       register={"identity": f"sip:peer@{HOST}", "proxy": f"<{proxy}>" if also == "linphonec" else proxy})
+            need(f"{also} did not register", proxy_runs.registered(f"sip:peer@{HOST}", times=2))
         if we_call:
             self.ours = stage.ours("call", f"sip:peer@{HOST}", *tls, listen=listen, **ours_how)
         else:
@@ -383,6 +388,24 @@ def best_effort(folder, kind, keying, form, we_call, level, **peer_how):
         return call.over(level)[1]
 
 
+def knows_one(folder, kind, keying, ours, policy, we_call, level):
+    """Several keyings in one offer, or a policy that takes several: the peer knows one of them, and is not confused."""
+    with Stage(folder) as stage:
+        call = Call(stage, kind, keying, "udp", we_call, our_keying=ours, policy=policy)
+        call.stands()
+        return call.over(level)[1]
+
+
+def forked(folder, answers, rings):
+    """Two phones under one address, with keys and without; who answers decides, and the verdict says which it was. One
+    that demands keys takes no RTP/AVP, so `required` is what reaches it, and the other is then passed over."""
+    with Stage(folder) as stage:
+        call = Call(stage, *answers, "tls", True, our_keying="dtls,sdes", rings=rings,
+                    policy="prefer" if answers[1] == "none" else "required")
+        call.stands("plain" if answers[1] == "none" else "secured")
+        return call.over(level_of(answers[1], "tls", True))[1]
+
+
 def plain_peer(folder, kind, form):
     """A peer that knows RTP alone is called in clear, in whatever form we ask for keys."""
     with Stage(folder) as stage:
@@ -455,6 +478,17 @@ def scenarios():
         for we_call, who in ways:
             yield (f"linphonec {keying} best-effort capneg {who}",
                    lambda f, a=(keying, "capneg", we_call, level): best_effort(f, "linphonec", *a, capabilities=True))
+    for kind in kinds:  # a peer that knows one of several
+        for keying, level in (("sdes", "open"), ("dtls", "private")):
+            for ours, policy in (("best", "required"), ("compatible", "prefer"), ("dtls,sdes", "required")):
+                for we_call, who in ways:
+                    if we_call and (policy == "prefer" or (kind, keying) == ("linphonec", "dtls")):
+                        continue  # one that demands keys refuses RTP/AVP; linphonec's DTLS, RTP/SAVP too
+                    yield (f"{kind} {keying} knows-one-of {ours} {who}",
+                           lambda f, a=(kind, keying, ours, policy, we_call, level): knows_one(f, *a))
+    for answers, rings in ((("linphonec", "sdes"), ("baresip", "none")), (("baresip", "none"), ("linphonec", "sdes"))):
+        yield (f"fork {answers[0]} {answers[1]} answers {rings[0]} {rings[1]} rings",
+               lambda f, a=(answers, rings): forked(f, *a))
     for kind in kinds:
         for form in ("osrtp", "attribute", "capneg", "group", "bodies"):
             if (kind, form) == ("linphonec", "bodies"):

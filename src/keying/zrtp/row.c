@@ -54,7 +54,11 @@ static cph_err write_hash(const struct zrtp *z, const struct cph_keying_local *l
 
 static const struct cph_sdp_line *first_hash(const struct cph_keying_remote *r)
 {
-    return cph_sdp_attr(cph_sdp_part_of(r->sdp, r->media), "zrtp-hash");
+    const struct cph_sdp_line *line = cph_sdp_attr(cph_sdp_part_of(r->sdp, r->media), "zrtp-hash");
+
+    while (line && cph_span_trim(line->arg).n == 0) /* liblinphone 5.1 answers so without ZRTP */
+        line = cph_sdp_attr_next(line);
+    return line;
 }
 
 /* 4.1.1: a peer may list several versions; ours counts, by its first three octets. */

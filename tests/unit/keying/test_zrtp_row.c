@@ -151,6 +151,12 @@ static void what_is_stripped_or_damaged_is_never_taken_for_keys(void **state)
     } rows[] = {
         { CPH_KEYING_PREFER, "a=zrtp-hash", "a=x-nothing", CPH_OK, CPH_NEGO_PLAIN },
         { CPH_KEYING_REQUIRED, "a=zrtp-hash", "a=x-nothing", CPH_E_POLICY, CPH_NEGO_FAILED },
+        { CPH_KEYING_PREFER, "a=zrtp-hash", "a=zrtp-hash: \r\na=x-nothing", CPH_OK,
+          CPH_NEGO_PLAIN }, /* an empty one says nothing either */
+        { CPH_KEYING_REQUIRED, "a=zrtp-hash", "a=zrtp-hash\r\na=x-nothing", CPH_E_POLICY,
+          CPH_NEGO_FAILED },
+        { CPH_KEYING_PREFER, "a=zrtp-hash", "a=zrtp-hash:\r\na=zrtp-hash", CPH_OK,
+          CPH_NEGO_SECURE },
         { CPH_KEYING_PREFER, "zrtp-hash:1.10", "zrtp-hash:2.00", CPH_E_UNSUPPORTED,
           CPH_NEGO_FAILED },
         { CPH_KEYING_PREFER, "zrtp-hash:1.10 ", "zrtp-hash:1.10 z", CPH_E_MALFORMED,
@@ -343,6 +349,27 @@ static void beside_another_mechanism_one_is_taken(void **state)
     row_close(&r);
 }
 
+/* What linphonec writes where it has no ZRTP: that is no keying beside its other one. */
+static void an_empty_hash_beside_keys_leaves_them_alone(void **state)
+{
+    const struct cph_keying_method *sdes_alone[] = { sdes_and_zrtp[0], NULL };
+    struct rowpair r;
+    struct cph_nego_cfg a, b;
+    struct cph_sdp *answer;
+
+    (void)state;
+    open_calls(&r);
+    a = b = cfg_of(r.call[0], CPH_KEYING_REQUIRED);
+    a.methods = sdes_and_zrtp;
+    b.methods = sdes_alone;
+    pair_open(&r.p, a, b);
+    answer = tampered(&r.p, make_answer(&r.p, &r.p.b, make_offer(&r.p, &r.p.a)), "a=crypto",
+                      "a=zrtp-hash:\r\na=crypto");
+    assert_ok(try_finish(&r.p.a, answer));
+    assert_string_equal(status_of(&r.p.a).method->name, "sdes");
+    row_close(&r);
+}
+
 static void other_packets_are_not_claimed(void **state)
 {
     uint8_t b[40] = { 0x10, 0, 0, 0, 'Z', 'R', 'T', 'P' };
@@ -394,6 +421,7 @@ int main(void)
         cmocka_unit_test(another_peer_is_keyed_anew),
         cmocka_unit_test(a_failed_exchange_may_be_tried_again),
         cmocka_unit_test(beside_another_mechanism_one_is_taken),
+        cmocka_unit_test(an_empty_hash_beside_keys_leaves_them_alone),
         cmocka_unit_test(other_packets_are_not_claimed),
         cmocka_unit_test(offers_by_default_have_no_zrtp),
     };
