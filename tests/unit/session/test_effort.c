@@ -82,6 +82,99 @@ static void every_form_gives_rtp_to_a_peer_that_wants_none(void **state_)
     }
 }
 
+/* ---- bidding down ---------------------------------------------------------------------------- */
+
+/* All that asks for keys or has them, in whatever form. */
+static void take_keys_out(struct party *p)
+{
+    static const char *const line[] = { "a=crypto", "a=acap", "a=tcap",
+                                        "a=pcfg",   "a=acfg", "a=encryption" };
+
+    for (size_t i = 0; i < sizeof line / sizeof *line; i++)
+        strip(p, line[i]);
+}
+
+static void open_by_tls(struct pair *t, enum cph_keying_form form)
+{
+    open_form(t, form, PREF);
+    came_by(&t->a, CPH_HOP_TLS13, CPH_HOP_AUTH_AUTHORITY, CPH_HOP_WHOSE_NEXT);
+    came_by(&t->b, CPH_HOP_TLS13, CPH_HOP_AUTH_AUTHORITY, CPH_HOP_WHOSE_NEXT);
+}
+
+/* A server on the way takes the keys out of the offer: both ends talk in clear, and are told. */
+static void who_bids_the_offer_down_lowers_the_verdict_in_every_form(void **state_)
+{
+    (void)state_;
+    for (int f = CPH_KEYING_FORM_OSRTP; f <= CPH_KEYING_FORM_BODIES; f++)
+        for (int attacked = 0; attacked < 2; attacked++) {
+            struct pair t;
+
+            open_by_tls(&t, (enum cph_keying_form)f);
+            assert_ok(offer(&t, &t.a));
+            if (attacked && f == CPH_KEYING_FORM_BODIES) { /* it lets the other body through */
+                struct cph_wr wr = cph_wr_open(t.a.sdp, sizeof t.a.sdp);
+
+                assert_ok(cph_session_offer_plain(t.a.s, &wr));
+                t.a.text = cph_wr_done(&wr);
+            } else if (attacked) {
+                take_keys_out(&t.a);
+            }
+            assert_ok(answer(&t, &t.b, t.a.text));
+            assert_ok(cph_session_finish(t.a.s, 1, t.b.text, 0));
+            assert_ok(cph_session_choose(t.a.s, 1));
+            talk(&t);
+            assert_int_equal(level(&t.a), attacked ? CPH_LEVEL_OPEN : CPH_LEVEL_HOP);
+            assert_int_equal(level(&t.b), attacked ? CPH_LEVEL_OPEN : CPH_LEVEL_HOP);
+            assert_int_equal(reason(&t.a, CPH_REASON_FALLBACK), attacked);
+            assert_int_equal(happened(&t.a, CPH_SESSION_PLAIN, NULL), attacked);
+            assert_int_equal(happened(&t.b, CPH_SESSION_PLAIN, NULL), attacked);
+            pair_close(&t);
+        }
+}
+
+/* Out of the answer: who asked hears what is not its peer's, and does not call it more than open.
+ */
+static void who_bids_the_answer_down_lowers_the_verdict_of_who_asked(void **state_)
+{
+    (void)state_;
+    for (int f = CPH_KEYING_FORM_OSRTP; f <= CPH_KEYING_FORM_CAPNEG; f++) {
+        struct pair t;
+
+        open_by_tls(&t, (enum cph_keying_form)f);
+        assert_ok(offer(&t, &t.a));
+        assert_ok(answer(&t, &t.b, t.a.text));
+        take_keys_out(&t.b);
+        t.b.sdp[t.b.text.n] = '\0';
+        if (strstr(t.b.sdp, "RTP/SAVP"))
+            edit(&t.b, "RTP/SAVP", "RTP/AVP");
+        assert_ok(cph_session_finish(t.a.s, 1, t.b.text, 0));
+        assert_ok(cph_session_choose(t.a.s, 1));
+        assert_int_equal(state(&t.a), CPH_SESSION_LINE_CLEAR);
+        assert_int_equal(level(&t.a), CPH_LEVEL_OPEN);
+        assert_true(reason(&t.a, CPH_REASON_FALLBACK));
+        assert_true(say(&t, &t.a, &t.b, 1) != CPH_OK); /* the other end takes nothing in clear */
+        pair_close(&t);
+    }
+}
+
+/* Where a stream stands twice, it is the line with keys that a server refuses in the other's name.
+ */
+static void a_line_refused_in_the_peers_name_lowers_it_as_well(void **state_)
+{
+    struct pair t;
+
+    (void)state_;
+    open_by_tls(&t, CPH_KEYING_FORM_GROUP);
+    assert_ok(offer(&t, &t.a));
+    assert_ok(answer(&t, &t.b, t.a.text));
+    edit(&t.b, "m=audio 4000 RTP/SAVP", "m=audio 0 RTP/SAVP");
+    edit(&t.b, "m=audio 0 RTP/AVP", "m=audio 4000 RTP/AVP");
+    assert_ok(cph_session_finish(t.a.s, 1, t.b.text, 0));
+    assert_ok(cph_session_choose(t.a.s, 1));
+    assert_int_equal(level(&t.a), CPH_LEVEL_OPEN);
+    pair_close(&t);
+}
+
 /* ---- configurations -------------------------------------------------------------------------- */
 
 static void a_configuration_that_was_taken_is_offered_again_as_such(void **state_)
@@ -349,6 +442,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_keys_a_call_with_a_peer_that_has_keys),
         cmocka_unit_test(every_form_gives_rtp_to_a_peer_that_wants_none),
+        cmocka_unit_test(who_bids_the_offer_down_lowers_the_verdict_in_every_form),
+        cmocka_unit_test(who_bids_the_answer_down_lowers_the_verdict_of_who_asked),
+        cmocka_unit_test(a_line_refused_in_the_peers_name_lowers_it_as_well),
         cmocka_unit_test(a_configuration_that_was_taken_is_offered_again_as_such),
         cmocka_unit_test(a_group_has_a_line_with_keys_and_one_without),
         cmocka_unit_test(the_line_without_keys_may_be_the_one_that_is_taken),
