@@ -551,6 +551,8 @@ void sip_call_went(struct sip_req *q); /* for q->went of a call's request */
 void sip_call_hop(struct sip_call *call, const struct cph_sip_hop *hop);
 void sip_call_bye(struct sip_call *call, struct sip_dlg *d, const char *reason);
 void sip_call_up(struct sip_call *call);
+/** What comes back to it (call_uac.c). */
+void sip_call_on_invite(struct sip_req *q, struct sip_in *in, cph_err why);
 cph_err sip_call_send_invite(struct sip_call *call, const char *uri);
 void sip_call_hop_out(struct sip_call *call, const struct sip_req *q);
 void sip_call_send_cancel(struct sip_call *call);
