@@ -172,6 +172,7 @@ static bool weaken_zrtp(struct cph_span packet, struct cph_wr *out)
         return false;
     cph_wr_span(out, packet);
     for (size_t i = LISTS; !out->failed && i + 4 <= packet.n - TAIL; i += 4) {
+        /* types of a Hello are public */
         const char *less = memcmp(p + i, "AES3", 4) == 0 || memcmp(p + i, "AES2", 4) == 0 ? "AES1"
                            : memcmp(p + i, "HS80", 4) == 0                                ? "HS32"
                                                                                           : NULL;
