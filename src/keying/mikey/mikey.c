@@ -326,6 +326,7 @@ static cph_err mikey_answer(struct cph_keying *base, const struct cph_keying_rem
     struct mikey_found f, ours;
     TEXT_SCOPED text = { 0 };
     struct mikey_around around;
+    struct mikey_repeat *repeat;
     bool answered;
     unsigned line;
     cph_err err;
@@ -349,8 +350,9 @@ static cph_err mikey_answer(struct cph_keying *base, const struct cph_keying_rem
     } else {
         CPH_TRY(answer_new(k, text_of(&msg), &f, &around, answer, &next, &text));
     }
+    CPH_TRY(mikey_repeat_new(text_of(&msg), f.session, &text, &repeat));
     commit(k, &next, line);
-    CPH_TRY(mikey_repeat_keep(k, text_of(&msg), f.session, &text));
+    k->last = repeat;
     mikey_offer_wipe(&k->offer); /* what we offered before is over */
     k->open = false;
     return CPH_OK;

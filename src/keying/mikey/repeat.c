@@ -24,8 +24,8 @@ void mikey_repeat_forget(struct mikey *k)
     k->last = NULL;
 }
 
-cph_err mikey_repeat_keep(struct mikey *k, struct cph_span offer, bool session,
-                          const struct mikey_text *answer)
+cph_err mikey_repeat_new(struct cph_span offer, bool session, const struct mikey_text *answer,
+                         struct mikey_repeat **out)
 {
     struct mikey_repeat *r = calloc(1, sizeof *r + answer->n);
     cph_err err = r ? cph_digest(CPH_DIGEST_SHA256, offer, r->offer) : CPH_E_NOMEM;
@@ -37,8 +37,7 @@ cph_err mikey_repeat_keep(struct mikey *k, struct cph_span offer, bool session,
     r->session = session;
     r->n = answer->n;
     memcpy(r->answer, answer->b, answer->n);
-    mikey_repeat_forget(k);
-    k->last = r;
+    *out = r;
     return CPH_OK;
 }
 

@@ -42,8 +42,8 @@ void mikey_evidence(const struct cph_keying *base, struct cph_keying_evidence *o
 void mikey_stream(struct cph_keying *base, uint32_t ssrc, uint32_t roc);
 
 /* repeat.c: the same message once more */
-CPH_MUST_CHECK cph_err mikey_repeat_keep(struct mikey *k, struct cph_span offer, bool session,
-                                         const struct mikey_text *answer);
+CPH_MUST_CHECK cph_err mikey_repeat_new(struct cph_span offer, bool session,
+                                        const struct mikey_text *answer, struct mikey_repeat **out);
 /** answered: another line has put the answer into the description. CPH_E_NOTFOUND: it is no repeat.
  */
 CPH_MUST_CHECK cph_err mikey_repeat_answer(const struct mikey *k, struct cph_span offer,
