@@ -193,7 +193,8 @@ static const struct cph_cert *on_peer_cert(void *ctx, struct lab_terminal *t, st
                : NULL;
 }
 
-static const struct lab_terminal_ops ops = { on_event, on_pin, on_sound, on_mikey, on_peer_cert, NULL };
+static const struct lab_terminal_ops ops = { on_event, on_pin,       on_sound,
+                                             on_mikey, on_peer_cert, NULL };
 
 static bool on_tap(void *ctx, const struct cph_addr *from, const struct cph_addr *to,
                    struct cph_span bytes, bool stream, cph_time now)

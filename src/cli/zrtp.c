@@ -66,7 +66,8 @@ cph_err cli_zrtp_open(struct cli_zrtp *z, struct cph_store *store, char why[CLI_
 
 /* ---- what the user decides ------------------------------------------------------------------- */
 
-/* A string that continuity vouches for may be compared too: who finds it different must be heard. */
+/* A string that continuity vouches for may be compared too: who finds it different must be heard.
+ */
 static bool sas_shown(struct cph_phone *phone, uint32_t call, cph_time now)
 {
     struct cph_phone_status st;
