@@ -31,18 +31,22 @@ static int init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const O
 static void with_another_provider_handshakes_run_in_the_process_own_context(void **state)
 {
     struct cph_stream_config cfg[2];
+    OSSL_PROVIDER *usual = OSSL_PROVIDER_load(NULL, "default"), *token;
     struct pair p;
 
     (void)state;
-    assert_non_null(OSSL_PROVIDER_load(NULL, "default"));
+    assert_non_null(usual);
     assert_int_equal(OSSL_PROVIDER_add_builtin(NULL, "token", init), 1);
-    assert_non_null(OSSL_PROVIDER_load(NULL, "token"));
+    token = OSSL_PROVIDER_load(NULL, "token");
+    assert_non_null(token);
     assert_null(stream_narrow());
     pair_init(&p, 1, CPH_STREAM_DTLS, cfg);
     pair_open(&p, cfg);
     run(&p, CPH_SEC(10));
     assert_true(both(&p, CPH_STREAM_OPEN));
     pair_free(&p);
+    assert_int_equal(OSSL_PROVIDER_unload(token), 1);
+    assert_int_equal(OSSL_PROVIDER_unload(usual), 1);
 }
 
 int main(void)
