@@ -585,6 +585,21 @@ const struct mikey_policy *mikey_policy_of(const struct mikey_csb *csb, unsigned
 CPH_MUST_CHECK cph_err mikey_master(const struct mikey_csb *csb, unsigned cs, unsigned i,
                                     struct cph_srtp_policy *out);
 
+/* ---- tell.c: what a bundle tells of an m= line, in either version ---------------------------- */
+
+/** The crypto session of a direction: odd ones are of who began. One alone serves both. */
+unsigned mikey_session_of(const struct mikey_csb *csb, unsigned line, enum cph_keying_dir dir);
+/** As in the table of mechanisms. */
+CPH_MUST_CHECK cph_err mikey_csb_keys(const struct mikey_csb *csb, unsigned line,
+                                      enum cph_keying_dir dir, unsigned i,
+                                      struct cph_srtp_policy *out);
+unsigned mikey_csb_hints(const struct mikey_csb *csb, unsigned line, struct cph_keying_hint *out,
+                         unsigned cap);
+/** Nothing in it rests on a weak group or SHA-1. */
+bool mikey_csb_sound(const struct mikey_csb *csb);
+/** Who the peer is, and what keeps the keys. */
+void mikey_csb_evidence(const struct mikey_csb *csb, struct cph_keying_evidence *out);
+
 /* ---- ekt.c: EKT sets, RFC 8870 --------------------------------------------------------------- */
 
 /** Can it go with the keys and the policy of csb? */

@@ -31,8 +31,6 @@ struct mikey {
 };
 
 /* tell.c */
-/** The crypto session of a direction: odd ones are of who began. One alone serves both. */
-unsigned mikey_session_of(const struct mikey_csb *csb, unsigned line, enum cph_keying_dir dir);
 CPH_MUST_CHECK cph_err mikey_keys(const struct cph_keying *base,
                                   enum cph_keying_component component, enum cph_keying_dir dir,
                                   unsigned i, struct cph_srtp_policy *out);

@@ -20,17 +20,21 @@ unsigned mikey_session_of(const struct mikey_csb *csb, unsigned line, enum cph_k
     return csb->n_cs == 1 ? 1 : 2 * line + (first ? 1 : 2);
 }
 
+cph_err mikey_csb_keys(const struct mikey_csb *csb, unsigned line, enum cph_keying_dir dir,
+                       unsigned i, struct cph_srtp_policy *out)
+{
+    if (i >= csb->n_keys)
+        return CPH_E_NOTFOUND;
+    return mikey_master(csb, mikey_session_of(csb, line, dir), i, out);
+}
+
 cph_err mikey_keys(const struct cph_keying *base, enum cph_keying_component component,
                    enum cph_keying_dir dir, unsigned i, struct cph_srtp_policy *out)
 {
     const struct mikey *k = of_const(base);
 
     (void)component; /* one crypto session has the RTP and RTCP of its stream */
-    if (!k->keyed)
-        return CPH_E_AGAIN;
-    if (i >= k->csb.n_keys)
-        return CPH_E_NOTFOUND;
-    return mikey_master(&k->csb, mikey_session_of(&k->csb, k->line, dir), i, out);
+    return k->keyed ? mikey_csb_keys(&k->csb, k->line, dir, i, out) : CPH_E_AGAIN;
 }
 
 cph_err mikey_ekt(const struct cph_keying *base, struct cph_ekt_params *out)
@@ -45,14 +49,14 @@ cph_err mikey_ekt(const struct cph_keying *base, struct cph_ekt_params *out)
     return CPH_OK;
 }
 
-unsigned mikey_hints(const struct cph_keying *base, struct cph_keying_hint *out, unsigned cap)
+unsigned mikey_csb_hints(const struct mikey_csb *csb, unsigned line, struct cph_keying_hint *out,
+                         unsigned cap)
 {
-    const struct mikey *k = of_const(base);
     unsigned n = 0;
 
-    for (int d = 0; k->keyed && k->csb.n_cs > 1 && d < 2 && n < cap; d++) {
+    for (int d = 0; csb->n_cs > 1 && d < 2 && n < cap; d++) {
         const struct mikey_cs *cs =
-            &k->csb.cs[mikey_session_of(&k->csb, k->line, (enum cph_keying_dir)d) - 1];
+            &csb->cs[mikey_session_of(csb, line, (enum cph_keying_dir)d) - 1];
 
         if (cs->ssrc != 0)
             out[n++] = (struct cph_keying_hint){ .dir = (enum cph_keying_dir)d,
@@ -62,9 +66,38 @@ unsigned mikey_hints(const struct cph_keying *base, struct cph_keying_hint *out,
     return n;
 }
 
+unsigned mikey_hints(const struct cph_keying *base, struct cph_keying_hint *out, unsigned cap)
+{
+    const struct mikey *k = of_const(base);
+
+    return k->keyed ? mikey_csb_hints(&k->csb, k->line, out, cap) : 0;
+}
+
 static bool is_dh(enum cph_mikey_mode mode)
 {
     return mode == CPH_MIKEY_DHSIGN || mode == CPH_MIKEY_DHHMAC;
+}
+
+bool mikey_csb_sound(const struct mikey_csb *csb)
+{
+    return !csb->weak_group && !csb->sha1;
+}
+
+/* What rests on a group or hash that is not sound is not claimed. */
+void mikey_csb_evidence(const struct mikey_csb *csb, struct cph_keying_evidence *out)
+{
+    out->notes |= csb->weak_group ? CPH_KEYING_NOTE_WEAK_GROUP : 0;
+    out->notes |= csb->sha1 ? CPH_KEYING_NOTE_WEAK_SIGNATURE : 0;
+    out->keys_stay_at_ends = csb->mode != CPH_MIKEY_NULL && !csb->weak_group;
+    out->forward_secrecy = is_dh(csb->mode) && !csb->weak_group;
+    out->peer_auth = mikey_csb_sound(csb) ? csb->auth : CPH_KEYING_AUTH_NONE;
+    if (csb->has_fingerprint) {
+        memcpy(out->peer_fingerprint, csb->fingerprint, MIKEY_HASH);
+        out->peer_fingerprint_n = MIKEY_HASH;
+        out->hash_bits = csb->sha1 ? 160 : 256;
+        out->peer_not_before = csb->not_before;
+        out->peer_not_after = csb->not_after;
+    }
 }
 
 void mikey_evidence(const struct cph_keying *base, struct cph_keying_evidence *out)
@@ -72,7 +105,6 @@ void mikey_evidence(const struct cph_keying *base, struct cph_keying_evidence *o
     const struct mikey *k = of_const(base);
     const struct mikey_csb *csb = &k->csb;
     const struct mikey_policy *p;
-    bool sound = !csb->weak_group && !csb->sha1;
 
     out->method = cph_keying_mikey.name;
     if (!k->keyed)
@@ -90,20 +122,8 @@ void mikey_evidence(const struct cph_keying *base, struct cph_keying_evidence *o
     out->notes |= p->unauthenticated_rtp ? CPH_KEYING_NOTE_UNAUTHENTICATED_RTP : 0;
     out->notes |= p->suite->tag_n < 8 ? CPH_KEYING_NOTE_SHORT_TAG : 0;
     out->notes |= k->key_shared ? CPH_KEYING_NOTE_KEY_SHARED : 0;
-    out->notes |= csb->weak_group ? CPH_KEYING_NOTE_WEAK_GROUP : 0;
-    out->notes |= csb->sha1 ? CPH_KEYING_NOTE_WEAK_SIGNATURE : 0;
-    /* What rests on a group or hash that is not sound is not claimed. */
-    out->keys_stay_at_ends = csb->mode != CPH_MIKEY_NULL && !csb->weak_group;
-    out->forward_secrecy = is_dh(csb->mode) && !csb->weak_group;
-    out->choice_protected = csb->list_bound && sound;
-    out->peer_auth = sound ? csb->auth : CPH_KEYING_AUTH_NONE;
-    if (csb->has_fingerprint) {
-        memcpy(out->peer_fingerprint, csb->fingerprint, MIKEY_HASH);
-        out->peer_fingerprint_n = MIKEY_HASH;
-        out->hash_bits = csb->sha1 ? 160 : 256;
-        out->peer_not_before = csb->not_before;
-        out->peer_not_after = csb->not_after;
-    }
+    mikey_csb_evidence(csb, out);
+    out->choice_protected = csb->list_bound && mikey_csb_sound(csb);
 }
 
 /* ---- what MIKEY tells beyond the row --------------------------------------------------------- */

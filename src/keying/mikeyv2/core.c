@@ -445,53 +445,33 @@ void v2_status(const struct cph_keying *k, struct cph_keying_status *out)
     *out = of_const(k)->status;
 }
 
-/* Odd crypto sessions are of who began. */
-static unsigned session_of(const struct v2 *k, enum cph_keying_dir dir)
-{
-    return k->csb.n_cs == 1 || (dir == CPH_KEYING_SEND) == k->csb.we_began ? 1 : 2;
-}
-
 cph_err v2_keys(const struct cph_keying *base, enum cph_keying_component component,
                 enum cph_keying_dir dir, unsigned i, struct cph_srtp_policy *out)
 {
     const struct v2 *k = of_const(base);
 
     (void)component; /* one crypto session has the RTP and RTCP of its stream */
-    if (!k->keyed)
-        return CPH_E_AGAIN;
-    if (i >= k->csb.n_keys)
-        return CPH_E_NOTFOUND;
-    return mikey_master(&k->csb, session_of(k, dir), i, out);
+    return k->keyed ? mikey_csb_keys(&k->csb, 0, dir, i, out) : CPH_E_AGAIN;
 }
 
 unsigned v2_hints(const struct cph_keying *base, struct cph_keying_hint *out, unsigned cap)
 {
     const struct v2 *k = of_const(base);
-    unsigned n = 0;
 
-    for (int d = 0; k->keyed && k->csb.n_cs > 1 && d < 2 && n < cap; d++) {
-        const struct mikey_cs *cs = &k->csb.cs[session_of(k, (enum cph_keying_dir)d) - 1];
-
-        if (cs->ssrc != 0)
-            out[n++] = (struct cph_keying_hint){ .dir = (enum cph_keying_dir)d,
-                                                 .ssrc = cs->ssrc,
-                                                 .roc = cs->roc };
-    }
-    return n;
+    return k->keyed ? mikey_csb_hints(&k->csb, 0, out, cap) : 0;
 }
 
 void v2_evidence(const struct cph_keying *base, struct cph_keying_evidence *out)
 {
     const struct v2 *k = of_const(base);
     const struct mikey_csb *csb = &k->csb;
-    bool sound = !csb->weak_group && !csb->sha1;
     const struct cph_srtp_suite *suite;
 
     out->method = base->method->name;
     out->notes |= k->notes;
     if (!k->keyed)
         return;
-    suite = mikey_policy_of(csb, session_of(k, CPH_KEYING_RECV))->suite;
+    suite = mikey_policy_of(csb, mikey_session_of(csb, 0, CPH_KEYING_RECV))->suite;
     out->keyed = true;
     out->suite = suite->sdes_name;
     out->rtp_encrypted = out->rtcp_encrypted = suite->encrypts;
@@ -499,18 +479,7 @@ void v2_evidence(const struct cph_keying *base, struct cph_keying_evidence *out)
     out->key_bits = 8U * suite->key_n;
     out->tag_bits = 8U * suite->tag_n;
     out->notes |= suite->tag_n < 8 ? CPH_KEYING_NOTE_SHORT_TAG : 0;
-    out->notes |= csb->weak_group ? CPH_KEYING_NOTE_WEAK_GROUP : 0;
-    out->notes |= csb->sha1 ? CPH_KEYING_NOTE_WEAK_SIGNATURE : 0;
-    out->keys_stay_at_ends = csb->mode != CPH_MIKEY_NULL && !csb->weak_group;
-    out->forward_secrecy = (csb->mode == CPH_MIKEY_DHSIGN || csb->mode == CPH_MIKEY_DHHMAC) &&
-                           !csb->weak_group;
-    out->choice_protected = csb->mode != CPH_MIKEY_NULL && sound; /* the hellos are in RAND */
-    out->peer_auth = sound ? csb->auth : CPH_KEYING_AUTH_NONE;
-    if (csb->has_fingerprint) {
-        memcpy(out->peer_fingerprint, csb->fingerprint, MIKEY_HASH);
-        out->peer_fingerprint_n = MIKEY_HASH;
-        out->hash_bits = csb->sha1 ? 160 : 256;
-        out->peer_not_before = csb->not_before;
-        out->peer_not_after = csb->not_after;
-    }
+    mikey_csb_evidence(csb, out);
+    out->choice_protected = csb->mode != CPH_MIKEY_NULL &&
+                            mikey_csb_sound(csb); /* the hellos are in RAND */
 }
