@@ -280,7 +280,8 @@ struct cph_keying_method {
     /** No other answer to our offer will come, on this branch or another: what was kept for one (a
      * private value, say) goes, and finish() is CPH_E_STATE until the next offer. May be NULL. */
     void (*settled)(struct cph_keying *k);
-    /** Bring new keys with the next offer or answer, at the same address. May be NULL. */
+    /** Bring new keys with the next offer or answer, at the same address. Refused or not, the wish
+     * is over with that: who still has it says so again. May be NULL. */
     void (*renew)(struct cph_keying *k);
     /** The user takes the call to which we gave this answer while it rang: only now the peer learns
      * of it. May be NULL. */

@@ -86,6 +86,9 @@ CPH_API CPH_MUST_CHECK cph_err cph_session_remove(struct cph_session *s, unsigne
 /** The next offer brings new keys (SDES), with EKT another set if it is ours, or a new association
  * (DTLS: new tls-id). The owner of keying.ekt puts another set there before. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_rekey(struct cph_session *s);
+/** The peer will have none: the wish is over, and the keys in use stay. After a rollback alone it
+ * goes on to the next offer (glare). */
+CPH_API void cph_session_rekey_off(struct cph_session *s);
 
 /**
  * Another sending key at once, told in the media, without signalling: for lines with EKT.

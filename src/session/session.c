@@ -314,6 +314,11 @@ cph_err cph_session_rekey(struct cph_session *s)
     return CPH_OK;
 }
 
+void cph_session_rekey_off(struct cph_session *s)
+{
+    s->rekey = s->rekey_offered = false;
+}
+
 /* ---- asking ---------------------------------------------------------------------------------- */
 
 unsigned cph_session_streams(const struct cph_session *s)

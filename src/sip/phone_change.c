@@ -182,6 +182,7 @@ static void offer_refused(struct phone_call *c)
 
     if (err == CPH_OK)
         c->held_by_us = c->held_agreed;
+    cph_session_rekey_off(c->session);
     c->tries = 0;
     phone_tell(c->phone, CPH_PHONE_NOTICE, c->id,
                "the peer refused the change; the call goes on as it was");

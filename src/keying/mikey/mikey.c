@@ -189,6 +189,7 @@ static cph_err mikey_offer(struct cph_keying *base, const struct cph_keying_loca
     k->offer = next;
     k->first = !k->keyed;
     k->open = true;
+    k->renew = false; /* a wish is over with the offer that has it */
     if (!k->keyed)
         k->status.state = CPH_KEYING_OFFERED;
     return CPH_OK;

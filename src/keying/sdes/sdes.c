@@ -337,6 +337,7 @@ static void sdes_rollback(struct cph_keying *k)
     struct sdes *s = of(k);
 
     s->open = false; /* RFC 4568 7.1.4: the old parameters remain */
+    s->renew = false;
     if (!s->keyed)
         s->status.state = CPH_KEYING_IDLE;
 }

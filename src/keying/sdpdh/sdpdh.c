@@ -9,7 +9,9 @@
  *   keys = HKDF(secret of both shares, all lines of the offer and that of the answer)
  *
  * Shares are said again in later exchanges, and keys go on, until somebody wants new ones or
- * somebody else answers. New keys begin with a roll-over counter of zero, on both sides.
+ * somebody else answers. New keys begin with a roll-over counter of zero, on both sides. A private
+ * value lives while the answer to its share may come, and no longer: what is said again has none,
+ * and if somebody else answers that, another offer with new shares follows.
  */
 #include "sdpdh_int.h"
 
@@ -20,10 +22,9 @@
 
 static const char NAME[] = "sdp-dh";
 
-/* A share of ours, and what belongs to it. */
+/* A share of ours, without what it was made of. */
 struct share {
     const struct sdpdh_group *group; /* NULL: none */
-    struct cph_secret secret;
     uint8_t value[SDPDH_SHARE];
     size_t n;
 };
@@ -31,6 +32,7 @@ struct share {
 /* Our offer; kept for later answers to it and for further branches. */
 struct offered {
     struct share share[SDPDH_GROUPS];
+    struct cph_secret secret[SDPDH_GROUPS]; /* of each; none if the share is said again */
     unsigned n;
     const struct cph_srtp_suite *suite[SDPDH_SUITES];
     unsigned n_suites;
@@ -113,11 +115,12 @@ static bool suite_wanted(const struct sdpdh *s, const struct cph_srtp_suite *sui
     return false;
 }
 
-static cph_err share_new(const struct sdpdh *s, const struct sdpdh_group *group, struct share *out)
+static cph_err share_new(const struct sdpdh *s, const struct sdpdh_group *group, struct share *out,
+                         struct cph_secret *secret)
 {
     out->group = group;
     out->n = cph_agree_public_size(group->group);
-    return cph_agree_make(s->cfg.env, group->group, 0, &out->secret, out->value);
+    return cph_agree_make(s->cfg.env, group->group, 0, secret, out->value);
 }
 
 static bool same_share(const struct share *mine, const struct sdpdh_line *line)
@@ -197,6 +200,7 @@ static cph_err list_shares(const struct sdpdh *s, struct offered *next)
     }
     if (!s->keyed && !s->renew && s->offered.n > 0) { /* an offer that nobody answered */
         memcpy(next->share, s->offered.share, sizeof next->share);
+        memcpy(next->secret, s->offered.secret, sizeof next->secret);
         next->n = s->offered.n;
         return CPH_OK;
     }
@@ -205,7 +209,8 @@ static cph_err list_shares(const struct sdpdh *s, struct offered *next)
 
         if (!g || next->n == SDPDH_GROUPS)
             return CPH_E_CONFIG;
-        CPH_TRY(share_new(s, g, &next->share[next->n++]));
+        CPH_TRY(share_new(s, g, &next->share[next->n], &next->secret[next->n]));
+        next->n++;
     }
     return next->n > 0 ? CPH_OK : CPH_E_CONFIG;
 }
@@ -227,6 +232,7 @@ static cph_err sdpdh_offer(struct cph_keying *k, const struct cph_keying_local *
 {
     struct sdpdh *s = of(k);
     OFFERED_SCOPED next = { 0 };
+    struct sdpdh_lines lines;
 
     list_suites(s, &next);
     if (next.n_suites == 0)
@@ -234,10 +240,12 @@ static cph_err sdpdh_offer(struct cph_keying *k, const struct cph_keying_local *
     CPH_TRY(list_shares(s, &next));
     for (unsigned i = 0; i < next.n; i++)
         CPH_TRY(write_line(offer, &next.share[i], next.suite, next.n_suites, i + 1));
-    CPH_TRY(sdpdh_lines_hash(offer->media, next.hash));
+    CPH_TRY(sdpdh_lines_of(offer->media, &lines));
+    CPH_TRY(sdpdh_lines_hash(&lines, next.hash));
     s->offered = next;
     s->first = !s->keyed;
     s->open = true;
+    s->renew = s->status.offer_wanted = false; /* a wish is over with the offer that has it */
     if (!s->keyed)
         s->status.state = CPH_KEYING_OFFERED;
     return CPH_OK;
@@ -254,19 +262,20 @@ static void commit(struct sdpdh *s, const struct deal *next)
         s->status.dir[d].streams = CPH_KEYING_STREAMS_FRESH;
     }
     s->keyed = true;
-    s->renew = false;
+    s->renew = s->status.offer_wanted = false;
     s->status.state = CPH_KEYING_KEYED;
 }
 
 /* The deal of a share of ours with one of the peer's. The dear part comes last. */
-static cph_err strike(const struct share *mine, const struct sdpdh_line *theirs,
-                      const uint8_t offer[SDPDH_HASH], struct cph_span answer, bool we_offered,
-                      const struct cph_srtp_suite *suite, struct deal *out)
+static cph_err strike(const struct share *mine, const struct cph_secret *private,
+                      const struct sdpdh_line *theirs, const uint8_t offer[SDPDH_HASH],
+                      struct cph_span answer, bool we_offered, const struct cph_srtp_suite *suite,
+                      struct deal *out)
 {
     CPH_SECRET_SCOPED secret = { 0 };
     KEYS_SCOPED keys = { 0 };
 
-    CPH_TRY(cph_agree_derive(mine->group->group, &mine->secret,
+    CPH_TRY(cph_agree_derive(mine->group->group, private,
                              (struct cph_span){ theirs->share, theirs->share_n }, &secret));
     CPH_TRY(sdpdh_derive(&secret, offer, answer, suite, &keys));
     out->mine = *mine;
@@ -280,30 +289,38 @@ static cph_err strike(const struct share *mine, const struct sdpdh_line *theirs,
 
 /* ---- answering ------------------------------------------------------------------------------- */
 
+/* The peer says its share again, and the suite in use is still in its list. Of that share it can
+ * make no other key, so one that is wished for waits for an offer of ours. */
+static bool says_again(const struct sdpdh *s, const struct sdpdh_line *line)
+{
+    bool has = false;
+
+    for (unsigned i = 0; i < line->n_suites; i++)
+        has |= line->suite[i] == s->deal.suite;
+    return has && known(s, line);
+}
+
 /* The first suite of a line that we take too. */
 static const struct cph_srtp_suite *suite_of(const struct sdpdh *s, const struct sdpdh_line *line)
 {
+    if (says_again(s, line))
+        return s->deal.suite;
     for (unsigned i = 0; i < line->n_suites; i++)
         if (suite_wanted(s, line->suite[i]))
             return line->suite[i];
     return NULL;
 }
 
-/* The first line of an offer that we can take. An error is that of the first line. */
-static cph_err choose(const struct sdpdh *s, const struct cph_sdp_media *offer,
+/* The line of an offer that we take: the first by its tag, wherever it stands, since whoever moves
+ * lines on the way has no say in the choice. An error is that of the first line. */
+static cph_err choose(const struct sdpdh *s, const struct sdpdh_lines *lines,
                       struct sdpdh_line *out)
 {
-    const struct cph_sdp_line *l = cph_sdp_attr(&offer->part, NAME);
     cph_err worst = CPH_E_NOTFOUND;
-    uint32_t tags[SDPDH_LINES];
 
-    for (unsigned n = 0; l && n < SDPDH_LINES; n++, l = cph_sdp_attr_next(l)) {
-        cph_err err = sdpdh_line_parse(l->arg, out);
+    for (unsigned i = 0; i < lines->n; i++) {
+        cph_err err = sdpdh_line_parse(lines->line[i].text, out);
 
-        tags[n] = err == CPH_OK ? out->tag : 0;
-        for (unsigned i = 0; i < n && err == CPH_OK; i++)
-            if (tags[i] == out->tag)
-                err = CPH_E_MALFORMED; /* an answer could mean either */
         if (err == CPH_OK && ours(s, out))
             err = CPH_E_POLICY;
         if (err == CPH_OK && !suite_of(s, out))
@@ -321,29 +338,34 @@ static cph_err sdpdh_answer(struct cph_keying *k, const struct cph_keying_remote
 {
     struct sdpdh *s = of(k);
     const struct cph_srtp_suite *suite;
+    struct sdpdh_lines lines;
     struct sdpdh_line theirs;
     uint8_t hash[SDPDH_HASH];
+    CPH_SECRET_SCOPED secret = { 0 };
     DEAL_SCOPED next = { 0 };
     cph_err err;
     bool go_on;
 
-    CPH_TRY(choose(s, offer->media, &theirs));
-    CPH_TRY(sdpdh_lines_hash(offer->media, hash));
+    CPH_TRY(sdpdh_lines_of(offer->media, &lines));
+    CPH_TRY(choose(s, &lines, &theirs));
+    CPH_TRY(sdpdh_lines_hash(&lines, hash));
     suite = suite_of(s, &theirs);
-    go_on = known(s, &theirs) && suite == s->deal.suite && !s->renew;
+    go_on = says_again(s, &theirs);
     if (go_on)
         next = s->deal;
     else
-        CPH_TRY(share_new(s, theirs.group, &next.mine));
+        CPH_TRY(share_new(s, theirs.group, &next.mine, &secret));
     CPH_TRY(write_line(answer, &next.mine, &suite, 1, theirs.tag));
     err = go_on ? CPH_OK
-                : strike(&next.mine, &theirs, hash, cph_sdp_attr(&answer->media->part, NAME)->arg,
-                         false, suite, &next);
+                : strike(&next.mine, &secret, &theirs, hash,
+                         cph_sdp_attr(&answer->media->part, NAME)->arg, false, suite, &next);
     if (err != CPH_OK) {
         (void)cph_sdp_attr_remove(answer->sdp, answer->media, NAME);
         return err;
     }
-    if (!go_on)
+    if (go_on)
+        s->status.offer_wanted = s->renew;
+    else
         commit(s, &next);
     offered_wipe(&s->offered); /* what we offered before is over */
     s->open = false;
@@ -352,8 +374,8 @@ static cph_err sdpdh_answer(struct cph_keying *k, const struct cph_keying_remote
 
 /* ---- reading the answer ---------------------------------------------------------------------- */
 
-/* The share of ours that an answer takes; NULL if it takes what was not offered. */
-static const struct share *taken(const struct sdpdh *s, const struct sdpdh_line *answer)
+/* Which share of ours an answer takes; -1 if it takes what was not offered. */
+static int taken(const struct sdpdh *s, const struct sdpdh_line *answer)
 {
     bool offered = false;
 
@@ -361,8 +383,8 @@ static const struct share *taken(const struct sdpdh *s, const struct sdpdh_line 
         offered |= s->offered.suite[i] == answer->suite[0];
     if (!offered || answer->tag > s->offered.n ||
         s->offered.share[answer->tag - 1].group != answer->group)
-        return NULL;
-    return &s->offered.share[answer->tag - 1];
+        return -1;
+    return (int)answer->tag - 1;
 }
 
 static cph_err sdpdh_finish(struct cph_keying *k, const struct cph_keying_remote *answer)
@@ -372,6 +394,7 @@ static cph_err sdpdh_finish(struct cph_keying *k, const struct cph_keying_remote
     const struct share *mine;
     struct sdpdh_line theirs;
     DEAL_SCOPED next = { 0 };
+    int at;
 
     if (!s->open)
         return CPH_E_STATE;
@@ -384,26 +407,41 @@ static cph_err sdpdh_finish(struct cph_keying *k, const struct cph_keying_remote
         return CPH_E_MALFORMED; /* and one suite */
     if (ours(s, &theirs))
         return CPH_E_POLICY;
-    mine = taken(s, &theirs);
-    if (!mine)
+    at = taken(s, &theirs);
+    if (at < 0)
         return CPH_E_POLICY;
+    mine = &s->offered.share[at];
     s->notes &= ~(unsigned)CPH_KEYING_NOTE_NOT_BEST;
     if (theirs.tag > 1 || theirs.suite[0] != s->offered.suite[0])
         s->notes |= CPH_KEYING_NOTE_NOT_BEST;
     if (known(s, &theirs) && theirs.suite[0] == s->deal.suite &&
         cph_span_eq((struct cph_span){ mine->value, mine->n },
                     (struct cph_span){ s->deal.mine.value, s->deal.mine.n }))
-        return CPH_OK; /* both said what they said before */
-    CPH_TRY(strike(mine, &theirs, s->offered.hash, l->arg, true, theirs.suite[0], &next));
+        return CPH_OK;                  /* both said what they said before */
+    if (s->offered.secret[at].n == 0) { /* somebody else answers, or another suite is wanted */
+        s->renew = s->status.offer_wanted = true;
+        return CPH_OK;
+    }
+    CPH_TRY(strike(mine, &s->offered.secret[at], &theirs, s->offered.hash, l->arg, true,
+                   theirs.suite[0], &next));
     commit(s, &next);
     return CPH_OK;
+}
+
+/* The last answer is in, or none will come: what could still make keys of one goes. */
+static void sdpdh_settled(struct cph_keying *k)
+{
+    struct sdpdh *s = of(k);
+
+    s->open = false;
+    offered_wipe(&s->offered);
 }
 
 static void sdpdh_rollback(struct cph_keying *k)
 {
     struct sdpdh *s = of(k);
 
-    s->open = false;
+    sdpdh_settled(k);
     if (!s->keyed)
         s->status.state = CPH_KEYING_IDLE;
 }
@@ -492,6 +530,7 @@ const struct cph_keying_method cph_keying_sdpdh = {
     .answer = sdpdh_answer,
     .finish = sdpdh_finish,
     .rollback = sdpdh_rollback,
+    .settled = sdpdh_settled,
     .renew = sdpdh_renew,
     .fork = sdpdh_fork,
     .status = sdpdh_status,

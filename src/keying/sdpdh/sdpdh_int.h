@@ -10,7 +10,7 @@ enum {
     SDPDH_LINES = 8,    /* of one offer; more are refused, since all of them are in the keys */
     SDPDH_SUITES = 16,  /* of one line that we look at */
     SDPDH_SHARE = 384,  /* bytes of the longest share (MODP 3072) */
-    SDPDH_TAG_MAX = 99, /* lines are numbered from 1 */
+    SDPDH_TAG_MAX = 99, /* lines are numbered from 1, best first */
     SDPDH_HASH = 32,    /* SHA-256 */
     SDPDH_LINE = 1024,  /* characters of a line of ours: 512 of a share and all suites */
     SDPDH_GROUPS = 3,
@@ -50,8 +50,20 @@ CPH_MUST_CHECK cph_err sdpdh_line_parse(struct cph_span arg, struct sdpdh_line *
 /** Write a line into out (SDPDH_LINE characters, with a NUL). CPH_E_NOSPACE. */
 CPH_MUST_CHECK cph_err sdpdh_line_build(const struct sdpdh_line *line, char out[SDPDH_LINE]);
 
-/** Digest of all lines of a section, in their order. CPH_E_LIMIT for more than SDPDH_LINES. */
-CPH_MUST_CHECK cph_err sdpdh_lines_hash(const struct cph_sdp_media *media, uint8_t out[SDPDH_HASH]);
+/* All lines of a section by their tags, wherever they stood: views of it. */
+struct sdpdh_lines {
+    unsigned n;
+    struct {
+        uint32_t tag;
+        struct cph_span text;
+    } line[SDPDH_LINES];
+};
+
+/** CPH_E_NOTFOUND: there is none; CPH_E_LIMIT for more than SDPDH_LINES; CPH_E_MALFORMED: a line
+ *  has no tag, or that of another. */
+CPH_MUST_CHECK cph_err sdpdh_lines_of(const struct cph_sdp_media *media, struct sdpdh_lines *out);
+/** Digest of all of them, in the order of their tags. */
+CPH_MUST_CHECK cph_err sdpdh_lines_hash(const struct sdpdh_lines *lines, uint8_t out[SDPDH_HASH]);
 
 /* Both directions, as the offerer and the answerer of the exchange that made them. */
 struct sdpdh_keys {

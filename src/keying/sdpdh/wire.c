@@ -49,14 +49,22 @@ static cph_err suites_parse(struct cph_span list, struct sdpdh_line *out)
     return CPH_OK;
 }
 
+/* The tag that a line begins with; 0 if it has none. */
+static uint32_t take_tag(struct cph_span *arg)
+{
+    struct cph_span word = cph_span_word(arg);
+    uint32_t tag;
+
+    return cph_span_u32(word, &tag) == CPH_OK && tag <= SDPDH_TAG_MAX && word.p[0] != '0' ? tag : 0;
+}
+
 cph_err sdpdh_line_parse(struct cph_span arg, struct sdpdh_line *out)
 {
-    struct sdpdh_line v = { 0 };
-    struct cph_span tag = cph_span_word(&arg), group = cph_span_word(&arg);
+    struct sdpdh_line v = { .tag = take_tag(&arg) };
+    struct cph_span group = cph_span_word(&arg);
     struct cph_span suites = cph_span_word(&arg), share = cph_span_word(&arg);
 
-    if (cph_span_u32(tag, &v.tag) != CPH_OK || v.tag == 0 || v.tag > SDPDH_TAG_MAX ||
-        tag.p[0] == '0' || group.n == 0 || share.n == 0 || cph_span_trim(arg).n > 0)
+    if (v.tag == 0 || group.n == 0 || share.n == 0 || cph_span_trim(arg).n > 0)
         return CPH_E_MALFORMED;
     CPH_TRY(suites_parse(suites, &v));
     v.group = sdpdh_group(group);
@@ -83,6 +91,29 @@ cph_err sdpdh_line_build(const struct sdpdh_line *line, char out[SDPDH_LINE])
     return cph_wr_end(&wr);
 }
 
+/* Servers write attributes in an order of their own, so theirs is not what counts. */
+cph_err sdpdh_lines_of(const struct cph_sdp_media *media, struct sdpdh_lines *out)
+{
+    const struct cph_sdp_line *l = cph_sdp_attr(&media->part, NAME);
+
+    for (out->n = 0; l; l = cph_sdp_attr_next(l)) {
+        struct cph_span text = cph_span_trim(l->arg), rest = text;
+        uint32_t tag = take_tag(&rest);
+        unsigned at = out->n;
+
+        if (out->n == SDPDH_LINES)
+            return CPH_E_LIMIT;
+        for (; at > 0 && out->line[at - 1].tag >= tag; at--)
+            out->line[at] = out->line[at - 1];
+        if (tag == 0 || (at < out->n && out->line[at + 1].tag == tag))
+            return CPH_E_MALFORMED; /* its place is nowhere, or an answer could mean either */
+        out->line[at].tag = tag;
+        out->line[at].text = text;
+        out->n++;
+    }
+    return out->n > 0 ? CPH_OK : CPH_E_NOTFOUND;
+}
+
 /* ---- keys ------------------------------------------------------------------------------------ */
 
 /* Each line as it is on the wire, behind its length, so that nothing can move from one to the next.
@@ -95,16 +126,14 @@ static cph_err add_text(struct cph_digest_ctx *d, struct cph_span text)
     return cph_digest_add(d, text);
 }
 
-cph_err sdpdh_lines_hash(const struct cph_sdp_media *media, uint8_t out[SDPDH_HASH])
+cph_err sdpdh_lines_hash(const struct sdpdh_lines *lines, uint8_t out[SDPDH_HASH])
 {
-    const struct cph_sdp_line *l = cph_sdp_attr(&media->part, NAME);
     struct cph_digest_ctx *d;
-    unsigned n = 0;
-    cph_err err;
+    cph_err err = CPH_OK;
 
     CPH_TRY(cph_digest_new(CPH_DIGEST_SHA256, &d));
-    for (err = CPH_OK; l && err == CPH_OK; l = cph_sdp_attr_next(l))
-        err = ++n > SDPDH_LINES ? CPH_E_LIMIT : add_text(d, cph_span_trim(l->arg));
+    for (unsigned i = 0; i < lines->n && err == CPH_OK; i++)
+        err = add_text(d, lines->line[i].text);
     if (err == CPH_OK)
         err = cph_digest_finish(d, out);
     cph_digest_free(d);

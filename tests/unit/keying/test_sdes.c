@@ -449,7 +449,11 @@ static void renew_brings_new_keys_and_can_be_refused(void **state)
     assert_media(&p, 2);
     assert_int_equal(p.a.installs[0], 1);
     assert_err(try_finish(&p.a, offer), CPH_E_STATE);
-    exchange(&p, &p.a, &p.b); /* the wish stands */
+    exchange(&p, &p.a, &p.b); /* the wish went with the offer that had it */
+    assert_media(&p, 3);
+    assert_true(p.a.installs[0] == 1 && p.b.installs[0] == 1);
+    cph_nego_renew(p.a.nego);
+    exchange(&p, &p.a, &p.b);
     assert_media(&p, 3);
     assert_true(p.a.installs[0] == 2 && p.b.installs[0] == 2);
     assert_true(

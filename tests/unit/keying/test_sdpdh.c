@@ -1,6 +1,8 @@
 /* SDP-DH: lines, keys against the second implementation, and exchanges between two sides. */
 #include "pair.h"
 
+#include <malloc.h>
+
 #include "sdpdh/sdpdh_int.h"
 
 static const struct cph_keying_method *row[2];
@@ -115,6 +117,7 @@ static void keys_are_those_of_the_other_implementation(void **state)
         uint8_t hash[SDPDH_HASH], share[SDPDH_SHARE];
         struct cph_secret offerer = secret_of(vectors_hex(v, "offerer")), z;
         struct cph_secret answerer = secret_of(vectors_hex(v, "answerer")), other;
+        struct sdpdh_lines lines;
         struct sdpdh_keys keys;
         struct cph_sdp *sdp;
         char name[16];
@@ -138,7 +141,8 @@ static void keys_are_those_of_the_other_implementation(void **state)
                                    (struct cph_span){ theirs.share, theirs.share_n }, &z));
         other = secret_of(vectors_hex(v, "secret"));
         assert_true(cph_ct_eq(cph_secret_span(&z), cph_secret_span(&other)));
-        assert_ok(sdpdh_lines_hash(sdp->media[0], hash));
+        assert_ok(sdpdh_lines_of(sdp->media[0], &lines));
+        assert_ok(sdpdh_lines_hash(&lines, hash));
         assert_ok(sdpdh_derive(&z, hash, answer, theirs.suite[0], &keys));
         assert_memory_equal(keys.offerer.key.b, vectors_hex(v, "offerer_key").p,
                             keys.offerer.key.n);
@@ -152,6 +156,82 @@ static void keys_are_those_of_the_other_implementation(void **state)
     }
     assert_int_equal(seen, 3);
     vectors_close(v);
+}
+
+/* ---- the order of lines -------------------------------------------------------------------------
+ */
+
+/* A section with these lines, as a server may have left them. */
+static struct cph_sdp *with_lines(const char *const *line)
+{
+    struct cph_sdp *sdp = read_sdp(&p, "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\n"
+                                       "c=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 0\r\n");
+
+    for (; *line; line++)
+        assert_ok(cph_sdp_attr_add(sdp, sdp->media[0], "sdp-dh", *line));
+    return sdp;
+}
+
+static void lines_count_by_their_tags(void **state)
+{
+    static const char *const in_order[] = { "1 a", "2 b", "3 c", "10 d", NULL };
+    static const char *const moved[] = { "10 d", "2 b", "3 c", "1 a", NULL };
+    static const char *const other[] = { "10 d", "2 b", "3 a", "1 c", NULL };
+    static const char *const bad[][4] = {
+        { "1 a", "2 b", "1 c" }, { "2 b", "1 a", "2 b" }, { "1 a", "x b" }, { "1 a", "0 b" },
+        { "1 a", "01 b" },       { "1 a", "100 b" },      { "1 a", "" },
+    };
+    uint8_t hash[3][SDPDH_HASH];
+    struct sdpdh_lines l;
+
+    (void)state;
+    assert_ok(sdpdh_lines_of(with_lines(in_order)->media[0], &l));
+    assert_true(l.n == 4 && l.line[3].tag == 10 && cph_span_is(l.line[1].text, "2 b"));
+    assert_ok(sdpdh_lines_hash(&l, hash[0]));
+    assert_ok(sdpdh_lines_of(with_lines(moved)->media[0], &l));
+    assert_ok(sdpdh_lines_hash(&l, hash[1]));
+    assert_ok(sdpdh_lines_of(with_lines(other)->media[0], &l));
+    assert_ok(sdpdh_lines_hash(&l, hash[2]));
+    assert_memory_equal(hash[0], hash[1], SDPDH_HASH);
+    assert_memory_not_equal(hash[0], hash[2], SDPDH_HASH);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_err(sdpdh_lines_of(with_lines(bad[i])->media[0], &l), CPH_E_MALFORMED);
+    assert_err(sdpdh_lines_of(with_lines(in_order + 4)->media[0], &l), CPH_E_NOTFOUND);
+}
+
+/* The offer with its lines the other way round, and among them attributes that were elsewhere. */
+static struct cph_sdp *turned_round(const struct cph_sdp *offer)
+{
+    struct cph_sdp *sdp = read_sdp(&p, text_of(&p, offer));
+    const char *line[SDPDH_LINES];
+    unsigned n = 0;
+
+    for (const struct cph_sdp_line *l = cph_sdp_attr(&sdp->media[0]->part, "sdp-dh"); l;
+         l = cph_sdp_attr_next(l))
+        line[n++] = (const char *)cph_arena_copy(p.arena, l->arg).p;
+    (void)cph_sdp_attr_remove(sdp, sdp->media[0], "sdp-dh");
+    while (n > 0) {
+        assert_ok(cph_sdp_attr_add(sdp, sdp->media[0], "sdp-dh", line[--n]));
+        assert_ok(cph_sdp_attr_add(sdp, sdp->media[0], "x-server", "was here"));
+    }
+    return read_sdp(&p, text_of(&p, sdp));
+}
+
+static void a_server_that_moves_lines_changes_neither_keys_nor_choice(void **state)
+{
+    struct cph_sdp *offer = make_offer(&p, &p.a), *answer, *moved = turned_round(offer);
+
+    (void)state;
+    assert_true(cph_span_starts(dh_of(offer), "1 x25519 "));
+    assert_true(cph_span_starts(dh_of(moved), "2 p-256 "));
+    answer = make_answer(&p, &p.b, moved);
+    assert_true(cph_span_starts(dh_of(answer), "1 x25519 ")); /* the offerer's first, by its tag */
+    assert_ok(try_finish(&p.a, answer));
+    assert_media(&p, 1);
+    assert_int_equal(evidence_of(&p.a).notes, 0);
+    cph_nego_renew(p.b.nego);
+    assert_ok(try_finish(&p.b, make_answer(&p, &p.a, turned_round(make_offer(&p, &p.b)))));
+    assert_media(&p, 1);
 }
 
 /* ---- exchanges ------------------------------------------------------------------------------- */
@@ -379,13 +459,20 @@ static void renewing_makes_new_keys_on_both_sides(void **state)
     exchange(&p, &p.a, &p.b);
     assert_media(&p, 1); /* indices begin anew under new keys */
     assert_int_equal(p.a.installs[0], 2);
-    cph_nego_renew(p.a.nego); /* by the answerer */
-    exchange(&p, &p.b, &p.a);
+    cph_nego_renew(p.a.nego);
+    exchange(&p, &p.b, &p.a); /* of a share that is said again there is no other key */
+    assert_media(&p, 2);
+    assert_int_equal(p.b.installs[1], 2);
+    assert_true(status_of(&p.a).keying.offer_wanted);
+    exchange(&p, &p.a, &p.b);
+    assert_false(status_of(&p.a).keying.offer_wanted);
     assert_media(&p, 1);
     assert_int_equal(p.b.installs[1], 3);
     exchange(&p, &p.a, &p.b);
     assert_media(&p, 2);
     assert_int_equal(p.b.installs[1], 3);
+    exchange(&p, &p.b, &p.a);
+    assert_media(&p, 3);
 }
 
 static void a_refused_offer_leaves_the_keys(void **state)
@@ -398,7 +485,14 @@ static void a_refused_offer_leaves_the_keys(void **state)
     cph_nego_rollback(p.a.nego);
     assert_media(&p, 2);
     assert_int_equal(p.a.installs[0], 1);
-    exchange(&p, &p.a, &p.b); /* the wish stays */
+    for (unsigned i = 0; i < 2;
+         i++) { /* a hold, by either side, asks for nothing that was refused */
+        exchange(&p, i ? &p.b : &p.a, i ? &p.a : &p.b);
+        assert_media(&p, (uint16_t)(3 + i));
+    }
+    assert_int_equal(p.a.installs[0], 1);
+    cph_nego_renew(p.a.nego); /* who still wants them says so again */
+    exchange(&p, &p.a, &p.b);
     assert_media(&p, 1);
     assert_int_equal(p.a.installs[0], 2);
 }
@@ -434,12 +528,11 @@ static void a_later_answer_to_the_same_offer_counts(void **state)
 static void each_branch_has_keys_of_its_own(void **state)
 {
     struct cph_sdp *offer = make_offer(&p, &p.a), *answer;
-    struct side branch = { 0 }, other, third;
+    struct side branch = { 0 }, other;
     struct cph_nego *late;
 
     (void)state;
     side_open(&other, only, "10.0.0.3", 5);
-    side_open(&third, only, "10.0.0.4", 6);
     assert_ok(try_finish(&p.a, make_answer(&p, &p.b, offer)));
     assert_ok(cph_nego_fork(p.a.nego, &branch.nego));
     answer = make_answer(&p, &other, offer);
@@ -454,16 +547,117 @@ static void each_branch_has_keys_of_its_own(void **state)
     assert_false(evidence_of(&branch).notes & CPH_KEYING_NOTE_KEY_SHARED);
     exchange(&p, &p.a, &p.b);
     assert_err(cph_nego_fork(p.a.nego, &late), CPH_E_STATE);
-    /* somebody else behind the same dialog (a transfer): keys with him, and a new beginning */
-    offer = make_offer(&p, &p.a);
-    assert_ok(try_finish(&p.a, make_answer(&p, &third, offer)));
+    side_close(&branch);
+    side_close(&other);
+}
+
+/* Somebody else behind the same dialog (a transfer): of what is said again no key can be made, and
+ * the next offer makes keys with him. */
+static void who_takes_the_call_over_has_keys_after_another_offer(void **state)
+{
+    struct side third;
+
+    (void)state;
+    side_open(&third, only, "10.0.0.4", 6);
+    exchange(&p, &p.a, &p.b);
+    assert_media(&p, 1);
+    assert_false(status_of(&p.a).keying.offer_wanted);
+    exchange(&p, &p.a, &third);
+    assert_true(status_of(&p.a).keying.offer_wanted);
+    assert_media(&p, 2); /* what there was holds until then, and is with nobody else */
+    install(&p, &third);
+    assert_err(send_one(&p.a, &third, 3), CPH_E_AUTH);
+    exchange(&p, &p.a, &third);
+    assert_false(status_of(&p.a).keying.offer_wanted);
     install(&p, &p.a);
     install(&p, &third);
     assert_ok(send_one(&p.a, &third, 1));
     assert_ok(send_one(&third, &p.a, 1));
-    side_close(&branch);
-    side_close(&other);
+    exchange(&p, &p.a, &third);
+    assert_false(status_of(&p.a).keying.offer_wanted);
+    exchange(&p, &p.a, &p.b); /* and once more somebody else: but that offer is refused */
+    assert_true(status_of(&p.a).keying.offer_wanted);
+    (void)make_offer(&p, &p.a);
+    cph_nego_rollback(p.a.nego);
+    assert_false(status_of(&p.a).keying.offer_wanted); /* it is not asked for again for ever */
     side_close(&third);
+}
+
+/* ---- private values -------------------------------------------------------------------------- */
+
+static cph_err (*draw)(void *ctx, void *buf, size_t n);
+static uint8_t drawn[8][32]; /* what the private values are, or were made of */
+static unsigned n_drawn;
+
+static cph_err noting(void *ctx, void *buf, size_t n)
+{
+    CPH_TRY(draw(ctx, buf, n));
+    if (n == sizeof drawn[0] && n_drawn < sizeof drawn / sizeof *drawn)
+        memcpy(drawn[n_drawn++], buf, n);
+    return CPH_OK;
+}
+
+static void note_draws(struct side *s)
+{
+    draw = s->env.env.random;
+    s->env.env.random = noting;
+    n_drawn = 0;
+}
+
+/* How many of the values drawn are somewhere in the instance. */
+static unsigned kept(const struct side *s)
+{
+    struct cph_keying *k = cph_nego_instance(s->nego);
+    unsigned n = 0;
+
+    assert_non_null(k);
+    for (unsigned i = 0; i < n_drawn; i++)
+        n += memmem(k, malloc_usable_size(k), drawn[i], sizeof drawn[i]) != NULL; // NOLINT
+    return n;
+}
+
+static void a_private_value_goes_with_the_last_answer(void **state)
+{
+    struct cph_sdp *offer, *answer;
+    struct cph_nego *fork;
+
+    (void)state;
+    note_draws(&p.a);
+    offer = make_offer(&p, &p.a);
+    assert_int_equal(n_drawn, 2);
+    answer = make_answer(&p, &p.b, offer);
+    assert_ok(try_finish(&p.a, answer)); /* 183 */
+    assert_int_equal(kept(&p.a), 2);     /* another phone may answer, and with the other group */
+    assert_ok(cph_nego_fork(p.a.nego, &fork));
+    cph_nego_free(fork);
+    assert_ok(try_finish(&p.a, answer)); /* 200 */
+    cph_nego_settled(p.a.nego);
+    assert_int_equal(kept(&p.a), 0);
+    assert_err(try_finish(&p.a, answer), CPH_E_STATE);
+    assert_err(cph_nego_fork(p.a.nego, &fork), CPH_E_STATE);
+    assert_media(&p, 1);
+    exchange(&p, &p.a, &p.b); /* what is said again needs none */
+    assert_int_equal(n_drawn, 2);
+    assert_media(&p, 2);
+    cph_nego_renew(p.a.nego);
+    (void)make_offer(&p, &p.a);
+    assert_int_equal(kept(&p.a), 2);
+    cph_nego_rollback(p.a.nego); /* refused */
+    assert_int_equal(kept(&p.a), 0);
+    assert_media(&p, 3);
+}
+
+static void an_answerer_keeps_no_private_value(void **state)
+{
+    (void)state;
+    note_draws(&p.b);
+    exchange(&p, &p.a, &p.b);
+    assert_int_equal(n_drawn, 1);
+    assert_int_equal(kept(&p.b), 0);
+    cph_nego_settled(p.a.nego);
+    exchange(&p, &p.b, &p.a);
+    assert_media(&p, 1);
+    assert_true(p.a.installs[0] == 1 && p.b.installs[0] == 1);
 }
 
 /* Both sides of the man in the middle believe they have keys, and he has them all. */
@@ -523,6 +717,8 @@ int main(void)
         test(a_line_is_read_and_written),
         test(lines_of_another_form_are_refused),
         test(keys_are_those_of_the_other_implementation),
+        test(lines_count_by_their_tags),
+        test(a_server_that_moves_lines_changes_neither_keys_nor_choice),
         test(two_sides_agree_and_hear_each_other),
         test(nobody_speaks_it_unless_it_is_named),
         test(each_group_gives_keys),
@@ -539,6 +735,9 @@ int main(void)
         test(a_bad_answer_to_a_later_offer_leaves_the_keys),
         test(a_later_answer_to_the_same_offer_counts),
         test(each_branch_has_keys_of_its_own),
+        test(who_takes_the_call_over_has_keys_after_another_offer),
+        test(a_private_value_goes_with_the_last_answer),
+        test(an_answerer_keeps_no_private_value),
         test(who_writes_in_the_signalling_is_the_peer),
         test(no_randomness_means_no_offer_and_no_answer),
         test(running_out_of_memory_is_reported),

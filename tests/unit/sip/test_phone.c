@@ -441,10 +441,11 @@ static void a_stream_that_went_comes_back_with_keys_or_not_at_all(void **state)
 
 static void hold_resume_and_new_keys_leave_the_call_as_safe_as_it_was(void **state)
 {
-    static const char *const keying[] = { "sdes", "dtls" };
+    static const char *const keying[] = { "sdes", "dtls", "sdp-dh" };
+    static const enum cph_level level[] = { CPH_LEVEL_OPEN, CPH_LEVEL_PRIVATE, CPH_LEVEL_HOP };
 
     (void)state;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < 3; i++) {
         struct cph_phone *p;
         struct line l;
 
@@ -475,10 +476,58 @@ static void hold_resume_and_new_keys_leave_the_call_as_safe_as_it_was(void **sta
         }
         assert_int_equal(l.clear_rtp, 0);
         hangup(&l, 1);
-        assert_int_equal(l.ear[0].verdict.level, i ? CPH_LEVEL_PRIVATE : CPH_LEVEL_OPEN);
+        assert_int_equal(l.ear[0].verdict.level, level[i]);
         assert_true(l.ear[0].verdict.policy_kept);
         line_close(&l);
     }
+}
+
+/* The key of the suite in use in the INVITE that the hand got last. */
+static void last_key(const struct line *l, char out[64])
+{
+    static const char suite[] = "AES_CM_128_HMAC_SHA1_80 inline:";
+    const char *at = strstr(l->hand.invite, suite);
+
+    assert_non_null(at);
+    (void)snprintf(out, 64, "%.40s", at + strlen(suite));
+}
+
+static void new_keys_that_were_refused_are_not_asked_for_by_a_hold(void **state)
+{
+    char sdp[512], first[64], wished[64], held[64];
+    struct cph_phone *p;
+    struct line l;
+
+    (void)state;
+    line_open(&l, 3);
+    hand_open(&l);
+    phone_plain(&l, 0, "alice", CPH_SECURITY_REQUIRED, "sdes");
+    p = lab_terminal_phone(l.t[0]);
+    hand_sdp(sdp, sizeof sdp, "RTP/SAVP", CRYPTO(HAND_KEY_A));
+    dial(&l, 0, "sip:bob@10.0.0.9:5060");
+    run(&l, 100);
+    last_key(&l, first);
+    hand_answers(&l, 200, "x", sdp);
+    run(&l, 500);
+    for (unsigned round = 0; round < 2; round++) {
+        assert_ok(cph_phone_rekey(p, l.ear[0].call, lab_now(l.net)));
+        lab_terminal_pump(l.t[0]);
+        run(&l, 100);
+        last_key(&l, wished);
+        assert_string_not_equal(wished, first);
+        hand_answers(&l, 488, "", NULL);
+        run(&l, 500);
+        assert_ok(cph_phone_hold(p, l.ear[0].call, round == 0, lab_now(l.net)));
+        lab_terminal_pump(l.t[0]);
+        run(&l, 100);
+        last_key(&l, held);
+        assert_string_equal(held, first);
+        hand_answers(&l, 200, "", sdp);
+        run(&l, 500);
+        assert_int_equal(l.hand.invites, 3 + 2 * round);
+    }
+    hangup(&l, 0);
+    line_close(&l);
 }
 
 static unsigned times(const struct line *l, unsigned i, enum cph_phone_event_kind kind)
@@ -751,6 +800,7 @@ int main(void)
         cmocka_unit_test(a_call_that_has_keys_does_not_lose_them_to_a_reoffer),
         cmocka_unit_test(a_stream_that_went_comes_back_with_keys_or_not_at_all),
         cmocka_unit_test(hold_resume_and_new_keys_leave_the_call_as_safe_as_it_was),
+        cmocka_unit_test(new_keys_that_were_refused_are_not_asked_for_by_a_hold),
         cmocka_unit_test(a_change_is_told_once),
         cmocka_unit_test(a_late_offer_inside_the_call_of_a_fork_leaves_its_media_alone),
         cmocka_unit_test(a_call_that_ends_before_its_keys_were_made_says_so),
