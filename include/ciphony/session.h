@@ -63,8 +63,6 @@ struct cph_session_config {
     const char *peer;                /* address of the peer as claimed; copied */
     cph_session_voucher_fn *voucher; /* NULL: nobody vouches */
     void *ctx;
-    bool portable_rtp_avp; /* offer RTP/AVP with keys (RFC 8643) even if required: for peers that
-                              refuse RTP/SAVP, whose answer must still have keys */
 };
 
 /** Copies cfg. CPH_E_CONFIG: the policy wants protection and no mechanism can give it. CPH_E_NOMEM,
@@ -122,8 +120,6 @@ CPH_API CPH_MUST_CHECK cph_err cph_session_answer(struct cph_session *s, struct 
  * failure of the session, and not told, unless this is the last. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_answer_try(struct cph_session *s, struct cph_span offer,
                                                       bool last, cph_time now, struct cph_wr *out);
-/** Another form for a first offer, while none is open. */
-CPH_API void cph_session_form(struct cph_session *s, enum cph_keying_form form);
 /**
  * Read an answer to our offer. branch names the early dialog it came in (any number but 0, the
  * caller's): each has keys of its own; the first takes the session's own instances, others are

@@ -75,7 +75,8 @@ bool lab_deny(void *ctx, const struct lab_packet *p)
     struct cph_wr body = cph_wr_open(sdp, sizeof sdp), wr = cph_wr_open(all, sizeof all);
     struct cph_addr alice;
 
-    if (!d->stage || p->kind != LAB_SIP || !cph_span_starts(p->bytes, "INVITE ") ||
+    if (!d->stage || (d->at_most && d->refused >= d->at_most) || p->kind != LAB_SIP ||
+        !cph_span_starts(p->bytes, "INVITE ") ||
         cph_addr_parse_ip(cph_span_of(lab_person_ip(LAB_ALICE)), &alice) != CPH_OK ||
         !cph_addr_ip_eq(&alice, &p->from))
         return true;

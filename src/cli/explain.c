@@ -30,7 +30,8 @@ static const char *by_status(unsigned status)
     case 606:
         return "the other side refuses our offer: it may lack the key managements or codecs we "
                "offer; "
-               "try another --keying, or --policy prefer if a call in clear will do";
+               "try another --keying (one alone is understood by more), or --policy prefer if a "
+               "call in clear will do";
     case 603:
         return "the call was declined";
     default:

@@ -75,7 +75,7 @@ cph_err engine_place_twice(struct cph_session *s)
         s->second[i] = ENGINE_NO_LINE;
     if (engine_branch(s) || s->local.sdp)
         return CPH_OK;
-    for (unsigned i = 0; i < s->n; i++) /* also if it was tried before in another way */
+    for (unsigned i = 0; i < s->n; i++) /* also if an offer was rolled back */
         s->place[i] = (uint8_t)i;
     s->lines = s->n;
     for (unsigned i = 0; i < s->n && s->cfg.policy.form == CPH_KEYING_FORM_GROUP; i++) {

@@ -88,8 +88,6 @@ cph_err engine_nego(const struct cph_session *s, unsigned stream, struct cph_neg
                                 .methods = s->method[0] || s->none_named ? s->method : NULL };
 
     cfg.keying.ssrc = engine_ssrc(s, stream);
-    if (s->cfg.portable_rtp_avp)
-        cfg.profile = CPH_SDP_RTP_AVP;
     return cph_nego_new(&cfg, out);
 }
 
@@ -299,11 +297,6 @@ cph_err cph_session_remove(struct cph_session *s, unsigned stream)
     s->look = true;
     s->media[stream].removed = true; /* RFC 3264 8.2: its place stays */
     return CPH_OK;
-}
-
-void cph_session_form(struct cph_session *s, enum cph_keying_form form)
-{
-    s->cfg.policy.form = form;
 }
 
 cph_err cph_session_rekey(struct cph_session *s)

@@ -197,9 +197,8 @@ void phone_call_free(struct phone_call *c)
         c->phone->host->media_close(c->phone->host->ctx, c->id);
     cph_free_secret(c->answer, c->answer_n);
     cph_media_flow_free(c->flow);
-    cph_session_free(c->session);
+    phone_session_free(c);
     cph_cert_free(c->seal_cert);
-    cph_zrtp_call_free(c->zrtp);
     free(c);
 }
 

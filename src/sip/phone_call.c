@@ -64,16 +64,6 @@ static void end(struct phone_call *c, const struct cph_sip_event *ev, cph_time n
     }
 }
 
-static cph_err refuse(const struct phone_call *c, cph_time now)
-{
-    struct cph_span why = { (const uint8_t *)c->answer, c->answer_n };
-    unsigned status = c->refuse ? c->refuse : 488;
-
-    if (c->refusal && (status == 488 || status == 580))
-        return cph_sip_call_reject_with(c->phone->ua, c->sip, status, why, now);
-    return cph_sip_call_reject(c->phone->ua, c->sip, status, NULL, NULL, now);
-}
-
 void phone_fail(struct phone_call *c, cph_err err, const char *why, cph_time now)
 {
     struct cph_phone *p = c->phone;
@@ -84,7 +74,7 @@ void phone_fail(struct phone_call *c, cph_err err, const char *why, cph_time now
     c->failed = err;
     (void)snprintf(c->why, sizeof c->why, "%s", why && why[0] ? why : cph_err_text(err));
     if (c->sip && !c->outgoing && !c->answered)
-        sent = refuse(c, now);
+        sent = phone_refuse(c, now);
     if (sent != CPH_OK && c->sip) /* an offer of ours in a 200 cannot be refused any more */
         sent = cph_sip_call_hangup(p->ua, c->sip, c->why, now);
     if (sent != CPH_OK)
@@ -280,11 +270,13 @@ static cph_err place(struct phone_call *c, const char *to, cph_time now)
     return invite(c, to, now);
 }
 
-/* The peer does not understand a stream that is offered twice: once more, with one. */
-static bool place_again(struct phone_call *c, cph_time now)
+/* Our offer was refused in a way that another one may be taken: a call of its own. */
+static bool place_again(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
 {
-    cph_session_rollback(c->session);
-    cph_session_form(c->session, CPH_KEYING_FORM_OSRTP);
+    if (!ev->by_peer || !c->outgoing || c->failed != CPH_OK)
+        return false;
+    if (phone_hear_refusal(c, ev) || phone_offer_again(c, ev, now) != CPH_OK)
+        return false;
     c->state = CPH_PHONE_ST_CALLING;
     c->sip = 0;
     return invite(c, c->peer, now) == CPH_OK;
@@ -555,9 +547,7 @@ void phone_sip_event(struct cph_phone *p, const struct cph_sip_event *ev, cph_ti
         phone_on_refreshed(c, ev, now);
         break;
     case CPH_SIP_EV_ENDED:
-        if (ev->by_peer && c->outgoing && c->failed == CPH_OK)
-            phone_hear_refusal(c, ev);
-        if (!phone_offer_misunderstood(c, ev) || !place_again(c, now))
+        if (!place_again(c, ev, now))
             end(c, ev, now);
         break;
     case CPH_SIP_EV_PRACK: /* RFC 5027 4.1 has the caller's word in it */

@@ -1,6 +1,8 @@
 /* A standing call changes: offers inside it, from either side. */
 #include "phone_int.h"
 
+#include <stdio.h>
+
 #include "ciphony/base_text.h"
 
 cph_err phone_answer(struct phone_call *c, const struct cph_sip_event *ev, struct phone_sdp *sdp,
@@ -162,16 +164,38 @@ static bool is_sdp(struct cph_span type)
            cph_span_iis(ct.type, "application") && cph_span_iis(ct.subtype, "sdp");
 }
 
-void phone_hear_refusal(struct phone_call *c, const struct cph_sip_event *ev)
+/* RFC 3261 20.43: words for a person, and MUST NOT be a reason to do anything by itself. */
+static void tell_warning(struct phone_call *c, const struct cph_sip_event *ev)
+{
+    char words[CPH_SESSION_WHY - 50], why[CPH_SESSION_WHY];
+    struct cph_sip_iter it = { 0 };
+    struct cph_span value;
+    size_t n;
+
+    if (!ev->msg || !cph_sip_each(ev->msg, CPH_SIP_H_WARNING, &it, &value))
+        return;
+    value = cph_span_from(value, cph_span_find(value, '"'));
+    if (cph_sip_unquote(value, (uint8_t *)words, sizeof words - 1, &n) != CPH_OK || n == 0)
+        return;
+    (void)cph_text_clean((struct cph_span){ (uint8_t *)words, n }, words, sizeof words);
+    (void)snprintf(why, sizeof why, "the other side, or somebody on the way, says: %s", words);
+    phone_tell(c->phone, CPH_PHONE_NOTICE, c->id, why);
+}
+
+bool phone_hear_refusal(struct phone_call *c, const struct cph_sip_event *ev)
 {
     char why[CPH_SESSION_WHY];
     bool proven;
 
     /* of a call whose bodies are sealed nobody else has anything to say */
-    if (!c->session || c->sealed || ev->status < 300 || !is_sdp(ev->type))
-        return;
-    if (cph_session_refused(c->session, ev->body, why, &proven) == CPH_OK)
-        phone_tell(c->phone, CPH_PHONE_NOTICE, c->id, why);
+    if (!c->session || c->sealed || ev->status < 300)
+        return false;
+    if (!is_sdp(ev->type) || cph_session_refused(c->session, ev->body, why, &proven) != CPH_OK) {
+        tell_warning(c, ev);
+        return false;
+    }
+    phone_tell(c->phone, CPH_PHONE_NOTICE, c->id, why);
+    return true;
 }
 
 /* The change is off: what we want is again what both sides agreed on last. */
@@ -203,7 +227,7 @@ void phone_on_offer_done(struct phone_call *c, const struct cph_sip_event *ev, c
         phone_changed(c, now);
         return;
     }
-    phone_hear_refusal(c, ev);
+    (void)phone_hear_refusal(c, ev);
     cph_session_rollback(c->session);
     if (ev->status == 491)
         c->retry_at = now + glare_wait(c);

@@ -55,6 +55,7 @@ struct phone_call {
     bool keyed, plain; /* media may flow: with keys, or policy lets it go without */
     bool told_keyed;   /* SECURED was said */
     bool answered, late_offer;
+    bool demanded;       /* an offer that asked for keys was refused: now they are a condition */
     bool twice;          /* our offer has a stream twice, in two bodies or in two lines */
     bool waiting;        /* for keys on both sides: nobody was told of it yet */
     bool answer_sent;    /* in a reliable 183; or our offer, to an INVITE without one */
@@ -169,8 +170,9 @@ CPH_MUST_CHECK cph_err phone_answer(struct phone_call *c, const struct cph_sip_e
                                     struct phone_sdp *sdp, cph_time now);
 /** The status that says so. */
 unsigned phone_refusal(cph_err err);
-/** An offer of ours was refused: tell the user what the body says of it, if it says something. */
-void phone_hear_refusal(struct phone_call *c, const struct cph_sip_event *ev);
+/** An offer of ours was refused: tell the user what is said of it. True: a mechanism read the
+ * reason in the body, and it is the keys. */
+bool phone_hear_refusal(struct phone_call *c, const struct cph_sip_event *ev);
 void phone_on_offer(struct phone_call *c, const struct cph_sip_event *ev, cph_time now);
 /** An exchange in a standing call is over. */
 void phone_changed(struct phone_call *c, cph_time now);
@@ -193,12 +195,17 @@ void phone_offer_wipe(struct phone_offer *o);
     phone_offer_open(&(name))
 /** Our first offer, in one body or two. */
 CPH_MUST_CHECK cph_err phone_offer_write(struct phone_call *c, cph_time now, struct phone_offer *o);
-/** Was it refused, perhaps for having a stream twice? */
-bool phone_offer_misunderstood(const struct phone_call *c, const struct cph_sip_event *ev);
+/** Our first offer was refused: make ready to call again in another way, if that may help.
+ * CPH_E_NOTFOUND: it may not. */
+CPH_MUST_CHECK cph_err phone_offer_again(struct phone_call *c, const struct cph_sip_event *ev,
+                                         cph_time now);
 /** Answer an offer; of several bodies of an INVITE the last that we can. body: the one offer,
  * opened if it was sealed. */
 CPH_MUST_CHECK cph_err phone_offer_answer(struct phone_call *c, const struct cph_sip_event *ev,
                                           struct cph_span body, cph_time now, struct cph_wr *out);
+
+/** Refuse an INVITE, saying why where that can be said. */
+CPH_MUST_CHECK cph_err phone_refuse(const struct phone_call *c, cph_time now);
 
 /* phone_precond.c */
 bool phone_precond_asked(const struct phone_call *c, const struct cph_sip_event *ev);
@@ -222,6 +229,9 @@ bool phone_precond_holds(const struct phone_call *c, uint32_t branch);
 /** Open ports near an address and make the session. */
 CPH_MUST_CHECK cph_err phone_session_new(struct phone_call *c, const struct cph_addr *near,
                                          cph_time now);
+/** Another session on the same ports, by the policy that the call has now. */
+CPH_MUST_CHECK cph_err phone_session_again(struct phone_call *c, cph_time now);
+void phone_session_free(struct phone_call *c);
 /** Bring the audio flow in line with what the session agreed. */
 void phone_media_update(struct phone_call *c, cph_time now);
 /** Move packets in and out, and play and record what is due. */

@@ -105,7 +105,7 @@ static cph_err add_zrtp(struct phone_call *c, struct cph_keying_cfg *keying)
     return CPH_OK;
 }
 
-cph_err phone_session_new(struct phone_call *c, const struct cph_addr *near, cph_time now)
+cph_err phone_session_again(struct phone_call *c, cph_time now)
 {
     struct cph_phone *p = c->phone;
     struct cph_session_media media = {
@@ -131,19 +131,35 @@ cph_err phone_session_new(struct phone_call *c, const struct cph_addr *near, cph
         .voucher = phone_voucher,
         .ctx = c,
     };
-    struct cph_media_flow_config flow = { .env = p->env };
     struct cph_media_stats stats;
 
-    CPH_TRY(p->host->media_open(p->host->ctx, c->id, near, c->local));
-    c->ports_open = true;
+    phone_session_free(c);
     memcpy(media.local, c->local, sizeof media.local);
-    CPH_TRY(
-        cph_media_flow_new(&flow, now, &c->flow)); /* first: where there is a session is a flow */
     cph_media_flow_stats(c->flow, now, &stats);
     media.ssrc = stats.ssrc_out;
     add_mikey(c, &cfg.keying);
     CPH_TRY(add_zrtp(c, &cfg.keying));
     return cph_session_new(&cfg, &media, 1, now, &c->session);
+}
+
+void phone_session_free(struct phone_call *c)
+{
+    cph_session_free(c->session); /* its lines hold ZRTP's half */
+    cph_zrtp_call_free(c->zrtp);
+    c->session = NULL;
+    c->zrtp = NULL;
+}
+
+cph_err phone_session_new(struct phone_call *c, const struct cph_addr *near, cph_time now)
+{
+    struct cph_phone *p = c->phone;
+    struct cph_media_flow_config flow = { .env = p->env };
+
+    CPH_TRY(p->host->media_open(p->host->ctx, c->id, near, c->local));
+    c->ports_open = true;
+    CPH_TRY(
+        cph_media_flow_new(&flow, now, &c->flow)); /* first: where there is a session is a flow */
+    return phone_session_again(c, now);
 }
 
 /* The first audio codec of the peer's list that we have is the one to send with. */

@@ -82,10 +82,52 @@ static bool for_its_form(unsigned status)
     return false;
 }
 
-bool phone_offer_misunderstood(const struct phone_call *c, const struct cph_sip_event *ev)
+/* 488 and 606 say that the description will not do. While it rang, it did. */
+static bool for_its_profile(const struct phone_call *c, unsigned status)
 {
-    return c->twice && c->outgoing && !c->answered && c->failed == CPH_OK && ev->by_peer &&
-           for_its_form(ev->status);
+    return (status == 488 || status == 606) && c->state == CPH_PHONE_ST_CALLING;
+}
+
+/* Is there a mechanism whose offers can have a secure profile? ZRTP alone has none. */
+static bool can_demand(const struct phone_call *c)
+{
+    const struct cph_keying_method *only =
+        c->policy.keying_n == 1 ? cph_keying_method_by_name(cph_span_of(c->policy.keying[0]))
+                                : NULL;
+
+    return !only || cph_sdp_proto_secure(only->profile);
+}
+
+/*
+ * A peer that demands keys may refuse them under RTP/AVP (RFC 8643 has nothing for it): once more,
+ * under a secure profile, with keys as a condition. Whoever is on the way could have written that
+ * refusal, so it leads to more than was asked for before and never to less: from here on the call
+ * is one whose policy is `required`.
+ */
+static cph_err demand(struct phone_call *c, cph_time now)
+{
+    c->demanded = true;
+    c->policy.media = CPH_SECURITY_REQUIRED;
+    CPH_TRY(phone_session_again(c, now));
+    phone_tell(c->phone, CPH_PHONE_NOTICE, c->id,
+               "the other side, or somebody on the way, refuses an offer that leaves encryption "
+               "open; calling once more with encryption as a condition (RTP/SAVP)");
+    return CPH_OK;
+}
+
+cph_err phone_offer_again(struct phone_call *c, const struct cph_sip_event *ev, cph_time now)
+{
+    /* Where somebody answered, it was understood; and what went through since is not forgotten. */
+    if (c->answered || c->state == CPH_PHONE_ST_EARLY)
+        return CPH_E_NOTFOUND;
+    if (c->twice && for_its_form(ev->status)) { /* once more, with each stream in one line */
+        c->policy.form = CPH_KEYING_FORM_OSRTP;
+        return phone_session_again(c, now);
+    }
+    if (!c->demanded && cph_policy_media(&c->policy) == CPH_SECURITY_PREFER && can_demand(c) &&
+        for_its_profile(c, ev->status))
+        return demand(c, now);
+    return CPH_E_NOTFOUND;
 }
 
 /* ---- the peer's ------------------------------------------------------------------------------ */
@@ -130,4 +172,35 @@ cph_err phone_offer_answer(struct phone_call *c, const struct cph_sip_event *ev,
             return err;
     }
     return err;
+}
+
+/* What is to be heard at the other end of an offer that brought no keys we can use. */
+static cph_err refuse_open(const struct phone_call *c, cph_time now)
+{
+    char warning[256];
+    struct cph_wr wr = cph_wr_open((uint8_t *)warning, sizeof warning);
+
+    cph_wr_text(&wr, "Warning: 399 ciphony \"encrypted media is demanded here, with keys by");
+    for (unsigned i = 0; i < c->policy.keying_n; i++)
+        cph_wr_fmt(&wr, "%s %s", i ? " or" : "", c->policy.keying[i]);
+    if (c->policy.keying_n == 0)
+        cph_wr_text(&wr, " dtls or sdes");
+    cph_wr_text(&wr, "\"\r\n");
+    cph_wr_u8(&wr, 0);
+    CPH_TRY(cph_wr_end(&wr));
+    return cph_sip_call_reject(c->phone->ua, c->sip, 488,
+                               "Not Acceptable Here (Encrypted Media Demanded)", warning, now);
+}
+
+cph_err phone_refuse(const struct phone_call *c, cph_time now)
+{
+    struct cph_span why = { (const uint8_t *)c->answer, c->answer_n };
+    unsigned status = c->refuse ? c->refuse : 488;
+
+    if (c->refusal && (status == 488 || status == 580))
+        return cph_sip_call_reject_with(c->phone->ua, c->sip, status, why, now);
+    if (status == 488 && c->failed == CPH_E_POLICY && !c->sealed &&
+        cph_policy_media(&c->policy) == CPH_SECURITY_REQUIRED)
+        return refuse_open(c, now);
+    return cph_sip_call_reject(c->phone->ua, c->sip, status, NULL, NULL, now);
 }
