@@ -117,8 +117,8 @@ enum cph_keying_note {
     CPH_KEYING_NOTE_UNAUTHENTICATED_RTP = 1 << 10,
     CPH_KEYING_NOTE_WEAK_HASH = 1 << 11, /* sha-1 or less was the only fingerprint: refused */
     CPH_KEYING_NOTE_SHORT_TAG = 1 << 12, /* a tag of 32 bits */
-    CPH_KEYING_NOTE_SECRET_MISSING =
-        1 << 22, /* ZRTP: the peer lost the secret of the last call, or never had it: compare */
+    CPH_KEYING_NOTE_CONTINUITY_BROKEN =
+        1 << 22, /* ZRTP: it has not what the device of earlier calls has, or is another: compare */
     CPH_KEYING_NOTE_PEER_DISCLOSES = 1 << 23,  /* ZRTP: the peer lets others have its keys */
     CPH_KEYING_NOTE_TRUSTED_MITM = 1 << 24,    /* ZRTP: the keys end at a man in the middle that we
                                                   enrolled with */

@@ -24,7 +24,8 @@ struct cph_zrtp_retained {
     struct cph_secret pbx;      /* with a trusted man in the middle we enrolled with. 7.3.1 */
     bool verified;              /* a user compared the SAS, and continuity held ever since */
     /* Under which addresses it was compared, the latest first: a secret proves a device, and only
-     * the comparison said whose it is. */
+     * the comparison said whose it is. Of one that nobody compared: where it was met, if no other
+     * one was there before. */
     char peer[CPH_ZRTP_NAMES][CPH_ZRTP_NAME];
     int64_t expires; /* wall seconds; INT64_MAX: never. An expired secret is used if the peer still
                         has it, and not missed if not. RFC 6189 4.9 */
@@ -37,7 +38,8 @@ struct cph_zrtp_store {
     cph_err (*get)(void *ctx, const uint8_t zid[CPH_ZRTP_ZID], struct cph_zrtp_retained *out);
     /* Replace all that is known of zid, durably. */
     cph_err (*put)(void *ctx, const uint8_t zid[CPH_ZRTP_ZID], const struct cph_zrtp_retained *in);
-    /* Was another endpoint than zid compared under this address? May be NULL. */
+    /* Is another endpoint than zid kept under this address, either compared or with a secret that
+     * did not expire? May be NULL: then a new device under an old address goes unnoticed. */
     bool (*other)(void *ctx, const char *peer, const uint8_t zid[CPH_ZRTP_ZID]);
 };
 
@@ -139,10 +141,12 @@ struct cph_zrtp_info {
     bool known;                        /* we had a secret retained from an earlier call */
     bool continuity;                   /* and the peer had it too */
     bool mismatch;                     /* we had, the peer had not: warn, compare the SAS. 4.3.2 */
+    bool unread;                       /* a mismatch since the store could not be read */
+    bool strange;                      /* that, or other_device, and not compared yet */
     bool aux_mismatch;                 /* an auxiliary secret is here and did not match */
     bool verified;                     /* SAS compared in an earlier call, and continuity since */
     char known_as[CPH_ZRTP_NAME];      /* it was, but under this address; "" if not */
-    bool other_device;                 /* under this address another endpoint was compared */
+    bool other_device;                 /* under this address it was another endpoint: warn */
     bool peer_verified;                /* the peer says so of itself */
     bool compared;                     /* SAS compared in this call */
     bool refuted;                      /* compared, and different: somebody is in the middle */

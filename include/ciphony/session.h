@@ -270,7 +270,7 @@ struct cph_session_sas {
     char text[CPH_SESSION_SAS_TEXT]; /* "": there is none */
     bool verified;                   /* compared in an earlier call, and the same peer since */
     bool compared, refuted;          /* in this call */
-    bool mismatch;     /* the peer should have a secret of an earlier call, and has not */
+    bool strange;      /* the peer is not the device of earlier calls, or lost what it had */
     bool relayed;      /* text is that of the far side of a trusted man in the middle */
     bool mitm;         /* the peer says that it is in the middle */
     bool trusted_mitm; /* and we are enrolled with it */

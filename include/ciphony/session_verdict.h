@@ -76,6 +76,8 @@ enum cph_key_binding {
     CPH_BINDING_MISMATCH, /* the certificate is not the one promised */
     CPH_BINDING_SHARED, /* the other end says that it is in the middle, or that others may have its
                            keys */
+    CPH_BINDING_BROKEN, /* likewise, and it is not the device of earlier calls, or lost what it had
+                         */
     CPH_BINDING_UNCOMPARED, /* nothing but a string ties them to the peer, and nobody compared it */
     CPH_BINDING_NONE,       /* nothing was promised to compare with */
     CPH_BINDING_WEAK,       /* promised by a digest that can be forged (sha-1) */
@@ -254,6 +256,7 @@ enum cph_ends {
     X(MISMATCH,         "the certificate is not the one the signalling promised")                   \
     X(BINDING_UNKNOWN,  "nobody checked the certificate against the signalling")                    \
     X(BINDING_SHARED,   "the other end is in the middle, or says that others may have its keys")    \
+    X(BINDING_BROKEN,   "the peer has not what the device of earlier calls had, and nobody compared the authentication string: it has a new one, or somebody is in between") \
     X(BINDING_UNCOMPARED, "nobody compared the authentication string, so anybody may be in between") \
     X(BINDING_NONE,     "the signalling promised no certificate to compare with")                   \
     X(BINDING_WEAK,     "the certificate was promised by a digest that can be forged (sha-1)")      \

@@ -262,12 +262,13 @@ struct cph_phone_status {
     struct cph_verdict verdict;
     char sas[CPH_PHONE_SAS_TEXT]; /* "": none */
     bool sas_asked;               /* and nobody has compared it yet */
-    bool sas_relayed;             /* it is that of who is behind a man in the middle we trust */
-    bool mitm, trusted_mitm;      /* the peer says it is in the middle; and we enrolled with it */
-    bool enroll_asked;            /* cph_phone_enroll() would be in place */
-    bool clear_asked;             /* the peer took the keys away, and the user has not agreed */
-    bool may_clear;               /* cph_phone_clear() would be obeyed */
-    bool went_clear;              /* the call is in clear; cph_phone_secure() may end that */
+    bool sas_strange;        /* ... and the peer has not what the device of earlier calls had */
+    bool sas_relayed;        /* it is that of who is behind a man in the middle we trust */
+    bool mitm, trusted_mitm; /* the peer says it is in the middle; and we enrolled with it */
+    bool enroll_asked;       /* cph_phone_enroll() would be in place */
+    bool clear_asked;        /* the peer took the keys away, and the user has not agreed */
+    bool may_clear;          /* cph_phone_clear() would be obeyed */
+    bool went_clear;         /* the call is in clear; cph_phone_secure() may end that */
 };
 
 /** Of a call, also once more after CPH_PHONE_ENDED until the next cph_phone_turn(). CPH_E_NOTFOUND.

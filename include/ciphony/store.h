@@ -142,7 +142,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_store_zrtp_get(struct cph_store *s,
 CPH_API CPH_MUST_CHECK cph_err cph_store_zrtp_put(struct cph_store *s,
                                                   const uint8_t zid[CPH_STORE_ZID],
                                                   const struct cph_store_zrtp *in);
-/** Was another endpoint than zid compared under this address? CPH_OK if so, CPH_E_NOTFOUND. */
+/** Is another endpoint than zid kept under this address, verified or with a secret that did not
+ * expire? CPH_OK if so, CPH_E_NOTFOUND. */
 CPH_API CPH_MUST_CHECK cph_err cph_store_zrtp_other(struct cph_store *s, const char *peer,
                                                     const uint8_t zid[CPH_STORE_ZID]);
 

@@ -35,6 +35,7 @@ struct lab_meddler {
     struct lab_meddler_feat feat;
     bool as_secure; /* his own offers have the profile of theirs */
     struct lab_sealer *sealer;
+    bool old_zid;
     bool middle; /* the media comes to his ports, since his are the addresses in the descriptions */
 };
 
@@ -131,6 +132,7 @@ static cph_err open_victim(struct lab_meddler *m, unsigned i)
     struct lab_kit_config kit = { .column = lab_column_find(m->keying),
                                   .who = m->how == LAB_MEDDLE_INVITED ? other : LAB_MALLORY,
                                   .claims = other,
+                                  .old_zid = m->old_zid,
                                   .env = &m->stage->env };
 
     if (v->session)
@@ -536,6 +538,11 @@ void lab_meddler_free(struct lab_meddler *m)
     lab_sealer_free(m->sealer);
     cph_srtp_engine_free(m->srtp);
     free(m);
+}
+
+void lab_meddler_name(struct lab_meddler *m, bool old_zid)
+{
+    m->old_zid = old_zid;
 }
 
 void lab_meddler_place(struct lab_meddler *m, struct lab_stage_config *cfg)

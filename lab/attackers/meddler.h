@@ -31,6 +31,9 @@ struct lab_meddler_feat {
 CPH_MUST_CHECK cph_err lab_meddler_new(enum lab_meddling how, const char *keying, uint64_t seed,
                                        struct lab_meddler **out);
 void lab_meddler_free(struct lab_meddler *m);
+/** In the middle he says, to each, the ZID that the other one has: anybody can read it in a Hello.
+ */
+void lab_meddler_name(struct lab_meddler *m, bool old_zid);
 /** Put him where he is to be; before lab_stage_open(). */
 void lab_meddler_place(struct lab_meddler *m, struct lab_stage_config *cfg);
 /** ... and after it. */

@@ -318,6 +318,19 @@ static cph_err kept_put(void *ctx, const uint8_t zid[CPH_ZRTP_ZID],
     return CPH_E_STORE;
 }
 
+static bool kept_other(void *ctx, const char *peer, const uint8_t zid[CPH_ZRTP_ZID])
+{
+    const struct lab_kit *k = ctx;
+    bool other = false;
+
+    for (unsigned i = 0; i < LAB_KEPT; i++)
+        for (unsigned n = 0; n < CPH_ZRTP_NAMES && k->kept[i].used; n++) /* names, so public */
+            other |= (k->kept[i].r.verified || k->kept[i].r.rs1.n > 0) &&
+                     memcmp(k->kept[i].zid, zid, CPH_ZRTP_ZID) != 0 &&
+                     strcmp(k->kept[i].r.peer[n], peer) == 0;
+    return other;
+}
+
 /* ---- the kit --------------------------------------------------------------------------------- */
 
 cph_err lab_kit_new(const struct lab_kit_config *cfg, struct lab_kit **out)
@@ -327,8 +340,8 @@ cph_err lab_kit_new(const struct lab_kit_config *cfg, struct lab_kit **out)
     if (!k)
         return CPH_E_NOMEM;
     k->cfg = *cfg;
-    k->store = (struct cph_zrtp_store){ k, kept_get, kept_put, NULL };
-    memset(k->zrtp.zid, 'a' + (int)cfg->who, sizeof k->zrtp.zid);
+    k->store = (struct cph_zrtp_store){ k, kept_get, kept_put, kept_other };
+    memset(k->zrtp.zid, 'a' + (int)(cfg->old_zid ? cfg->claims : cfg->who), sizeof k->zrtp.zid);
     k->zrtp.store = &k->store;
     *out = k;
     return CPH_OK;

@@ -51,6 +51,7 @@ struct lab_kit_config {
     const struct lab_column *column;
     enum lab_person who;    /* whose keys */
     enum lab_person claims; /* whom messages say that it is; an attacker's is somebody else */
+    bool old_zid;           /* and in ZRTP their names too */
     const struct cph_env *env;
     bool strangers; /* nobody signed its certificate, and nobody gave it that of its peer */
     const char *const *suites; /* of sessions without a phone, as in keying.h; NULL: all */

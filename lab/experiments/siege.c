@@ -76,6 +76,10 @@ void lab_siege_look(const struct lab_stage *s, struct lab_feat *f)
             f->noticed = true;
             (void)snprintf(f->why, sizeof f->why, "%s", p->why);
         }
+        if (p->warned[0]) {
+            f->warned = true;
+            (void)snprintf(f->warning, sizeof f->warning, "%s", p->warned);
+        }
         f->phone[i - LAB_ALICE].shown = p->shown;
         f->phone[i - LAB_ALICE].shown_class = p->shown_class;
         if (p->shown > f->shown)
@@ -201,6 +205,7 @@ cph_err lab_attacked(const struct lab_case *c, const struct lab_attack *a, struc
     cfg.precondition = a->precondition;
     cfg.resume = a->when == LAB_SECOND_CALL;
     CPH_TRY(lab_meddler_new(a->how, c->keying, c->seed, &m));
+    lab_meddler_name(m, a->old_zid);
     lab_meddler_place(m, &cfg);
     err = lab_ear_new(c->seed, &ear);
     if (err == CPH_OK)

@@ -15,6 +15,7 @@ struct lab_attack {
     enum lab_meddling how;
     enum lab_moment when;
     bool pinned;
+    bool old_zid; /* lab_meddler_name() */
     enum cph_security security;
     enum cph_keying_form form;
     enum cph_precondition precondition;
@@ -27,6 +28,7 @@ struct lab_feat {
     uint64_t active;  /* frames decrypted in the middle */
     bool stands;      /* the two hear each other */
     bool noticed;     /* a phone ended the call or refused it, and said why */
+    bool warned;      /* or went on, and told its user something: warning */
     bool plain;
     bool rang_without_keys;
     enum cph_level shown; /* the best that either user was shown */
@@ -42,7 +44,7 @@ struct lab_feat {
     bool by_phone;  /* they were looked at one by one */
     bool flattered; /* which was more than is true */
     char suite[CPH_FACT_TEXT];
-    char why[CPH_PHONE_WHY];
+    char why[CPH_PHONE_WHY], warning[CPH_PHONE_WHY];
 };
 
 /** Alice calls Bob, and this is done to them. show: keep the ladder under this title, or NULL. */

@@ -105,6 +105,9 @@ static void on_event(void *ctx, struct lab_terminal *t, const struct cph_phone_e
     case CPH_PHONE_CHANGED:
         p->changed++;
         break;
+    case CPH_PHONE_NOTICE:
+        memcpy(p->warned, ev->why, sizeof p->warned);
+        break;
     case CPH_PHONE_SAS:
         memcpy(p->sas, ev->sas, sizeof p->sas);
         compare(ctx, p, now);
@@ -494,7 +497,7 @@ void lab_stage_forget(struct lab_stage *s)
         p->mismatch = p->has_verdict = false;
         p->secured_n = p->changed = p->incoming_n = p->status = 0;
         p->cause = CPH_OK;
-        p->why[0] = p->sas[0] = '\0';
+        p->why[0] = p->sas[0] = p->warned[0] = '\0';
         p->shown = CPH_LEVEL_OPEN;
         p->shown_class = CPH_ATTACKER_I;
         p->said = p->heard = (struct lab_heard){ 0 };

@@ -46,6 +46,7 @@ struct lab_stage_person {
     void *sound_ctx;
     struct lab_kit *kit;
     char sas[CPH_PHONE_SAS_TEXT]; /* the string on the display, "" */
+    char warned[CPH_PHONE_WHY];   /* what the phone told of itself, the latest; "" */
 };
 
 /* May a datagram pass? For gates, inspection and attackers on the path. */

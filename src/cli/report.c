@@ -94,6 +94,7 @@ static void json_event(struct cli_report *r, const struct cph_phone_event *ev,
     if (ev->kind == CPH_PHONE_SAS) {
         cph_json_text(j, "sas", ev->sas);
         cph_json_bool(j, "verified", ev->verified);
+        cph_json_bool(j, "strange", st && st->sas_strange);
         cph_json_bool(j, "relayed", st && st->sas_relayed);
     }
     if (ev->kind == CPH_PHONE_REGISTERED)
@@ -270,6 +271,10 @@ static void draw_zrtp(struct cli_report *r, const struct cph_phone_status *st)
                        st->sas_asked ? "  read it to each other: y equal, n different" : "");
         row(r, line);
     }
+    if (st->sas_strange)
+        row(r,
+            "    SAS  NOT THE DEVICE OF EARLIER CALLS, or it lost what it had: somebody may be in "
+            "between");
     if (st->mitm)
         row(r, st->trusted_mitm ? "    MITM the peer is a man in the middle that you enrolled with"
                                 : "    MITM the peer says that it is a man in the middle");

@@ -32,7 +32,9 @@ static enum cph_key_binding binding_of(const struct engine_line *l,
     /* Signed by the certificate that the user keeps for the peer: as good as a comparison. By
      * another one anybody could have signed. */
     if (ke->notes & CPH_KEYING_NOTE_NOT_COMPARED)
-        return pinned ? CPH_BINDING_SIGNALLED : CPH_BINDING_UNCOMPARED;
+        return pinned                                          ? CPH_BINDING_SIGNALLED
+               : ke->notes & CPH_KEYING_NOTE_CONTINUITY_BROKEN ? CPH_BINDING_BROKEN
+                                                               : CPH_BINDING_UNCOMPARED;
     if (ke->peer_auth == CPH_KEYING_AUTH_NONE)
         return ke->notes & CPH_KEYING_NOTE_WEAK_HASH ? CPH_BINDING_WEAK : CPH_BINDING_NONE;
     if (ke->peer_auth == CPH_KEYING_AUTH_PATH)

@@ -31,9 +31,12 @@ static const char *what_to_do(const struct cph_zrtp_info *info)
     if (info->relayed_sas[0])
         return "the string of who is behind the man in the middle that you trust; compare it with "
                "them, by voice";
-    return info->verified ? "the string was compared in an earlier call, and the peer is the same "
-                            "since"
-                          : "compare the string with the peer, by voice";
+    if (info->verified)
+        return "the string was compared in an earlier call, and the peer is the same since";
+    return info->strange
+               ? "compare the string with the peer, by voice, before you trust this call: somebody "
+                 "may be in between"
+               : "compare the string with the peer, by voice";
 }
 
 /* What the user should know before the string is of any use. */
@@ -41,20 +44,24 @@ static void warn(struct cph_session *s, struct engine_branch *b, unsigned stream
                  const struct cph_zrtp_info *info)
 {
     /* RFC 6189 4.3.2 MUST: the user is warned */
-    if (info->mismatch)
+    if (info->unread)
         engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
-                     "the peer should have a secret of an earlier call and has not: it was "
-                     "installed anew, or somebody is in between; compare the string");
+                     "what is kept of earlier calls cannot be read, so whether it is the same peer "
+                     "is open: somebody may be in between; compare the string");
+    else if (info->mismatch)
+        engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
+                     "the peer should have the secret of the last call and has not: one of you was "
+                     "installed anew or restored, or somebody is in between; compare the string");
     else if (info->known_as[0])
         engine_event(
             s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
             "you know this device as %.100s, and not under the address of this call; compare "
             "the string",
             info->known_as);
-    else if (info->other_device && !info->verified)
+    else if (info->other_device)
         engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
-                     "under this address you compared with another device: the peer has a new one, "
-                     "or somebody is in between; compare the string");
+                     "under this address it was another device before: the peer has a new one, or "
+                     "somebody is in between; compare the string");
     if (info->aux_mismatch)
         engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
                      "the peer has not the secret that was agreed with it beforehand");
@@ -144,7 +151,7 @@ void cph_session_sas(const struct cph_session *s, struct cph_session_sas *out)
                          cph_policy_media(&s->cfg.policy) != CPH_SECURITY_REQUIRED;
         out->compared = info.compared;
         out->refuted = info.refuted;
-        out->mismatch = info.mismatch;
+        out->strange = info.strange;
         return;
     }
 }

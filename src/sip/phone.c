@@ -461,6 +461,7 @@ cph_err cph_phone_status(struct cph_phone *p, uint32_t call, cph_time now,
         cph_session_sas(c->session, &sas);
         memcpy(out->sas, sas.text, sizeof out->sas);
         out->sas_asked = sas.text[0] && !sas.verified && !sas.compared && !sas.refuted;
+        out->sas_strange = sas.strange;
         out->sas_relayed = sas.relayed;
         out->mitm = sas.mitm;
         out->trusted_mitm = sas.trusted_mitm;

@@ -141,12 +141,14 @@ cph_err cph_store_zrtp_other(struct cph_store *s, const char *peer,
 {
     struct store_stmt st =
         store_prepare(s,
-                      "SELECT 1 FROM zrtp WHERE verified = 1 AND zid <> ? AND"
+                      "SELECT 1 FROM zrtp WHERE zid <> ? AND"
+                      " (verified = 1 OR (length(rs1) > 0 AND expires > ?)) AND"
                       " instr(char(10) || peers || char(10), char(10) || ? || char(10)) > 0",
                       "the retained secrets cannot be read");
     bool found;
 
     store_blob(&st, (struct cph_span){ zid, CPH_STORE_ZID });
+    store_int(&st, cph_wall(s->env));
     store_text(&st, peer);
     found = store_row(&st);
     CPH_TRY(store_done(&st));

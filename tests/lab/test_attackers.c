@@ -317,6 +317,38 @@ static void every_verb_succeeds_against_something_weak(void **state)
     assert_string_equal(o.answer, "heard");
 }
 
+/* RFC 6189 4.3.2: nobody ever compared a string, and still he does not come in without a word. */
+static void
+who_comes_in_with_the_second_call_is_warned_of_by_phones_that_never_compared(void **state)
+{
+    static const struct {
+        enum lab_meddling how;
+        bool old_zid, warned;
+    } row[] = { { LAB_MEDDLE_NOT, false, false },
+                { LAB_MEDDLE_BOTH, false, true },
+                { LAB_MEDDLE_BOTH, true, true } };
+    struct lab_case c = { "zrtp", SEED, NULL, NULL };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct lab_attack a = { .how = row[i].how,
+                                .when = LAB_SECOND_CALL,
+                                .security = CPH_SECURITY_REQUIRED,
+                                .old_zid = row[i].old_zid };
+        struct lab_feat f;
+
+        assert_ok(lab_attacked(&c, &a, &f, NULL));
+        assert_int_equal(f.active > 50, row[i].warned);
+        assert_int_equal(f.warned, row[i].warned);
+        assert_false(f.flattered);
+        if (f.warned)
+            assert_non_null(strstr(f.warning, row[i].old_zid ? "secret of the last call"
+                                                             : "another device before"));
+        else
+            assert_true(f.stands);
+    }
+}
+
 /* What came of a call that somebody on the way refuses in the callee's name. */
 struct denied {
     unsigned invites; /* that he had to refuse */
@@ -407,6 +439,8 @@ int main(void)
         cmocka_unit_test(who_weakens_offers_changes_what_he_wants_to),
         cmocka_unit_test(an_offer_in_clear_is_weakened_and_the_callee_believes_it),
         cmocka_unit_test(every_verb_succeeds_against_something_weak),
+        cmocka_unit_test(
+            who_comes_in_with_the_second_call_is_warned_of_by_phones_that_never_compared),
         cmocka_unit_test(who_forges_a_reason_to_refuse_gains_no_more_than_by_refusing),
         cmocka_unit_test(who_forges_a_refusal_once_changes_nothing),
         cmocka_unit_test(who_makes_up_packets_is_heard_in_rtp_and_not_in_srtp),

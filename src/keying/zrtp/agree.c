@@ -149,7 +149,8 @@ static cph_err match_secrets(const struct zrtp *z, const struct zrtp_dhpart *the
     CPH_TRY(same_secret(next, aux, h3, theirs->id[ZRTP_AUX], &same_aux));
     CPH_TRY(same_secret(next, &peer->kept.pbx, label, theirs->id[ZRTP_PBX], &next->pbx_matched));
     next->continuity = s[0] != NULL;
-    next->mismatch = peer->kept_now && !s[0]; /* 4.3.2; a secret that expired is not missed */
+    /* 4.3.2; a secret that expired is not missed */
+    next->mismatch = (peer->kept_now || peer->unread) && !s[0];
     next->aux_mismatch = aux->n > 0 && !same_aux;
     s[1] = same_aux ? aux : NULL;
     s[2] = next->pbx_matched ? &peer->kept.pbx : NULL;

@@ -90,8 +90,9 @@ static void read_kept(struct cph_zrtp_call *call, struct zrtp_peer *peer)
     if (err && err != CPH_E_NOTFOUND)
         cph_log(call->cfg.env, CPH_LOG_WARN, "zrtp", "retained secrets cannot be read: %s",
                 cph_err_text(err));
+    peer->unread = err && err != CPH_E_NOTFOUND;
     peer->kept_now = kept->rs1.n > 0 && cph_wall(call->cfg.env) < kept->expires;
-    peer->other_device = store && store->other && call->cfg.peer &&
+    peer->other_device = store && store->other && call->cfg.peer && call->cfg.peer[0] &&
                          store->other(store->ctx, call->cfg.peer, peer->zid);
 }
 
@@ -165,10 +166,23 @@ bool zrtp_peer_is_named(const struct cph_zrtp_call *call, const struct zrtp_peer
     return false;
 }
 
-static void add_name(struct cph_zrtp_retained *kept, const char *name)
+static void add_name(const struct cph_zrtp_call *call, struct zrtp_peer *peer)
 {
+    struct cph_zrtp_retained *kept = &peer->kept;
+
+    if (zrtp_peer_is_named(call, peer) || !call->cfg.peer[0] ||
+        strlen(call->cfg.peer) >= CPH_ZRTP_NAME)
+        return;
     memmove(kept->peer[1], kept->peer[0], sizeof kept->peer - sizeof kept->peer[0]);
-    (void)snprintf(kept->peer[0], sizeof kept->peer[0], "%s", name);
+    (void)snprintf(kept->peer[0], sizeof kept->peer[0], "%s", call->cfg.peer);
+}
+
+void zrtp_peer_met(const struct cph_zrtp_call *call, struct zrtp_peer *peer)
+{
+    if (!peer->continuity) /* what was compared then says nothing of this secret */
+        zrtp_peer_judge(call, peer, false);
+    if (!peer->kept.verified && !peer->other_device)
+        add_name(call, peer);
 }
 
 void zrtp_peer_judge(const struct cph_zrtp_call *call, struct zrtp_peer *peer, bool equal)
@@ -176,9 +190,20 @@ void zrtp_peer_judge(const struct cph_zrtp_call *call, struct zrtp_peer *peer, b
     if (!peer->kept.verified || !equal)
         memset(peer->kept.peer, 0, sizeof peer->kept.peer);
     peer->kept.verified = equal;
-    if (equal && !zrtp_peer_is_named(call, peer) && call->cfg.peer[0] &&
-        strlen(call->cfg.peer) < CPH_ZRTP_NAME)
-        add_name(&peer->kept, call->cfg.peer);
+    if (equal)
+        add_name(call, peer);
+}
+
+bool zrtp_peer_is_verified(const struct cph_zrtp_call *call, const struct zrtp_peer *peer)
+{
+    return peer->continuity && peer->kept.verified && !peer->refuted &&
+           zrtp_peer_is_named(call, peer);
+}
+
+bool zrtp_peer_is_strange(const struct cph_zrtp_call *call, const struct zrtp_peer *peer)
+{
+    return !peer->compared &&
+           (peer->mismatch || (peer->other_device && !zrtp_peer_is_verified(call, peer)));
 }
 
 /* ---- what lasts ------------------------------------------------------------------------------ */
@@ -191,15 +216,19 @@ static int64_t expiry(const struct cph_zrtp_call *call, uint32_t cache_s)
 
 /* 4.6.1: after DH the old rs1 becomes rs2; after Preshared it goes. 4.9: with an interval of zero
  * nothing new is stored, and what is stored ends. */
-static void roll(struct cph_zrtp_call *call, struct zrtp_peer *peer)
+cph_err zrtp_peer_roll(struct cph_zrtp_call *call, struct zrtp_peer *peer)
 {
-    if (peer->cache_s > 0) {
-        if (!peer->preshared)
-            peer->kept.rs2 = peer->kept.rs1;
-        peer->kept.rs1 = peer->pending;
+    if (peer->pending.n > 0) {
+        if (peer->cache_s > 0) {
+            if (!peer->preshared)
+                peer->kept.rs2 = peer->kept.rs1;
+            peer->kept.rs1 = peer->pending;
+        }
+        peer->kept.expires = expiry(call, peer->cache_s);
+        cph_secret_wipe(&peer->pending);
     }
-    peer->kept.expires = expiry(call, peer->cache_s);
-    cph_secret_wipe(&peer->pending);
+    peer->held = false;
+    return zrtp_peer_put(call, peer);
 }
 
 cph_err zrtp_peer_put(struct cph_zrtp_call *call, struct zrtp_peer *peer)
@@ -207,8 +236,6 @@ cph_err zrtp_peer_put(struct cph_zrtp_call *call, struct zrtp_peer *peer)
     const struct cph_zrtp_store *store = call->cfg.store;
     cph_err err;
 
-    if (peer->pending.n > 0)
-        roll(call, peer);
     if (!store || (!peer->has_kept && peer->kept.rs1.n == 0 && peer->kept.pbx.n == 0))
         return CPH_OK;
     err = store->put(store->ctx, peer->zid, &peer->kept);

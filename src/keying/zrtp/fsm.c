@@ -232,11 +232,11 @@ static void publish(struct zrtp *z, const struct zrtp_live *l)
     p->compared = p->refuted = false;
     /* 4.6.1.1 MUST: after a mismatch the cache waits until the SAS was compared, unless a signature
      * speaks for the peer */
-    if (p->mismatch && !p->signed_by_peer)
+    p->held = p->mismatch && !p->signed_by_peer;
+    if (p->held)
         return;
-    if (!p->continuity)
-        zrtp_peer_judge(z->call, p, false); /* what was compared then says nothing of this secret */
-    (void)!zrtp_peer_put(z->call, p);
+    zrtp_peer_met(z->call, p);
+    (void)!zrtp_peer_roll(z->call, p);
 }
 
 /* 4.7.2.1: ZRTPSess becomes a function of itself, and nothing older can be derived. */

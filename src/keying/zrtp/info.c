@@ -68,13 +68,13 @@ static void tell_peer(const struct zrtp *z, struct cph_zrtp_info *out)
     out->known = p->kept_now;
     out->continuity = p->continuity;
     out->mismatch = p->mismatch || (l->mismatch && out->secure);
+    out->strange = zrtp_peer_is_strange(z->call, p);
     out->aux_mismatch = p->aux_mismatch;
-    out->verified = p->continuity && p->kept.verified && !p->refuted;
-    out->other_device = p->other_device && !p->compared;
-    if (out->verified && !zrtp_peer_is_named(z->call, p)) {
-        out->verified = false;
+    out->unread = p->unread && p->mismatch;
+    out->verified = zrtp_peer_is_verified(z->call, p);
+    out->other_device = p->other_device && !p->compared && !out->verified;
+    if (p->continuity && p->kept.verified && !zrtp_peer_is_named(z->call, p))
         memcpy(out->known_as, p->kept.peer[0], sizeof out->known_as);
-    }
     out->peer_verified = p->continuity && p->peer_verified;
     out->compared = p->compared;
     out->refuted = p->refuted;
@@ -129,13 +129,19 @@ cph_err cph_zrtp_compared(struct cph_keying *k, bool equal)
         return CPH_E_STATE;
     p->compared = equal;
     p->refuted = !equal;
-    zrtp_peer_judge(z->call, p, equal);
     z->call->moves++;
-    if (!equal) { /* 7.1: what is shared is shared with somebody in the middle */
-        cph_secret_wipe(&p->pending);
-        cph_secret_wipe(&p->kept.rs1);
-        cph_secret_wipe(&p->kept.rs2);
+    if (equal) {
+        zrtp_peer_judge(z->call, p, true);
+        return zrtp_peer_roll(z->call, p);
     }
+    /* 7.1: what this call made is shared with somebody in the middle; what he did not have in it is
+     * still the peer's, and tells of him the next time too */
+    cph_secret_wipe(&p->pending);
+    if (p->held)
+        return CPH_OK;
+    zrtp_peer_judge(z->call, p, false);
+    cph_secret_wipe(&p->kept.rs1);
+    cph_secret_wipe(&p->kept.rs2);
     return zrtp_peer_put(z->call, p);
 }
 

@@ -273,9 +273,7 @@ static enum cph_keying_auth auth_of(const struct zrtp *z)
         return CPH_KEYING_AUTH_COMPARED;
     if (p->signed_by_peer)
         return CPH_KEYING_AUTH_CERT;
-    return p->continuity && p->kept.verified && zrtp_peer_is_named(z->call, p)
-               ? CPH_KEYING_AUTH_RETAINED
-               : CPH_KEYING_AUTH_NONE;
+    return zrtp_peer_is_verified(z->call, p) ? CPH_KEYING_AUTH_RETAINED : CPH_KEYING_AUTH_NONE;
 }
 
 static unsigned notes_of(const struct zrtp *z)
@@ -287,8 +285,8 @@ static unsigned notes_of(const struct zrtp *z)
         notes |= CPH_KEYING_NOTE_SHORT_TAG;
     if (z->live.peer_flags & ZRTP_FLAG_D)
         notes |= CPH_KEYING_NOTE_PEER_DISCLOSES;
-    if (p && ((p->mismatch && !p->compared) || p->refuted))
-        notes |= CPH_KEYING_NOTE_SECRET_MISSING;
+    if (p && (zrtp_peer_is_strange(z->call, p) || p->refuted))
+        notes |= CPH_KEYING_NOTE_CONTINUITY_BROKEN;
     if (z->live.peer_hello.m)
         notes |= CPH_KEYING_NOTE_PEER_IS_MITM;
     if (p && p->pbx_matched && z->live.peer_hello.m)

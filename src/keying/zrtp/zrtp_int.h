@@ -284,14 +284,16 @@ struct zrtp_peer {
     const struct zrtp *owner; /* the stream that runs the one DH or Preshared exchange (4.4.1) */
     struct cph_zrtp_retained kept; /* as in the store */
     bool has_kept;                 /* there is an entry in the store */
+    bool unread;                   /* or there may be: the store failed */
     bool kept_now;                 /* with an rs1 that did not expire */
     bool other_device;             /* the store knows another one under the peer's address */
-    struct cph_secret session;     /* ZRTPSess; n == 0: none yet */
+    bool held; /* a mismatch: what is kept is another's, until the SAS is compared (4.6.1.1) */
+    struct cph_secret session; /* ZRTPSess; n == 0: none yet */
     const struct zrtp_alg *alg[ZRTP_KINDS];
     uint8_t zids[2 * CPH_ZRTP_ZID]; /* ZIDi and ZIDr of the first exchange */
     uint8_t sashash[CPH_ZRTP_SASHASH];
     struct cph_secret exported;
-    struct cph_secret pending; /* the new rs1, kept back until the SAS is compared (4.6.1.1) */
+    struct cph_secret pending; /* the new rs1, until it is kept */
     uint32_t cache_s;          /* agreed */
     bool preshared;            /* the first exchange was */
     bool continuity, mismatch, aux_mismatch, pbx_matched, enrolled;
@@ -318,8 +320,17 @@ void zrtp_call_leave(struct cph_zrtp_call *call, struct zrtp_peer *peer, const s
 bool zrtp_peer_nonce_used(const struct zrtp_peer *peer, const uint8_t nonce[ZRTP_NONCE]);
 void zrtp_peer_nonce_add(struct zrtp_peer *peer, const uint8_t nonce[ZRTP_NONCE]);
 cph_err zrtp_peer_put(struct cph_zrtp_call *call, struct zrtp_peer *peer);
-/* Was its SAS compared under the address that this call is with? */
+/* The new rs1 becomes the one that is kept, and all that is kept is put. */
+cph_err zrtp_peer_roll(struct cph_zrtp_call *call, struct zrtp_peer *peer);
+/* Is it kept under the address that this call is with? */
 bool zrtp_peer_is_named(const struct cph_zrtp_call *call, const struct zrtp_peer *peer);
+/* Does an earlier comparison vouch for it, under this address and by continuity since? */
+bool zrtp_peer_is_verified(const struct cph_zrtp_call *call, const struct zrtp_peer *peer);
+/* Is it, as far as is kept, not the device of earlier calls, and nobody compared? 4.3.2 */
+bool zrtp_peer_is_strange(const struct cph_zrtp_call *call, const struct zrtp_peer *peer);
+/* It had the secret, or nothing was expected of it. Until somebody compares it is the device of
+ * this address if no other one is. */
+void zrtp_peer_met(const struct cph_zrtp_call *call, struct zrtp_peer *peer);
 /* The user's word: compared under this address now, or never (equal false). */
 void zrtp_peer_judge(const struct cph_zrtp_call *call, struct zrtp_peer *peer, bool equal);
 

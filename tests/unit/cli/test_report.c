@@ -5,7 +5,7 @@
 #include "support.h"
 
 /* All that is written about one event. */
-static char *said(const struct cph_phone_event *ev, bool json)
+static char *said_of(const struct cph_phone_event *ev, const struct cph_phone_status *st, bool json)
 {
     struct cli_report r = { .json = json };
     char *text = NULL;
@@ -13,9 +13,45 @@ static char *said(const struct cph_phone_event *ev, bool json)
 
     r.out = open_memstream(&text, &n);
     assert_non_null(r.out);
-    cli_report_event(&r, ev, NULL);
+    cli_report_event(&r, ev, st);
     assert_int_equal(fclose(r.out), 0);
     return text;
+}
+
+static char *said(const struct cph_phone_event *ev, bool json)
+{
+    return said_of(ev, NULL, json);
+}
+
+static char *panel(const struct cph_phone_status *st)
+{
+    struct cli_report r = { .tty = true };
+    char *text = NULL;
+    size_t n = 0;
+
+    r.out = open_memstream(&text, &n);
+    assert_non_null(r.out);
+    cli_report_panel(&r, st, CPH_SEC(1));
+    assert_int_equal(fclose(r.out), 0);
+    return text;
+}
+
+/* RFC 6189 4.3.2 MUST: the user is alerted; on the panel for as long as nobody compared. */
+static void
+a_peer_that_is_not_the_device_of_earlier_calls_is_told_to_people_and_programs(void **state)
+{
+    (void)state;
+    for (int strange = 0; strange < 2; strange++) {
+        struct cph_phone_event ev = { .kind = CPH_PHONE_SAS, .sas = "b9ui" };
+        struct cph_phone_status st = { .sas = "b9ui", .sas_asked = true, .sas_strange = strange };
+        char *json = said_of(&ev, &st, true), *drawn = panel(&st);
+
+        assert_non_null(strstr(json, strange ? "\"strange\":true" : "\"strange\":false"));
+        assert_non_null(strstr(drawn, "b9ui"));
+        assert_int_equal(strstr(drawn, "NOT THE DEVICE OF EARLIER CALLS") != NULL, strange);
+        free(json);
+        free(drawn);
+    }
 }
 
 static void a_peer_s_words_cannot_steer_the_terminal(void **state)
@@ -52,6 +88,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_peer_s_words_cannot_steer_the_terminal),
+        cmocka_unit_test(
+            a_peer_that_is_not_the_device_of_earlier_calls_is_told_to_people_and_programs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,15 +4,6 @@
 
 #include "ciphony/base_text.h"
 
-static void next_call(struct duo *d)
-{
-    duo_close(d);
-    for (int e = 0; e < 2; e++)
-        d->end[e].env.state += 77;
-    memset(d->sent, 0, sizeof d->sent);
-    duo_call(d);
-}
-
 /* Both had a call, and both users compared its string. */
 static void verified_pair(struct duo *d, uint64_t seed)
 {

@@ -18,6 +18,7 @@ struct mem_store {
         uint8_t zid[CPH_ZRTP_ZID];
         struct cph_zrtp_retained r;
     } at[PAIR_STORE];
+    const struct test_env *env;
     unsigned gets, puts;
     cph_err get_err, put_err;
 };
@@ -56,6 +57,24 @@ static inline cph_err mem_put(void *ctx, const uint8_t zid[CPH_ZRTP_ZID],
         }
     }
     return CPH_E_LIMIT;
+}
+
+/* As the command's store answers; by the time of the test's clock. */
+static inline bool mem_other(void *ctx, const char *peer, const uint8_t zid[CPH_ZRTP_ZID])
+{
+    const struct mem_store *m = ctx;
+    bool other = false;
+
+    for (int i = 0; i < PAIR_STORE; i++) {
+        const struct cph_zrtp_retained *r = &m->at[i].r;
+
+        if (!m->at[i].used || memcmp(m->at[i].zid, zid, CPH_ZRTP_ZID) == 0 ||
+            !(r->verified || (r->rs1.n > 0 && r->expires > m->env->wall)))
+            continue;
+        for (int k = 0; k < CPH_ZRTP_NAMES; k++)
+            other |= strcmp(r->peer[k], peer) == 0;
+    }
+    return other;
 }
 
 /* ---- an end ---------------------------------------------------------------------------------- */
@@ -98,7 +117,8 @@ static inline void end_cfg(struct end *e, uint64_t seed, uint8_t id)
 {
     memset(e, 0, sizeof *e);
     test_env_init(&e->env, seed);
-    e->mem.store = (struct cph_zrtp_store){ &e->mem, mem_get, mem_put, NULL };
+    e->mem.store = (struct cph_zrtp_store){ &e->mem, mem_get, mem_put, mem_other };
+    e->mem.env = &e->env;
     e->cfg.env = &e->env.env;
     memset(e->cfg.zid, id, CPH_ZRTP_ZID);
     e->cfg.store = &e->mem.store;
@@ -307,6 +327,29 @@ static inline void duo_call(struct duo *d)
     assert_true(duo_all_in(d, ZRTP_SECURE));
     for (unsigned s = 0; s < d->streams; s++)
         assert_same_keys(d, s);
+}
+
+static inline struct cph_zrtp_retained *kept_by(struct duo *d, int e)
+{
+    return &d->end[e].mem.at[0].r;
+}
+
+static inline void next_call(struct duo *d)
+{
+    duo_close(d);
+    for (int e = 0; e < 2; e++)
+        d->end[e].env.state += 77;
+    memset(d->sent, 0, sizeof d->sent);
+    duo_call(d);
+}
+
+static inline enum cph_keying_auth auth_of(struct duo *d, int e)
+{
+    struct cph_keying_evidence ev = { 0 };
+
+    cph_keying_zrtp.evidence(&d->end[e].z[0]->base, &ev);
+    assert_true(ev.keyed && ev.forward_secrecy && ev.choice_protected && ev.keys_stay_at_ends);
+    return ev.peer_auth;
 }
 
 #endif

@@ -617,7 +617,16 @@ static void whose_device_it_is_is_kept_with_it(void **state)
     }
     assert_err(cph_store_zrtp_other(s, "sip:a@x.exampl", zid_b), CPH_E_NOTFOUND);
     assert_err(cph_store_zrtp_other(s, "ip:b@x.example", zid_b), CPH_E_NOTFOUND);
-    in.verified = false; /* forgotten */
+    in.expires = env.wall; /* one that was compared stays known, whatever became of its secret */
+    assert_ok(cph_store_zrtp_put(s, zid_a, &in));
+    assert_ok(cph_store_zrtp_other(s, in.peer[0], zid_b));
+    in.verified = false; /* one that was only met is not missed later than agreed (RFC 6189 4.9) */
+    assert_ok(cph_store_zrtp_put(s, zid_a, &in));
+    assert_err(cph_store_zrtp_other(s, in.peer[0], zid_b), CPH_E_NOTFOUND);
+    in.expires++;
+    assert_ok(cph_store_zrtp_put(s, zid_a, &in));
+    assert_ok(cph_store_zrtp_other(s, in.peer[0], zid_b));
+    cph_secret_wipe(&in.rs1); /* forgotten */
     assert_ok(cph_store_zrtp_put(s, zid_a, &in));
     assert_err(cph_store_zrtp_other(s, in.peer[0], zid_b), CPH_E_NOTFOUND);
     cph_store_close(s);
