@@ -4,8 +4,9 @@
  * For the key in each certificate it is shown, OpenSSL 3.0 goes through all kinds of keys and all
  * decoders it has, and through everything else it was ever asked for on the way there, to find a
  * chain of decoders that fits: a quarter of a whole handshake. So handshakes run in a library
- * context of their own. What is in it is OpenSSL's default provider and no line of ours; but it
- * shows only those algorithms that home.c can lead to and those that read a peer's certificate.
+ * context of their own. What is in it is OpenSSL's default provider, of which it shows only those
+ * algorithms that home.c can lead to and those that read a peer's certificate. The only line of
+ * ours in it is a short way to a P-256 key (ec_key.c).
  *
  * It is there once in a process and stays to its end, since certificates outlive their streams.
  *
@@ -49,10 +50,15 @@ static struct shown shown[OPERATIONS] = {
 
 /* ---- what is shown --------------------------------------------------------------------------- */
 
-static bool is_wanted(const struct shown *s, const OSSL_ALGORITHM *a)
+static bool is_first_name(const OSSL_ALGORITHM *a, const char *name)
 {
     size_t n = strcspn(a->algorithm_names, ":");
 
+    return strlen(name) == n && strncmp(a->algorithm_names, name, n) == 0;
+}
+
+static bool is_wanted(const struct shown *s, const OSSL_ALGORITHM *a)
+{
     /* A certificate has its key as RFC 5280 4.1 writes it, and only so. */
     if ((s->operation == OSSL_OP_DECODER &&
          !strstr(a->property_definition, "input=der,structure=SubjectPublicKeyInfo")) ||
@@ -60,7 +66,7 @@ static bool is_wanted(const struct shown *s, const OSSL_ALGORITHM *a)
          !strstr(a->property_definition, "output=der,structure=SubjectPublicKeyInfo")))
         return false;
     for (size_t i = 0; i < KEPT && s->names[i]; i++) {
-        if (strlen(s->names[i]) == n && strncmp(a->algorithm_names, s->names[i], n) == 0)
+        if (is_first_name(a, s->names[i]))
             return true;
     }
     return false;
@@ -80,6 +86,19 @@ static bool keep(struct shown *s)
     while (want < KEPT && s->names[want])
         want++;
     return n == want && n < KEPT && no_cache == 0;
+}
+
+/* The decoder of EC keys gets a short way before it. */
+static void shorten(void)
+{
+    for (int i = 0; i < OPERATIONS; i++) {
+        OSSL_ALGORITHM *a = shown[i].kept;
+
+        for (; shown[i].operation == OSSL_OP_DECODER && a->algorithm_names; a++) {
+            if (is_first_name(a, "EC"))
+                a->implementation = stream_ec_key_before(a->implementation);
+        }
+    }
 }
 
 /* ---- the provider ---------------------------------------------------------------------------- */
@@ -111,7 +130,7 @@ static int init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in, const O
     };
 
     (void)handle;
-    (void)in;
+    stream_ec_key_core(in);
     *out = functions;
     *provctx = OSSL_PROVIDER_get0_provider_ctx(whole); /* its algorithms find what they know */
     return 1;
@@ -147,12 +166,17 @@ static void open_once(void)
     whole = OSSL_PROVIDER_try_load(NULL, "default", 1);
     for (int i = 0; i < OPERATIONS && whole; i++)
         all = keep(&shown[i]) && all;
-    made = whole && all ? OSSL_LIB_CTX_new() : NULL;
+    if (!whole || !all)
+        return;
+    shorten();
+    made = OSSL_LIB_CTX_new();
     if (made && OSSL_PROVIDER_add_builtin(made, "ciphony", init) == 1 &&
-        OSSL_PROVIDER_load(made, "ciphony"))
+        OSSL_PROVIDER_load(made, "ciphony")) {
         narrow = made;
-    else
+        stream_ec_key_prove(made);
+    } else {
         OSSL_LIB_CTX_free(made);
+    }
 }
 
 OSSL_LIB_CTX *stream_narrow(void)

@@ -94,6 +94,15 @@ struct cph_stream *stream_of(const SSL *ssl);
 /* narrow.c: where DTLS handshakes run; NULL: in the library's own context. */
 OSSL_LIB_CTX *stream_narrow(void);
 
+/*
+ * ec_key.c: a short way to a certificate's P-256 key. Once: what the library gives a provider; its
+ * decoder of EC keys, of which one comes back that takes the short way where it can; and whether
+ * that leads to the same key in ctx, where this decoder is. Without the last it is never taken.
+ */
+void stream_ec_key_core(const OSSL_DISPATCH *core);
+const OSSL_DISPATCH *stream_ec_key_before(const OSSL_DISPATCH *decoder);
+void stream_ec_key_prove(OSSL_LIB_CTX *ctx);
+
 /* config.c: everything but the SSL objects' pipe. */
 cph_err stream_configure(struct cph_stream *s, const struct cph_stream_config *cfg);
 /* The library's call on a server to choose a protocol (RFC 7301). */
