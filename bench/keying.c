@@ -6,7 +6,8 @@
  * A session is offer, answer, handshake and the keys at both ends; the wire takes no time, and
  * neither SDP text nor SIP is counted. "public key" is the CPU inside public-key operations of
  * these very sessions (for DTLS, where OpenSSL does them, the operations one by one, and below the
- * table the same with the other end's keys as they come on the wire). "beside" is somebody else's
+ * table the same with the other end's keys as they come on the wire, read as OpenSSL does it: ours
+ * reads certificates for less, see src/stream/narrow.c and ec_key.c). "beside" is somebody else's
  * exchange under the same types, in turns with ours so that a neighbour on the machine disturbs
  * both. Rows come from the lab's table of mechanisms; ZRTP's from its agreements.
  */
@@ -131,7 +132,7 @@ static void print_words(const struct row *r, const struct cost *c)
     say(c->beside, c, "OpenSSL's plain handshake between two pieces of memory");
     say(c->ops_wire, c,
         "its public-key operations alone, with certificates and ephemeral keys as they come on "
-        "the wire");
+        "the wire, and read as it reads them");
     say(c->ops, c, "the same with every key at hand");
 }
 

@@ -146,12 +146,14 @@ static const EVP_MD *digest_of(const struct cph_key *signer)
     return signer->kind == CPH_KEY_EC_P384 ? EVP_sha384() : EVP_sha256();
 }
 
-/* issuer NULL: signed by itself. */
+/* issuer NULL: signed by itself. What goes out is read back from its bytes: the library keeps those
+ * of a certificate it read, and would encode one it made anew for each handshake. */
 static cph_err make(const struct cph_env *env, const struct cph_key *key, bool authority,
                     const struct cph_cert_spec *spec, const struct cph_key *signer,
                     const struct cph_cert *issuer, struct cph_cert **out)
 {
     const char *cn = spec->cn ? spec->cn : "ciphony";
+    struct cph_cert *made = NULL;
     X509 *x;
     cph_err err;
 
@@ -167,7 +169,10 @@ static cph_err make(const struct cph_env *env, const struct cph_key *key, bool a
         cph_crypto_drain(env);
         return CPH_E_CRYPTO;
     }
-    err = cph_cert_wrap(x, out);
+    err = cph_cert_wrap(x, &made);
+    if (err == CPH_OK)
+        err = cph_cert_parse(env, cph_cert_der(made), out);
+    cph_cert_free(made);
     cph_crypto_drain(env);
     return err;
 }

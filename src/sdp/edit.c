@@ -108,10 +108,17 @@ cph_err cph_sdp_line_add(struct cph_sdp *sdp, struct cph_sdp_media *media, char 
 cph_err cph_sdp_attr_add(struct cph_sdp *sdp, struct cph_sdp_media *media, const char *name,
                          const char *arg)
 {
-    char *text = arg ? cph_arena_fmt(sdp->arena, "%s:%s", name, arg)
-                     : cph_arena_fmt(sdp->arena, "%s", name);
+    size_t name_n = strlen(name), n = name_n + (arg ? 1 + strlen(arg) : 0);
+    char *text = cph_arena_alloc(sdp->arena, n + 1);
 
-    return sdp_view_add(sdp, media, 'a', cph_span_of(text));
+    if (!text)
+        return CPH_E_NOMEM;
+    memcpy(text, name, name_n);
+    if (arg) {
+        text[name_n] = ':';
+        memcpy(text + name_n + 1, arg, n - name_n); /* with its NUL */
+    }
+    return sdp_view_add(sdp, media, 'a', (struct cph_span){ (uint8_t *)text, n });
 }
 
 cph_err cph_sdp_attr_fmt(struct cph_sdp *sdp, struct cph_sdp_media *media, const char *name,
