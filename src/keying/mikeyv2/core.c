@@ -15,22 +15,13 @@
  */
 #include "mikeyv2_int.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "ciphony/base_text.h"
 #include "ciphony/crypto_cipher.h"
 
 static const char list[] = "mikeyv2"; /* in the place of RFC 4567's list of protocols */
-
-void v2_shake_wipe(struct v2_shake *s)
-{
-    cph_wipe(s, sizeof *s);
-}
-
-static struct cph_span view_of(const struct v2_text *t)
-{
-    return (struct cph_span){ t->b, t->n };
-}
 
 /* ---- material with the mode that was agreed on ---------------------------------------------- */
 
@@ -86,7 +77,7 @@ static cph_err hellos_hash(const struct v2_shake *s, uint8_t out[MIKEY_HASH])
 
         err = cph_digest_add(d, (struct cph_span){ n, sizeof n });
         if (err == CPH_OK)
-            err = cph_digest_add(d, view_of(&s->hello[i]));
+            err = cph_digest_add(d, v2_hello(s, (unsigned)i));
     }
     if (err == CPH_OK)
         err = cph_digest_finish(d, out);
@@ -141,7 +132,7 @@ static cph_err suite_names(const struct v2 *k, struct cph_wr *wr)
     return wr->n > 0 ? cph_wr_end(wr) : CPH_E_CONFIG;
 }
 
-static cph_err write_text(const struct v2_msg *m, struct v2_text *out)
+static cph_err write_hello(const struct v2_msg *m, struct v2_hello *out)
 {
     struct cph_wr wr = cph_wr_open(out->b, sizeof out->b);
 
@@ -173,7 +164,7 @@ cph_err v2_begin(const struct v2 *k, struct v2_shake *s)
     CPH_TRY(number(k, &m.spi_i));
     CPH_TRY(cph_random(k->cfg.env, nonce, sizeof nonce));
     m.nonce = (struct cph_span){ nonce, sizeof nonce };
-    CPH_TRY(write_text(&m, &s->hello[0]));
+    CPH_TRY(write_hello(&m, &s->hello[0]));
     s->we_began = true;
     s->spi_i = m.spi_i;
     s->state = V2_SAID_HELLO;
@@ -237,7 +228,7 @@ cph_err v2_choose(const struct v2 *k, struct cph_span hello, struct v2_shake *s)
     CPH_TRY(number(k, &m.spi_r));
     CPH_TRY(cph_random(k->cfg.env, nonce, sizeof nonce));
     m.nonce = (struct cph_span){ nonce, sizeof nonce };
-    CPH_TRY(write_text(&m, &s->hello[1]));
+    CPH_TRY(write_hello(&m, &s->hello[1]));
     memcpy(s->hello[0].b, hello.p, hello.n);
     s->hello[0].n = hello.n;
     s->mode = (enum cph_mikey_mode)m.mode;
@@ -257,7 +248,7 @@ cph_err v2_agree(const struct v2 *k, struct cph_span hello, struct v2_shake *s)
     if (s->state != V2_SAID_HELLO && !(s->we_began && s->state == V2_AGREED))
         return CPH_E_STATE;
     CPH_TRY(v2_parse(hello, &m));
-    CPH_TRY(v2_parse(view_of(&s->hello[0]), &ours));
+    CPH_TRY(v2_parse(v2_hello(s, 0), &ours));
     if (m.type != V2_HELLO_R || hello.n > V2_HELLO_MAX)
         return CPH_E_MALFORMED;
     if (m.spi_i != s->spi_i || m.spi_r == 0)
@@ -284,8 +275,17 @@ static cph_err wrap(struct v2_shake *s, enum v2_type type, const struct mikey_te
     const struct v2_msg m = {
         .type = type, .spi_i = s->spi_i, .spi_r = s->spi_r, .body = { text->b, text->n }
     };
+    uint8_t b[V2_MSG_MAX];
+    struct cph_wr wr = cph_wr_open(b, sizeof b);
 
-    return write_text(&m, &s->proof[type == V2_PROOF_R]);
+    CPH_TRY(v2_build(&m, &wr));
+    s->proof = malloc(sizeof *s->proof + wr.n);
+    if (s->proof) {
+        s->proof->n = wr.n;
+        memcpy(s->proof->b, b, wr.n);
+    }
+    cph_wipe(b, wr.n); /* NULL has its keys in clear */
+    return s->proof ? CPH_OK : CPH_E_NOMEM;
 }
 
 /* The name that the other side gave in its hello. */
@@ -293,7 +293,7 @@ static cph_err their_id(const struct v2_shake *s, struct cph_span *out)
 {
     struct v2_msg m;
 
-    CPH_TRY(v2_parse(view_of(&s->hello[s->we_began ? 1 : 0]), &m));
+    CPH_TRY(v2_parse(v2_hello(s, s->we_began ? 1 : 0), &m));
     *out = m.id;
     return CPH_OK;
 }
@@ -319,7 +319,10 @@ cph_err v2_prove(const struct v2 *k, struct v2_shake *s)
     CPH_TRY(their_id(s, &peer));
     CPH_TRY(material_open(k, s, peer, &x));
     CPH_TRY(hellos_hash(s, hash));
-    CPH_TRY(mikey_start(&x.m, NULL, true, &around, &s->offer, &text));
+    s->offer = calloc(1, sizeof *s->offer);
+    if (!s->offer)
+        return CPH_E_NOMEM;
+    CPH_TRY(mikey_start(&x.m, NULL, true, &around, s->offer, &text));
     CPH_TRY(wrap(s, V2_PROOF_I, &text));
     s->state = V2_SAID_PROOF;
     return CPH_OK;
@@ -371,6 +374,7 @@ cph_err v2_respond(const struct v2 *k, struct cph_span proof, struct v2_shake *s
     if (!as_agreed(s, csb))
         return CPH_E_POLICY;
     CPH_TRY(wrap(s, V2_PROOF_R, &text));
+    CPH_TRY(cph_digest(CPH_DIGEST_SHA256, proof, s->heard));
     s->state = V2_DONE;
     return CPH_OK;
 }
@@ -382,104 +386,15 @@ cph_err v2_verify(const struct v2 *k, struct cph_span proof, struct v2_shake *s,
     struct cph_span peer;
     struct v2_msg m;
 
-    if (s->state != V2_SAID_PROOF)
+    if (s->state != V2_SAID_PROOF || !k->shake.offer)
         return CPH_E_STATE;
     CPH_TRY(unwrap(s, proof, V2_PROOF_R, &m));
     CPH_TRY(their_id(s, &peer));
     CPH_TRY(material_open(k, s, peer, &x));
-    CPH_TRY(mikey_finish(&x.m, &s->offer, m.body, csb));
+    CPH_TRY(mikey_finish(&x.m, k->shake.offer, m.body, csb));
     if (!as_agreed(s, csb))
         return CPH_E_POLICY;
+    CPH_TRY(cph_digest(CPH_DIGEST_SHA256, proof, s->heard));
     s->state = V2_DONE;
     return CPH_OK;
-}
-
-/* ---- what came out -------------------------------------------------------------------------- */
-
-void v2_commit(struct v2 *k, const struct v2_shake *s, const struct mikey_csb *csb)
-{
-    for (int d = 0; d < 2; d++) {
-        k->status.dir[d].generation++;
-        /* RFC 3711 3.3.1 MUST: over a re-key the ROC goes on */
-        k->status.dir[d].streams = k->keyed ? CPH_KEYING_STREAMS_KEEP : CPH_KEYING_STREAMS_FRESH;
-    }
-    k->shake = *s;
-    k->csb = *csb;
-    k->done_i = s->spi_i;
-    k->done_r = s->spi_r;
-    k->keyed = true;
-    k->renew = false;
-    k->status.state = CPH_KEYING_KEYED;
-    k->status.offer_wanted = false;
-}
-
-cph_err v2_open(struct v2 *k, const struct cph_keying_method *row, const struct cph_keying_cfg *cfg)
-{
-    const char *const *names = cfg->suites ? cfg->suites : cph_keying_suites;
-    unsigned n = 0;
-
-    if (!cfg->mikey || !cfg->mikey->id[0])
-        return CPH_E_CONFIG;
-    k->base.method = row;
-    k->cfg = *cfg;
-    k->m = cfg->mikey;
-    for (size_t i = 0; names[i] && n < V2_SUITES; i++) {
-        k->suite[n] = cph_srtp_suite_by_sdes(cph_span_of(names[i]));
-        n += k->suite[n] != NULL;
-    }
-    return CPH_OK;
-}
-
-static const struct v2 *of_const(const struct cph_keying *k)
-{
-    return (const struct v2 *)k;
-}
-
-void v2_renew(struct cph_keying *k)
-{
-    ((struct v2 *)k)->renew = true;
-}
-
-void v2_status(const struct cph_keying *k, struct cph_keying_status *out)
-{
-    *out = of_const(k)->status;
-}
-
-cph_err v2_keys(const struct cph_keying *base, enum cph_keying_component component,
-                enum cph_keying_dir dir, unsigned i, struct cph_srtp_policy *out)
-{
-    const struct v2 *k = of_const(base);
-
-    (void)component; /* one crypto session has the RTP and RTCP of its stream */
-    return k->keyed ? mikey_csb_keys(&k->csb, 0, dir, i, out) : CPH_E_AGAIN;
-}
-
-unsigned v2_hints(const struct cph_keying *base, struct cph_keying_hint *out, unsigned cap)
-{
-    const struct v2 *k = of_const(base);
-
-    return k->keyed ? mikey_csb_hints(&k->csb, 0, out, cap) : 0;
-}
-
-void v2_evidence(const struct cph_keying *base, struct cph_keying_evidence *out)
-{
-    const struct v2 *k = of_const(base);
-    const struct mikey_csb *csb = &k->csb;
-    const struct cph_srtp_suite *suite;
-
-    out->method = base->method->name;
-    out->notes |= k->notes;
-    if (!k->keyed)
-        return;
-    suite = mikey_policy_of(csb, mikey_session_of(csb, 0, CPH_KEYING_RECV))->suite;
-    out->keyed = true;
-    out->suite = suite->sdes_name;
-    out->rtp_encrypted = out->rtcp_encrypted = suite->encrypts;
-    out->rtp_authenticated = true;
-    out->key_bits = 8U * suite->key_n;
-    out->tag_bits = 8U * suite->tag_n;
-    out->notes |= suite->tag_n < 8 ? CPH_KEYING_NOTE_SHORT_TAG : 0;
-    mikey_csb_evidence(csb, out);
-    out->choice_protected = csb->mode != CPH_MIKEY_NULL &&
-                            mikey_csb_sound(csb); /* the hellos are in RAND */
 }

@@ -13,7 +13,7 @@
  * when the one before has come (lockstep). The initiator repeats, with pauses that double; the
  * responder only answers, and not for ever.
  */
-#include "mikeyv2_int.h"
+#include "parts_int.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +24,8 @@ static const char NAME[] = "mikeyv2-inband";
 static const char MAGIC[] = "mkv2";
 
 enum {
-    HEAD = 16,
-    PARTS = 16, /* of one message */
+    HEAD = V2_HEAD,
+    PARTS = V2_PARTS,
     MTU = 1200,
     FIRST_MS = 250, /* pause before the first repetition */
     LAST_MS = 2000,
@@ -35,38 +35,25 @@ enum {
     ANSWERS = 20, /* messages that one run makes us answer: nobody is hit with more than he sent */
 };
 
-struct part {
-    uint8_t index, count;
-    uint16_t total;
-    uint64_t spi_i;
-    struct cph_span bytes;
-};
-
-/* A message that comes in parts. */
-struct gather {
-    uint64_t spi_i;
-    uint16_t total, have; /* have: bits by part */
-    uint8_t count;
-    size_t n; /* bytes of each part but the last */
-    struct v2_text text;
-};
+/* Which message of the run goes out. */
+enum out { OUT_HELLO_I, OUT_HELLO_R, OUT_PROOF };
 
 struct v2band {
     struct v2 v2;
     bool open, first;
     bool ready;     /* offer and answer are through: there is somewhere to send to */
     bool begins;    /* we are to */
+    bool anew;      /* and once more, for new keys */
     bool opening;   /* an opener is to go */
     unsigned opens; /* still */
     bool has_to;    /* where the peer's messages come from */
     struct cph_addr to;
-    struct v2_text out; /* on its way */
-    unsigned at, parts; /* next part of it */
-    uint64_t out_spi;
-    cph_time again; /* initiator: when to repeat */
+    enum out out;
+    unsigned at, parts; /* next part of it; 0 parts: nothing goes out */
+    cph_time again;     /* initiator: when to repeat */
     cph_time pause;
     unsigned tries, answers;
-    struct gather in;
+    struct v2_gather in;
 };
 
 static struct v2band *of(struct cph_keying *k)
@@ -74,61 +61,11 @@ static struct v2band *of(struct cph_keying *k)
     return (struct v2band *)k;
 }
 
-static struct cph_span view_of(const struct v2_text *t)
-{
-    return (struct cph_span){ t->b, t->n };
-}
-
-/* ---- parts ---------------------------------------------------------------------------------- */
+/* ---- out ---------------------------------------------------------------------------------- */
 
 static bool band_claims(struct cph_span packet)
 {
     return packet.n >= HEAD && memcmp(packet.p, MAGIC, 4) == 0; /* public */
-}
-
-static cph_err part_parse(struct cph_span packet, struct part *out)
-{
-    struct cph_rd rd = cph_rd_open(packet);
-
-    (void)cph_rd_u32(&rd);
-    out->index = cph_rd_u8(&rd);
-    out->count = cph_rd_u8(&rd);
-    out->total = cph_rd_u16(&rd);
-    out->spi_i = cph_rd_u64(&rd);
-    out->bytes = cph_rd_rest(&rd);
-    CPH_TRY(cph_rd_end(&rd));
-    if (out->count == 0 || out->count > PARTS || out->index >= out->count ||
-        out->total > V2_MSG_MAX || out->bytes.n == 0 || out->bytes.n > out->total)
-        return CPH_E_MALFORMED;
-    return out->count > 1 || out->bytes.n == out->total ? CPH_OK : CPH_E_MALFORMED;
-}
-
-/* CPH_E_AGAIN: parts are missing. All but the last are of one length; another message throws away
- * what there was of the one before. */
-static cph_err gather(struct gather *g, const struct part *p)
-{
-    bool last = p->index + 1 == p->count;
-    size_t n = last && p->count > 1 ? (p->total - p->bytes.n) / (p->count - 1U) : p->bytes.n;
-    size_t at = n * p->index;
-
-    if (g->spi_i != p->spi_i || g->total != p->total || g->count != p->count || g->n != n) {
-        g->spi_i = p->spi_i;
-        g->total = p->total;
-        g->count = p->count;
-        g->n = n;
-        g->have = 0;
-    }
-    if (at + p->bytes.n > p->total || (last && at + p->bytes.n != p->total) ||
-        (!last && at + p->bytes.n == p->total))
-        return CPH_E_MALFORMED;
-    memcpy(g->text.b + at, p->bytes.p, p->bytes.n);
-    g->have |= (uint16_t)(1U << p->index);
-    if (g->have != (1U << p->count) - 1)
-        return CPH_E_AGAIN;
-    g->text.n = p->total;
-    g->have = 0;
-    g->total = 0;
-    return CPH_OK;
 }
 
 static size_t room_of(const struct v2band *k)
@@ -140,16 +77,29 @@ static size_t room_of(const struct v2band *k)
     return mtu > 576 ? mtu - HEAD : 576 - HEAD;
 }
 
-static void send_text(struct v2band *k, const struct v2_text *text)
+static struct cph_span text_of(const struct v2band *k)
+{
+    if (k->out == OUT_PROOF)
+        return v2_proof(&k->v2.shake);
+    return v2_hello(&k->v2.shake, k->out == OUT_HELLO_R);
+}
+
+static void send_text(struct v2band *k, enum out out)
 {
     size_t room = room_of(k);
 
-    k->out = *text;
+    k->out = out;
     k->at = 0;
-    k->parts = (unsigned)((text->n + room - 1) / room);
-    k->out_spi = k->v2.shake.spi_i;
+    k->parts = (unsigned)((text_of(k).n + room - 1) / room);
     if (k->parts > PARTS)
         k->parts = 0; /* no MTU that we allow makes so many */
+}
+
+/* The run from now on; what of another one was to go out does not. */
+static void go_on_with(struct v2band *k, struct v2_shake *next)
+{
+    k->parts = 0;
+    v2_shake_put(&k->v2, next);
 }
 
 static cph_err band_pull(struct cph_keying *base, struct cph_keying_packet *out, cph_time now)
@@ -157,6 +107,7 @@ static cph_err band_pull(struct cph_keying *base, struct cph_keying_packet *out,
     struct v2band *k = of(base);
     struct cph_wr wr = cph_wr_open(out->b, sizeof out->b);
     size_t room = room_of(k), from = room * k->at, n;
+    const struct cph_span text = text_of(k);
 
     (void)now;
     out->component = CPH_KEYING_RTP;
@@ -171,13 +122,13 @@ static cph_err band_pull(struct cph_keying *base, struct cph_keying_packet *out,
     }
     if (!k->ready || k->at >= k->parts)
         return CPH_E_AGAIN;
-    n = k->out.n - from < room ? k->out.n - from : room;
+    n = text.n - from < room ? text.n - from : room;
     cph_wr_text(&wr, MAGIC);
     cph_wr_u8(&wr, (uint8_t)k->at);
     cph_wr_u8(&wr, (uint8_t)k->parts);
-    cph_wr_u16(&wr, (uint16_t)k->out.n);
-    cph_wr_u64(&wr, k->out_spi);
-    cph_wr_bytes(&wr, k->out.b + from, n);
+    cph_wr_u16(&wr, (uint16_t)text.n);
+    cph_wr_u64(&wr, k->v2.shake.spi_i);
+    cph_wr_bytes(&wr, text.p + from, n);
     CPH_TRY(cph_wr_end(&wr));
     k->at++;
     out->n = wr.n;
@@ -198,10 +149,13 @@ static void disarm(struct v2band *k)
     k->again = CPH_TIME_NEVER;
 }
 
+/* The run is over, and what it had goes: a private value, say. */
 static void give_up(struct v2band *k, cph_err err, const char *why)
 {
     disarm(k);
-    k->at = k->parts;
+    k->anew = false;
+    k->parts = 0;
+    v2_shake_wipe(&k->v2.shake);
     if (k->v2.keyed) /* a re-key that went nowhere: what there is goes on */
         return;
     k->v2.status.state = CPH_KEYING_FAILED;
@@ -218,9 +172,10 @@ static void begin(struct v2band *k, cph_time now)
         give_up(k, err, "MIKEYv2 has nothing to begin with");
         return;
     }
-    k->v2.shake = next;
-    k->v2.renew = false;
-    send_text(k, &next.hello[0]);
+    k->has_to &= !k->v2.keyed; /* where the media goes, whoever wrote to us last */
+    k->anew = false;
+    go_on_with(k, &next);
+    send_text(k, OUT_HELLO_I);
     arm(k, now);
 }
 
@@ -229,6 +184,19 @@ static cph_time band_deadline(const struct cph_keying *base)
     const struct v2band *k = (const struct v2band *)base;
 
     return k->ready ? k->again : CPH_TIME_NEVER;
+}
+
+/* We are the initiator, and wait for an answer. */
+static bool waits(const struct v2_shake *s)
+{
+    return s->state == V2_SAID_HELLO || s->state == V2_SAID_PROOF;
+}
+
+static void send_again(struct v2band *k, cph_time now)
+{
+    send_text(k, k->v2.shake.state == V2_SAID_HELLO ? OUT_HELLO_I : OUT_PROOF);
+    k->pause = k->pause * 2 > CPH_MS(LAST_MS) ? CPH_MS(LAST_MS) : k->pause * 2;
+    k->again = now + k->pause;
 }
 
 static void band_tick(struct cph_keying *base, cph_time now)
@@ -242,96 +210,104 @@ static void band_tick(struct cph_keying *base, cph_time now)
         k->opening = k->opens > 0;
         k->opens -= k->opens > 0;
         k->again = k->opens > 0 ? now + CPH_MS(OPEN_MS) : CPH_TIME_NEVER;
-        return;
-    }
-    if (s->state == V2_NONE || (k->v2.renew && s->state == V2_DONE)) { /* the first time */
+    } else if (k->anew && s->state == V2_AGREED && k->tries++ < TRIES) {
+        k->again = now + CPH_MS(LAST_MS); /* the peer began: its run may bring the new keys */
+    } else if (k->anew || s->state == V2_NONE) {
         begin(k, now);
-        return;
-    }
-    if (k->tries++ >= TRIES || (s->state != V2_SAID_HELLO && s->state != V2_SAID_PROOF)) {
+    } else if (waits(s) && k->tries++ < TRIES) {
+        send_again(k, now);
+    } else {
         give_up(k, CPH_E_TIMEOUT, "the peer does not answer MIKEYv2 on the media path");
-        return;
     }
-    send_text(k, s->state == V2_SAID_HELLO ? &s->hello[0] : &s->proof[0]);
-    k->pause = k->pause * 2 > CPH_MS(LAST_MS) ? CPH_MS(LAST_MS) : k->pause * 2;
-    k->again = now + k->pause;
 }
 
 /* ---- messages ------------------------------------------------------------------------------- */
+
+/* A run of the peer's that we know already. */
+static cph_err got_hello_again(struct v2band *k, struct cph_span text)
+{
+    const struct v2_shake *now = &k->v2.shake;
+
+    if (!cph_span_eq(text, v2_hello(now, 0)))
+        return CPH_E_POLICY;
+    if (now->state != V2_AGREED || k->answers++ >= ANSWERS)
+        return CPH_E_STATE;
+    send_text(k, OUT_HELLO_R); /* ours was lost */
+    return CPH_OK;
+}
 
 static cph_err got_hello_i(struct v2band *k, struct cph_span text, const struct v2_msg *m)
 {
     const struct v2_shake *now = &k->v2.shake;
     V2_SHAKE_SCOPED next = { 0 };
 
-    if (!now->we_began && now->state >= V2_AGREED && m->spi_i == now->spi_i) {
-        if (!cph_span_eq(text, view_of(&now->hello[0])))
-            return CPH_E_POLICY;
-        if (now->state != V2_AGREED || k->answers++ >= ANSWERS)
-            return CPH_E_STATE;
-        send_text(k, &now->hello[1]); /* ours was lost */
-        return CPH_OK;
-    }
+    if (!now->we_began && now->state >= V2_AGREED && m->spi_i == now->spi_i)
+        return got_hello_again(k, text);
+    if (k->begins && !k->v2.keyed)
+        return CPH_E_STATE; /* the first run is ours, as offer and answer say */
     /* both began: the smaller number goes on */
-    if (now->we_began && (now->state == V2_SAID_HELLO || now->state == V2_SAID_PROOF) &&
-        now->spi_i <= m->spi_i)
+    if (now->we_began && waits(now) && now->spi_i <= m->spi_i)
         return CPH_E_STATE;
     /* who ran through a run with us does not begin another for nothing */
     if (now->state == V2_AGREED && !now->we_began && k->answers++ >= ANSWERS)
         return CPH_E_LIMIT;
     CPH_TRY(v2_choose(&k->v2, text, &next));
-    k->v2.shake = next;
-    if (now->state == V2_AGREED && k->answers == 0)
+    go_on_with(k, &next);
+    if (k->answers == 0)
         k->answers = 1;
-    disarm(k);
-    send_text(k, &next.hello[1]);
+    if (!k->anew)
+        disarm(k);
+    send_text(k, OUT_HELLO_R);
     return CPH_OK;
 }
 
 static cph_err got_hello_r(struct v2band *k, struct cph_span text, cph_time now)
 {
-    V2_SHAKE_SCOPED next = k->v2.shake;
+    V2_SHAKE_SCOPED next = v2_shake_next(&k->v2.shake);
 
     if (next.state != V2_SAID_HELLO)
         return CPH_E_STATE;
     CPH_TRY(v2_agree(&k->v2, text, &next));
     CPH_TRY(v2_prove(&k->v2, &next));
-    k->v2.shake = next;
-    send_text(k, &next.proof[0]);
+    go_on_with(k, &next);
+    send_text(k, OUT_PROOF);
     arm(k, now);
     return CPH_OK;
 }
 
+static void commit(struct v2band *k, struct v2_shake *next, const struct mikey_csb *csb)
+{
+    v2_commit(&k->v2, next, csb);
+    k->parts = 0;
+    k->anew = false;
+    disarm(k);
+}
+
 static cph_err got_proof_i(struct v2band *k, struct cph_span text)
 {
-    const struct v2_shake *now = &k->v2.shake;
-    V2_SHAKE_SCOPED next = *now;
+    V2_SHAKE_SCOPED next = v2_shake_next(&k->v2.shake);
     MIKEY_CSB_SCOPED csb = { 0 };
 
-    if (!now->we_began && now->state == V2_DONE && cph_span_eq(text, view_of(&now->proof[0]))) {
+    if (!next.we_began && v2_heard(&next, text)) {
         if (k->answers++ >= ANSWERS)
             return CPH_E_LIMIT;
-        send_text(k, &now->proof[1]);
+        send_text(k, OUT_PROOF);
         return CPH_OK;
     }
     CPH_TRY(v2_respond(&k->v2, text, &next, &csb));
-    memcpy(next.proof[0].b, text.p, text.n);
-    next.proof[0].n = text.n;
-    v2_commit(&k->v2, &next, &csb);
+    commit(k, &next, &csb);
     k->answers = 0;
-    send_text(k, &next.proof[1]);
+    send_text(k, OUT_PROOF);
     return CPH_OK;
 }
 
 static cph_err got_proof_r(struct v2band *k, struct cph_span text)
 {
-    V2_SHAKE_SCOPED next = k->v2.shake;
+    V2_SHAKE_SCOPED next = v2_shake_next(&k->v2.shake);
     MIKEY_CSB_SCOPED csb = { 0 };
 
     CPH_TRY(v2_verify(&k->v2, text, &next, &csb));
-    v2_commit(&k->v2, &next, &csb);
-    disarm(k);
-    k->at = k->parts;
+    commit(k, &next, &csb);
     return CPH_OK;
 }
 
@@ -348,14 +324,15 @@ static cph_err got_opener(struct v2band *k, const struct cph_addr *from)
     if (!k->begins || k->v2.shake.state != V2_SAID_HELLO || k->answers++ >= OPENERS)
         return CPH_E_STATE;
     follow(k, from);
-    send_text(k, &k->v2.shake.hello[0]);
+    send_text(k, OUT_HELLO_I);
     return CPH_OK;
 }
 
-static cph_err got_message(struct v2band *k, const struct v2_msg *m, cph_time now)
+static cph_err got_message(struct v2band *k, struct cph_span text, cph_time now)
 {
-    const struct cph_span text = view_of(&k->in.text);
+    struct v2_msg parsed, *m = &parsed;
 
+    CPH_TRY(v2_parse(text, m));
     switch (m->type) {
     case V2_HELLO_I:
         return got_hello_i(k, text, m);
@@ -376,22 +353,19 @@ static cph_err band_feed(struct cph_keying *base, enum cph_keying_component comp
                          const struct cph_addr *from, struct cph_span packet, cph_time now)
 {
     struct v2band *k = of(base);
-    struct v2_msg m;
-    struct part p;
+    struct v2_part p;
     cph_err err;
 
     if (component != CPH_KEYING_RTP || !k->ready || k->v2.status.state == CPH_KEYING_FAILED)
         return CPH_E_STATE;
     if (packet.n == HEAD && packet.p[5] == 0)
         return got_opener(k, from);
-    CPH_TRY(part_parse(packet, &p));
-    err = gather(&k->in, &p);
-    if (err == CPH_E_AGAIN)
-        return CPH_OK;
-    if (err == CPH_OK)
-        err = v2_parse(view_of(&k->in.text), &m);
-    if (err == CPH_OK)
-        err = got_message(k, &m, now);
+    CPH_TRY(v2_part_parse(packet, &p));
+    err = v2_gather(&k->in, &p);
+    if (err != CPH_OK)
+        return err == CPH_E_AGAIN ? CPH_OK : err;
+    err = got_message(k, (struct cph_span){ k->in.b, k->in.total }, now);
+    v2_gather_drop(&k->in);
     if (err == CPH_OK)
         follow(k, from);
     return err;
@@ -423,6 +397,8 @@ static cph_err band_make(const struct cph_keying_cfg *cfg, struct cph_keying **o
 
 static void band_free(struct cph_keying *k)
 {
+    v2_gather_drop(&of(k)->in);
+    v2_close(&of(k)->v2);
     cph_free_secret(of(k), sizeof(struct v2band));
 }
 
@@ -452,17 +428,24 @@ static cph_err band_offer(struct cph_keying *base, const struct cph_keying_local
 /* The exchange is through. Who wants new keys begins; the first time, who answered. */
 static void through(struct v2band *k, bool we_answered)
 {
-    bool first = !k->ready, begins = first ? we_answered : k->v2.renew && k->v2.keyed;
+    bool first = !k->ready;
 
     k->ready = true;
     k->open = false;
     if (!k->v2.keyed && k->v2.status.state != CPH_KEYING_FAILED)
         k->v2.status.state = CPH_KEYING_RUNNING;
-    if (first && !begins)
+    if (first && we_answered)
+        k->begins = true;
+    else if (first)
         k->opens = OPENERS;
-    k->begins |= begins;
-    if (first || begins)
+    else
+        k->anew |= k->v2.renew && k->v2.keyed;
+    k->begins |= k->anew;
+    k->v2.renew = false;
+    if (first || k->anew) {
+        k->tries = 0;
         k->again = 0; /* at once */
+    }
 }
 
 static cph_err band_answer(struct cph_keying *base, const struct cph_keying_remote *offer,
@@ -485,11 +468,17 @@ static cph_err band_finish(struct cph_keying *base, const struct cph_keying_remo
     return CPH_OK;
 }
 
+static void band_settled(struct cph_keying *base)
+{
+    of(base)->open = false;
+    of(base)->v2.renew = false; /* a wish is over with the offer that had it, taken or not */
+}
+
 static void band_rollback(struct cph_keying *base)
 {
     struct v2band *k = of(base);
 
-    k->open = false;
+    band_settled(base);
     if (!k->ready)
         k->v2.status.state = CPH_KEYING_IDLE;
 }
@@ -522,6 +511,7 @@ const struct cph_keying_method cph_keying_mikeyv2_inband = {
     .answer = band_answer,
     .finish = band_finish,
     .rollback = band_rollback,
+    .settled = band_settled,
     .renew = v2_renew,
     .fork = band_fork,
     .feed = band_feed,

@@ -6,8 +6,9 @@
  *   -> offer    a=mikeyv2:PROOF_I      <- answer   a=mikeyv2:PROOF_R     keys
  *
  * Who began says offer_wanted between the two. Exchanges about something else (a hold) say KEEP,
- * with the numbers of the run, and change nothing. A re-key is a run of its own, again of two
- * exchanges.
+ * with the numbers of the run whose keys are in use (of the one under way if there are none yet),
+ * and change nothing. A re-key is a run of its own, again of two exchanges; where that is refused
+ * it is over, and the keys in use stay.
  */
 #include "mikeyv2_int.h"
 
@@ -56,6 +57,7 @@ static cph_err sdp_make(const struct cph_keying_cfg *cfg, struct cph_keying **ou
 
 static void sdp_free(struct cph_keying *k)
 {
+    v2_close(&of(k)->v2);
     cph_free_secret(of(k), sizeof(struct v2sdp));
 }
 
@@ -112,10 +114,9 @@ static bool is_run(const struct v2 *k, const struct v2_msg *m)
 
 static cph_err put_keep(const struct v2 *k, const struct cph_keying_local *to)
 {
-    bool done = k->keyed && k->shake.state != V2_AGREED && k->shake.state != V2_SAID_PROOF;
     const struct v2_msg m = { .type = V2_KEEP,
-                              .spi_i = done ? k->done_i : k->shake.spi_i,
-                              .spi_r = done ? k->done_r : k->shake.spi_r };
+                              .spi_i = k->keyed ? k->done_i : k->shake.spi_i,
+                              .spi_r = k->keyed ? k->done_r : k->shake.spi_r };
     uint8_t b[32];
     struct cph_wr wr = cph_wr_open(b, sizeof b);
 
@@ -141,27 +142,31 @@ static bool proof_is_next(const struct v2 *k)
 
 static cph_err offer_hello(struct v2sdp *k, const struct cph_keying_local *offer)
 {
-    V2_SHAKE_SCOPED next = { 0 };
+    V2_SHAKE_SCOPED next = v2_shake_next(&k->v2.shake);
 
-    if (k->v2.shake.state == V2_SAID_HELLO) /* nobody answered it */
-        next = k->v2.shake;
-    else
+    if (next.state != V2_SAID_HELLO) { /* else nobody answered it */
+        memset(&next, 0, sizeof next);
         CPH_TRY(v2_begin(&k->v2, &next));
-    CPH_TRY(put(offer, view_of(&next.hello[0])));
-    k->v2.shake = next;
+    }
+    CPH_TRY(put(offer, v2_hello(&next, 0)));
+    v2_shake_put(&k->v2, &next);
     k->tries = 0;
+    k->v2.renew = k->v2.status.offer_wanted = false; /* a wish is over with the offer that has it */
     said(k, V2_HELLO_I);
     return CPH_OK;
 }
 
 static cph_err offer_proof(struct v2sdp *k, const struct cph_keying_local *offer)
 {
-    V2_SHAKE_SCOPED next = k->v2.shake;
+    V2_SHAKE_SCOPED next = v2_shake_next(&k->v2.shake);
 
-    if (next.state == V2_AGREED)
+    if (next.state == V2_AGREED) {
         CPH_TRY(v2_prove(&k->v2, &next));
-    CPH_TRY(put(offer, view_of(&next.proof[0])));
-    k->v2.shake = next;
+        CPH_TRY(put(offer, v2_proof(&next)));
+        v2_shake_put(&k->v2, &next);
+    } else {
+        CPH_TRY(put(offer, v2_proof(&k->v2.shake)));
+    }
     k->v2.status.offer_wanted = false;
     said(k, V2_PROOF_I);
     return CPH_OK;
@@ -173,8 +178,8 @@ static cph_err sdp_offer(struct cph_keying *base, const struct cph_keying_local 
 
     if (proof_is_next(&k->v2))
         return offer_proof(k, offer);
-    /* the peer began, and its proof is next; or there is nothing new to say */
-    if (k->v2.shake.state == V2_AGREED || (k->v2.keyed && !k->v2.renew)) {
+    /* there is nothing new to say; or the peer began, and its proof is next */
+    if (k->v2.keyed ? !k->v2.renew : k->v2.shake.state == V2_AGREED) {
         CPH_TRY(put_keep(&k->v2, offer));
         said(k, V2_KEEP);
         return CPH_OK;
@@ -191,11 +196,12 @@ static cph_err answer_hello(struct v2sdp *k, struct cph_span hello,
     V2_SHAKE_SCOPED next = { 0 };
 
     /* said again, since our answer was lost: the same answer again */
-    if (!now->we_began && now->state == V2_AGREED && cph_span_eq(hello, view_of(&now->hello[0])))
-        return put(answer, view_of(&now->hello[1]));
+    if (!now->we_began && now->state == V2_AGREED && cph_span_eq(hello, v2_hello(now, 0)))
+        return put(answer, v2_hello(now, 1));
     CPH_TRY(v2_choose(&k->v2, hello, &next));
-    CPH_TRY(put(answer, view_of(&next.hello[1])));
-    k->v2.shake = next;
+    CPH_TRY(put(answer, v2_hello(&next, 1)));
+    v2_shake_put(&k->v2, &next);
+    k->v2.status.offer_wanted = false; /* a run of ours, if there was one, is over */
     if (!k->v2.keyed)
         k->v2.status.state = CPH_KEYING_RUNNING;
     return CPH_OK;
@@ -204,16 +210,13 @@ static cph_err answer_hello(struct v2sdp *k, struct cph_span hello,
 static cph_err answer_proof(struct v2sdp *k, struct cph_span proof,
                             const struct cph_keying_local *answer)
 {
-    const struct v2_shake *now = &k->v2.shake;
-    V2_SHAKE_SCOPED next = *now;
+    V2_SHAKE_SCOPED next = v2_shake_next(&k->v2.shake);
     MIKEY_CSB_SCOPED csb = { 0 };
 
-    if (!now->we_began && now->state == V2_DONE && cph_span_eq(proof, view_of(&now->proof[0])))
-        return put(answer, view_of(&now->proof[1]));
+    if (!next.we_began && v2_heard(&next, proof))
+        return put(answer, v2_proof(&k->v2.shake));
     CPH_TRY(v2_respond(&k->v2, proof, &next, &csb));
-    memcpy(next.proof[0].b, proof.p, proof.n);
-    next.proof[0].n = proof.n;
-    CPH_TRY(put(answer, view_of(&next.proof[1])));
+    CPH_TRY(put(answer, v2_proof(&next)));
     v2_commit(&k->v2, &next, &csb);
     return CPH_OK;
 }
@@ -237,6 +240,8 @@ static cph_err sdp_answer(struct cph_keying *base, const struct cph_keying_remot
         if (!is_run(&k->v2, &m))
             return CPH_E_POLICY; /* of a run that we are not in */
         CPH_TRY(put(answer, view_of(&text)));
+        /* new keys are the offerer's to begin with */
+        k->v2.status.offer_wanted |= k->v2.keyed && k->v2.renew;
         break;
     case V2_HELLO_R:
     case V2_PROOF_R:
@@ -251,10 +256,10 @@ static cph_err sdp_answer(struct cph_keying *base, const struct cph_keying_remot
 
 static cph_err finish_hello(struct v2sdp *k, struct cph_span hello)
 {
-    V2_SHAKE_SCOPED next = k->v2.shake;
+    V2_SHAKE_SCOPED next = v2_shake_next(&k->v2.shake);
 
     CPH_TRY(v2_agree(&k->v2, hello, &next));
-    k->v2.shake = next;
+    v2_shake_put(&k->v2, &next);
     k->v2.status.offer_wanted = true;
     if (!k->v2.keyed)
         k->v2.status.state = CPH_KEYING_RUNNING;
@@ -263,14 +268,12 @@ static cph_err finish_hello(struct v2sdp *k, struct cph_span hello)
 
 static cph_err finish_proof(struct v2sdp *k, struct cph_span proof)
 {
-    V2_SHAKE_SCOPED next = k->v2.shake;
+    V2_SHAKE_SCOPED next = v2_shake_next(&k->v2.shake);
     MIKEY_CSB_SCOPED csb = { 0 };
 
-    if (next.state == V2_DONE && cph_span_eq(proof, view_of(&next.proof[1])))
+    if (v2_heard(&next, proof))
         return CPH_OK; /* said again */
     CPH_TRY(v2_verify(&k->v2, proof, &next, &csb));
-    memcpy(next.proof[1].b, proof.p, proof.n);
-    next.proof[1].n = proof.n;
     v2_commit(&k->v2, &next, &csb);
     return CPH_OK;
 }
@@ -299,23 +302,41 @@ static cph_err sdp_finish(struct cph_keying *base, const struct cph_keying_remot
     return CPH_E_STATE;
 }
 
-static void sdp_rollback(struct cph_keying *base)
+/* The run comes to nothing: what it has goes, and with it what would be tried again. */
+static void drop(struct v2sdp *k)
+{
+    v2_shake_wipe(&k->v2.shake);
+    k->v2.status.offer_wanted = false;
+    if (k->v2.keyed)
+        return;
+    k->v2.status.state = CPH_KEYING_FAILED;
+    k->v2.status.err = CPH_E_POLICY;
+    k->v2.status.why = "the peer would not go on to the second round trip of MIKEYv2";
+}
+
+/* Our offer is over. A proof that the peer did not take, or whose answer was spoilt, goes out again
+ * as it is, and gets the same answer if there was one; but not for ever. */
+static void sdp_settled(struct cph_keying *base)
 {
     struct v2sdp *k = of(base);
 
     if (k->open && k->said == V2_PROOF_I && k->v2.shake.state == V2_SAID_PROOF) {
-        /* it may go out again as it is */
         k->v2.status.offer_wanted = ++k->tries < TRIES;
-        if (!k->v2.status.offer_wanted && !k->v2.keyed) {
-            k->v2.status.state = CPH_KEYING_FAILED;
-            k->v2.status.err = CPH_E_POLICY;
-            k->v2.status.why = "the peer would not go on to the second round trip of MIKEYv2";
-        }
+        if (!k->v2.status.offer_wanted)
+            drop(k);
+    } else if (k->open && k->v2.keyed && k->v2.shake.state == V2_SAID_HELLO) {
+        drop(k);
     }
     k->open = false;
-    if (k->v2.keyed || k->v2.shake.state >= V2_AGREED)
-        return;
-    k->v2.status.state = CPH_KEYING_IDLE;
+}
+
+static void sdp_rollback(struct cph_keying *base)
+{
+    struct v2sdp *k = of(base);
+
+    sdp_settled(base);
+    if (!k->v2.keyed && k->v2.shake.state < V2_AGREED && k->v2.status.state != CPH_KEYING_FAILED)
+        k->v2.status.state = CPH_KEYING_IDLE;
 }
 
 /* A further answerer of our hello: an exchange of its own from there on. */
@@ -355,6 +376,7 @@ const struct cph_keying_method cph_keying_mikeyv2 = {
     .answer = sdp_answer,
     .finish = sdp_finish,
     .rollback = sdp_rollback,
+    .settled = sdp_settled,
     .renew = v2_renew,
     .fork = sdp_fork,
     .status = v2_status,

@@ -27,9 +27,9 @@ static const char *attr_of(const struct cph_sdp *sdp)
 
 /* ---- the other implementation -------------------------------------------------------------- */
 
-static struct v2_text text_from(struct vectors *v, const char *name)
+static struct v2_hello hello_from(struct vectors *v, const char *name)
 {
-    struct v2_text t = { .n = vectors_hex(v, name).n };
+    struct v2_hello t = { .n = vectors_hex(v, name).n };
 
     assert_true(t.n <= sizeof t.b);
     memcpy(t.b, vectors_hex(v, name).p, t.n);
@@ -59,7 +59,7 @@ static void a_run_of_the_other_implementation_gives_its_keys(void **state)
     assert_ok(v2_choose((struct v2 *)k, vectors_hex(v, "hello_i"), &s)); /* it can be read */
     assert_true(s.mode == CPH_MIKEY_PSK && s.group == MIKEY_P256);
     assert_string_equal(s.suite->sdes_name, suites[0]);
-    s.hello[1] = text_from(v, "hello_r"); /* and this is what we said */
+    s.hello[1] = hello_from(v, "hello_r"); /* and this is what we said */
     assert_ok(v2_parse(vectors_hex(v, "hello_r"), &m));
     s.spi_r = m.spi_r;
     assert_ok(v2_respond((struct v2 *)k, vectors_hex(v, "proof_i"), &s, &csb));
@@ -74,8 +74,9 @@ static void a_run_of_the_other_implementation_gives_its_keys(void **state)
         (void)snprintf(name, sizeof name, "salt%u", cs);
         assert_memory_equal(policy.master.salt.b, vectors_hex(v, name).p, policy.master.salt.n);
     }
-    assert_int_equal(s.proof[1].n, vectors_hex(v, "proof_r").n);
-    assert_memory_equal(s.proof[1].b, vectors_hex(v, "proof_r").p, s.proof[1].n);
+    assert_true(cph_span_eq(v2_proof(&s), vectors_hex(v, "proof_r")));
+    assert_true(v2_heard(&s, vectors_hex(v, "proof_i")));
+    assert_false(v2_heard(&s, vectors_hex(v, "proof_r")));
     cph_keying_free(k);
     vectors_close(v);
 }
@@ -422,6 +423,135 @@ static void a_second_round_that_is_refused_is_tried_three_times(void **state)
     assert_false(keying(&p.a).offer_wanted);
 }
 
+/* A call with keys, and a wish for new ones whose first round trip is through. */
+static void rekey_half_done(void)
+{
+    reopen();
+    exchange(&p, &p.a, &p.b);
+    exchange(&p, &p.a, &p.b);
+    assert_media(&p, 1);
+    cph_nego_renew(p.a.nego);
+    exchange(&p, &p.a, &p.b);
+    assert_true(keying(&p.a).offer_wanted);
+}
+
+/* Holds by either side go through under the keys there were, and ask for nothing. */
+static void holds_go_through(uint16_t seq)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        exchange(&p, i & 1 ? &p.b : &p.a, i & 1 ? &p.a : &p.b);
+        cph_nego_settled(i & 1 ? p.b.nego : p.a.nego);
+        assert_media(&p, (uint16_t)(seq + i));
+        assert_false(keying(&p.a).offer_wanted || keying(&p.b).offer_wanted);
+        assert_int_equal(keying(&p.a).state, CPH_KEYING_KEYED);
+    }
+}
+
+static void a_rekey_whose_hello_is_refused_is_over(void **state)
+{
+    (void)state;
+    reopen();
+    exchange(&p, &p.a, &p.b);
+    exchange(&p, &p.a, &p.b);
+    assert_media(&p, 1);
+    cph_nego_renew(p.a.nego);
+    (void)make_offer(&p, &p.a);
+    cph_nego_rollback(p.a.nego);
+    holds_go_through(2);
+    assert_int_equal(p.a.installs[0], 1);
+    cph_nego_renew(p.a.nego); /* who still wants it says so again */
+    exchange(&p, &p.a, &p.b);
+    exchange(&p, &p.a, &p.b);
+    assert_media(&p, 6);
+    assert_int_equal(p.a.installs[0], 2);
+}
+
+static void a_rekey_whose_proof_is_refused_is_over_after_three_tries(void **state)
+{
+    (void)state;
+    for (unsigned who = 0; who < 2; who++) { /* and then either side may begin another */
+        struct side *again = who ? &p.b : &p.a, *other_side = who ? &p.a : &p.b;
+
+        rekey_half_done();
+        for (int i = 0; i < 3; i++) {
+            assert_true(keying(&p.a).offer_wanted);
+            (void)make_offer(&p, &p.a);
+            cph_nego_rollback(p.a.nego);
+        }
+        holds_go_through(2);
+        assert_int_equal(p.a.installs[0], 1);
+        cph_nego_renew(again->nego);
+        exchange(&p, again, other_side);
+        exchange(&p, again, other_side);
+        assert_media(&p, 6);
+        assert_true(p.a.installs[0] == 2 && p.b.installs[0] == 2);
+    }
+}
+
+static void a_proof_whose_answer_was_spoilt_is_said_again(void **state)
+{
+    struct cph_sdp *answer;
+
+    (void)state;
+    rekey_half_done();
+    answer = make_answer(&p, &p.b, make_offer(&p, &p.a)); /* Bob has new keys already */
+    assert_int_not_equal(try_finish(&p.a, bent(answer, 60, 1)), CPH_OK);
+    cph_nego_settled(p.a.nego);
+    assert_true(keying(&p.a).offer_wanted);
+    exchange(&p, &p.a, &p.b);
+    cph_nego_settled(p.a.nego);
+    assert_false(keying(&p.a).offer_wanted);
+    assert_media(&p, 2);
+    assert_int_equal(p.a.installs[0], 2);
+}
+
+/* Both want new keys, and the other's offer comes between our two: its run goes on, ours is over.
+ */
+static void a_run_of_the_peers_takes_the_place_of_ours(void **state)
+{
+    (void)state;
+    rekey_half_done();
+    cph_nego_renew(p.b.nego);
+    exchange(&p, &p.b, &p.a);
+    assert_false(keying(&p.a).offer_wanted);
+    assert_true(keying(&p.b).offer_wanted);
+    exchange(&p, &p.a, &p.b); /* a hold */
+    assert_media(&p, 2);
+    exchange(&p, &p.b, &p.a);
+    assert_media(&p, 3);
+    assert_true(p.a.installs[0] == 2 && p.b.installs[0] == 2);
+}
+
+static void what_made_the_keys_is_gone_when_they_are_there(void **state)
+{
+    struct v2 *a, *b;
+
+    (void)state;
+    cfg_a.mode = cfg_b.mode = CPH_MIKEY_DHSIGN;
+    reopen();
+    exchange(&p, &p.a, &p.b);
+    a = (struct v2 *)cph_nego_instance(p.a.nego);
+    b = (struct v2 *)cph_nego_instance(p.b.nego);
+    (void)make_offer(&p, &p.a);
+    assert_true(a->shake.offer && a->shake.offer->pair.ready);
+    cph_nego_rollback(p.a.nego); /* refused once: it may go out again */
+    assert_non_null(a->shake.offer);
+    exchange(&p, &p.a, &p.b);
+    assert_null(a->shake.offer);
+    assert_null(a->shake.proof);
+    assert_null(b->shake.offer);
+    assert_media(&p, 1);
+    cph_nego_renew(p.a.nego);
+    exchange(&p, &p.a, &p.b);
+    for (int i = 0; i < 3; i++) {
+        (void)make_offer(&p, &p.a);
+        assert_non_null(a->shake.offer);
+        cph_nego_rollback(p.a.nego);
+    }
+    assert_null(a->shake.offer);
+    assert_media(&p, 2);
+}
+
 static void each_branch_runs_on_its_own(void **state)
 {
     struct cph_nego_cfg c = { .policy = CPH_KEYING_REQUIRED, .methods = row };
@@ -609,6 +739,96 @@ static void a_rekey_runs_again_and_both_may_begin(void **state)
     assert_int_equal(p.a.installs[0], 3);
 }
 
+static void a_rekey_that_is_refused_or_not_answered_is_over_and_the_next_one_goes_on(void **state)
+{
+    struct cph_keying_packet packet;
+    struct v2 *a;
+
+    (void)state;
+    in_band();
+    exchange(&p, &p.a, &p.b);
+    run_clock(CPH_SEC(1), 0);
+    assert_media(&p, 1);
+    a = (struct v2 *)cph_nego_instance(p.a.nego);
+    cph_nego_renew(p.a.nego);
+    (void)make_offer(&p, &p.a);
+    cph_nego_rollback(p.a.nego); /* 488 */
+    exchange(&p, &p.a, &p.b);    /* a hold */
+    run_clock(CPH_SEC(1), 0);
+    assert_media(&p, 2);
+    assert_int_equal(p.a.installs[0], 1);
+    cph_nego_renew(p.a.nego); /* taken, and then nothing arrives */
+    exchange(&p, &p.a, &p.b);
+    for (cph_time now = 0; now < CPH_SEC(30); now += CPH_MS(50)) {
+        cph_nego_tick(p.a.nego, now);
+        while (cph_nego_pull(p.a.nego, &packet, now) == CPH_OK)
+            continue;
+    }
+    assert_int_equal(keying(&p.a).state, CPH_KEYING_KEYED);
+    assert_int_equal(a->shake.state, V2_NONE);
+    assert_int_equal(cph_nego_deadline(p.a.nego), CPH_TIME_NEVER);
+    assert_media(&p, 3);
+    for (unsigned i = 0; i < 2; i++) { /* by either side */
+        struct side *again = i ? &p.b : &p.a;
+
+        cph_nego_renew(again->nego);
+        exchange(&p, again, i ? &p.a : &p.b);
+        run_clock(CPH_SEC(1), 0);
+        assert_media(&p, (uint16_t)(4 + i));
+        assert_int_equal(p.a.installs[0], 2 + i);
+    }
+}
+
+/* Who can write to our port, and sees nothing, does not stop the first run by a hello of his. */
+static void a_strangers_hello_does_not_end_the_run_that_offer_and_answer_agreed_on(void **state)
+{
+    static const struct cph_addr elsewhere = { .family = CPH_AF_V4,
+                                               .ip = { 192, 0, 2, 1 },
+                                               .port = 7 };
+    struct v2_msg m = { .type = V2_HELLO_I, .spi_i = 1, .id = CPH_SPAN_LIT(ALICE) };
+    struct cph_keying_packet packet;
+    uint8_t b[512] = "mkv2\0\1", nonce[V2_NONCE] = { 1 }, one[] = { CPH_MIKEY_PSK, MIKEY_P256 };
+    struct cph_wr wr = cph_wr_open(b + 16, sizeof b - 16);
+
+    (void)state;
+    in_band();
+    m.modes = (struct cph_span){ one, 1 };
+    m.groups = (struct cph_span){ one + 1, 1 };
+    m.suites = CPH_SPAN_LIT("AEAD_AES_256_GCM");
+    m.nonce = (struct cph_span){ nonce, sizeof nonce };
+    assert_ok(v2_build(&m, &wr));
+    b[6] = (uint8_t)(wr.n >> 8);
+    b[7] = (uint8_t)wr.n;
+    b[15] = 1;
+    exchange(&p, &p.a, &p.b);
+    cph_nego_tick(p.b.nego, 0);
+    assert_err(
+        cph_nego_feed(p.b.nego, CPH_KEYING_RTP, &elsewhere, (struct cph_span){ b, 16 + wr.n }, 0),
+        CPH_E_STATE);
+    (void)carry(0, 0);
+    assert_media(&p, 1);
+    /* and later his address is not where a new run begins */
+    assert_ok(
+        cph_nego_feed(p.b.nego, CPH_KEYING_RTP, &elsewhere, (struct cph_span){ b, 16 + wr.n }, 0));
+    while (cph_nego_pull(p.b.nego, &packet, 0) == CPH_OK)
+        assert_true(packet.has_to && cph_addr_eq(&packet.to, &elsewhere));
+    cph_nego_renew(p.b.nego);
+    exchange(&p, &p.b, &p.a);
+    for (cph_time now = 0; now < CPH_SEC(30); now += CPH_MS(10)) {
+        struct side *side[2] = { &p.a, &p.b };
+
+        for (int i = 0; i < 2; i++) {
+            cph_nego_tick(side[i]->nego, now);
+            while (cph_nego_pull(side[i]->nego, &packet, now) == CPH_OK)
+                if (!packet.has_to || !cph_addr_eq(&packet.to, &elsewhere))
+                    (void)!cph_nego_feed(side[!i]->nego, CPH_KEYING_RTP, &peer_addr,
+                                         (struct cph_span){ packet.b, packet.n }, now);
+        }
+    }
+    assert_media(&p, 2);
+    assert_int_equal(p.a.installs[0], 2);
+}
+
 /* ---- memory --------------------------------------------------------------------------------- */
 
 static cph_err whole_call(void *arg)
@@ -650,6 +870,11 @@ int main(void)
         test(messages_that_come_again_are_answered_the_same),
         test(messages_of_another_run_are_refused),
         test(a_second_round_that_is_refused_is_tried_three_times),
+        test(a_rekey_whose_hello_is_refused_is_over),
+        test(a_rekey_whose_proof_is_refused_is_over_after_three_tries),
+        test(a_proof_whose_answer_was_spoilt_is_said_again),
+        test(a_run_of_the_peers_takes_the_place_of_ours),
+        test(what_made_the_keys_is_gone_when_they_are_there),
         test(each_branch_runs_on_its_own),
         test(four_datagrams_make_keys),
         test(loss_only_delays_and_long_messages_go_in_parts),
@@ -657,6 +882,8 @@ int main(void)
         test(an_echo_is_not_answered_for_ever),
         test(junk_and_packets_of_others_change_nothing),
         test(a_rekey_runs_again_and_both_may_begin),
+        test(a_rekey_that_is_refused_or_not_answered_is_over_and_the_next_one_goes_on),
+        test(a_strangers_hello_does_not_end_the_run_that_offer_and_answer_agreed_on),
         test(running_out_of_memory_is_reported),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);

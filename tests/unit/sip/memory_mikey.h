@@ -3,7 +3,10 @@
 #define TEST_MEMORY_MIKEY_H
 
 #include "../keying/mikey/row_int.h"
+#include "../keying/mikeyv2/mikeyv2_int.h"
 #include "memory_zrtp.h"
+
+#include "ciphony/crypto_cipher.h"
 
 #define PSK "the pre-shared key"
 
@@ -53,6 +56,21 @@ static void look_at_offer(const struct mikey *k, remember_fn *remember)
 {
     if (k->offer.pair.ready)
         remember(PRIVATE_VALUE, k->offer.pair.x.b, k->offer.pair.x.n);
+}
+
+/* The same of MIKEYv2; asked often, so each is noted once. */
+static void look_at_proof(const struct v2 *k, remember_fn *remember)
+{
+    static uint8_t last[32];
+    const struct cph_secret *x = k->shake.offer ? &k->shake.offer->pair.x : NULL;
+    uint8_t hash[32];
+
+    if (!x || !k->shake.offer->pair.ready)
+        return;
+    assert_ok(cph_digest(CPH_DIGEST_SHA256, cph_secret_span(x), hash));
+    if (memcmp(hash, last, sizeof hash) != 0)
+        remember(PRIVATE_VALUE, x->b, x->n);
+    memcpy(last, hash, sizeof last);
 }
 
 /* The TGK, and what comes of it; with Diffie-Hellman it is the result of that. */

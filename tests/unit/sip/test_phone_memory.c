@@ -74,6 +74,7 @@ static cph_err draw(void *ctx, void *buf, size_t n)
 /* ---- the phones' world ----------------------------------------------------------------------- */
 
 static struct zrtp *zrtp_of(struct cph_phone *p);
+static void look_at_run(struct cph_phone *p);
 static struct cph_secret private_value[2]; /* of ZRTP, masked */
 static struct masked_store kept[2];
 
@@ -206,6 +207,7 @@ static void run(unsigned ms)
             z = zrtp_of(node[k].phone);
             if (z)
                 look_at_private(z, &private_value[k]);
+            look_at_run(node[k].phone);
         }
     }
 }
@@ -218,6 +220,17 @@ static struct zrtp *zrtp_of(struct cph_phone *p)
     struct cph_zrtp_info info;
 
     return k && cph_zrtp_info(k, &info) == CPH_OK ? (struct zrtp *)k : NULL;
+}
+
+/* MIKEYv2 in either way: the second round trip has a private value while it waits. */
+static void look_at_run(struct cph_phone *p)
+{
+    const struct engine_branch *b = p->calls && p->calls->session ? engine_branch(p->calls->session)
+                                                                  : NULL;
+    struct cph_keying *k = b && b->line[0].nego ? cph_nego_instance(b->line[0].nego) : NULL;
+
+    if (k && strncmp(k->method->name, "mikeyv2", 7) == 0)
+        look_at_proof((const struct v2 *)k, remember);
 }
 
 static struct mikey *mikey_of(struct cph_phone *p)
@@ -236,7 +249,7 @@ static void look_at_private_value(struct cph_phone *p)
     struct cph_session *s = p->calls->session;
     const struct cph_nego *n = s->base[0] ? s->base[0] : engine_branch(s)->line[0].nego;
 
-    if (mikey[0])
+    if (n->slot[0].method == &cph_keying_mikey)
         look_at_offer((const struct mikey *)n->slot[0].k, remember);
 }
 
@@ -348,20 +361,25 @@ static void nothing_of_the_keys_outlives(const char *keying, bool ekt)
     skip(); /* freed memory is kept, and the shadow is larger than the machine */
 #endif
     struct cph_phone_dial d = { .to = "sip:bob@10.0.0.2:5060" };
-    unsigned told = 0, diffie_hellman = mikey[0] && mikey[0]->cfg.mode == CPH_MIKEY_DHSIGN;
+    const bool sdpdh = strcmp(keying, "sdp-dh") == 0;
+    const bool inside = strncmp(keying, "mikeyv2", 7) == 0; /* where the second round trip is */
+    unsigned told = 0, dh = mikey[0] && mikey[0]->cfg.mode == CPH_MIKEY_DHSIGN ? 1 : sdpdh ? 3 : 0;
 
     draws = NULL;
     if (!mikey[0])
         seen_n = 0;
     for (unsigned i = 0; i < 2; i++)
         node_open(i, keying, ekt);
-    draws = ekt ? "a key of EKT" : mikey[0] ? "a key that MIKEY drew" : NULL;
+    draws = ekt        ? "a key of EKT"
+            : sdpdh    ? PRIVATE_VALUE
+            : mikey[0] ? "a key that MIKEY drew"
+                       : NULL;
     assert_ok(cph_phone_dial(node[0].phone, &d, now, &node[0].call));
     look_at_private_value(node[0].phone);
-    assert_int_equal(find(PRIVATE_VALUE, false) > 0, diffie_hellman);
+    assert_int_equal(find(PRIVATE_VALUE, false) > 0, dh > 0 && !inside);
     run(2000);
     assert_true(node[0].secured && node[1].secured);
-    no_private_value_is_left(diffie_hellman);
+    no_private_value_is_left(dh);
     for (unsigned i = 0; i < 2; i++)
         look_at_keys(node[i].phone);
     look_inside(keying);
@@ -383,11 +401,12 @@ static void nothing_of_the_keys_outlives(const char *keying, bool ekt)
     assert_ok(cph_phone_rekey(node[0].phone, node[0].call, now));
     look_at_private_value(node[0].phone);
     run(1000);
-    no_private_value_is_left(2 * diffie_hellman);
+    no_private_value_is_left(2 * dh);
     for (unsigned i = 0; i < 2; i++)
         look_at_keys(node[i].phone);
     if (mikey[0])
         look_inside(keying);
+    draws = NULL;
     assert_ok(cph_phone_hangup(node[1].phone, node[1].call, now));
     run(80000); /* longer than transactions live */
     assert_true(node[0].ended && node[1].ended);
@@ -426,7 +445,7 @@ static void no_key_of_zrtp_outlives_its_call(void **state)
     assert_true(kept[0].used && kept[1].used); /* what is to last did */
 }
 
-static void nothing_of_mikey_outlives(enum cph_mikey_mode mode)
+static void nothing_of_mikey_outlives(const char *keying, enum cph_mikey_mode mode)
 {
 #ifdef TEST_SANITIZED
     skip();
@@ -434,19 +453,36 @@ static void nothing_of_mikey_outlives(enum cph_mikey_mode mode)
     seen_n = 0;
     for (unsigned i = 0; i < 2; i++)
         mikey[i] = mikey_material(&env, i, mode, key[i], cert[i], cert[!i], remember);
-    nothing_of_the_keys_outlives("mikey", false);
+    nothing_of_the_keys_outlives(keying, false);
 }
 
 static void no_key_of_mikey_under_a_shared_secret_outlives_its_call(void **state)
 {
     (void)state;
-    nothing_of_mikey_outlives(CPH_MIKEY_PSK);
+    nothing_of_mikey_outlives("mikey", CPH_MIKEY_PSK);
 }
 
 static void no_key_of_mikey_by_signed_diffie_hellman_outlives_its_call(void **state)
 {
     (void)state;
-    nothing_of_mikey_outlives(CPH_MIKEY_DHSIGN);
+    nothing_of_mikey_outlives("mikey", CPH_MIKEY_DHSIGN);
+}
+
+static void no_key_of_mikeyv2_outlives_its_call(void **state)
+{
+    static const char *const keying[] = { "mikeyv2", "mikeyv2-inband" };
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        nothing_of_mikey_outlives(keying[i], CPH_MIKEY_PSK);
+        nothing_of_mikey_outlives(keying[i], CPH_MIKEY_DHSIGN);
+    }
+}
+
+static void no_key_of_sdpdh_outlives_its_call(void **state)
+{
+    (void)state;
+    nothing_of_the_keys_outlives("sdp-dh", false);
 }
 
 static void leave_by(enum way out)
@@ -544,6 +580,8 @@ int main(void)
         cmocka_unit_test(no_key_of_ekt_outlives_its_call),
         cmocka_unit_test(no_key_of_mikey_under_a_shared_secret_outlives_its_call),
         cmocka_unit_test(no_key_of_mikey_by_signed_diffie_hellman_outlives_its_call),
+        cmocka_unit_test(no_key_of_mikeyv2_outlives_its_call),
+        cmocka_unit_test(no_key_of_sdpdh_outlives_its_call),
         cmocka_unit_test(no_key_outlives_a_call_that_never_stood),
     };
 
