@@ -62,13 +62,10 @@ static enum cli_exit no_keying(const char *name)
 
     for (unsigned i = 0; lab_columns[i]; i++)
         cli_near_offer(&near, lab_columns[i]->name);
-    if (near.best) {
+    if (near.best)
         cli_error("the lab has no keying %s; did you mean %s?", near.to, near.best);
-        return CLI_USAGE;
-    }
-    cli_error("the lab has no keying %s; it has:", near.to);
-    for (unsigned i = 0; lab_columns[i]; i++)
-        cli_error("  %-14s %s", lab_columns[i]->name, lab_columns[i]->title);
+    else
+        cli_error("the lab has no keying %s; see: ciphony lab list", near.to);
     return CLI_USAGE;
 }
 

@@ -235,9 +235,12 @@ struct cli_near {
 };
 void cli_near_offer(struct cli_near *n, const char *name);
 
-/** "ciphony: ..." to stderr; control characters are replaced, since it may quote anybody. */
+/** "ciphony: ..." to stderr; control characters are replaced, since it may quote anybody. An error,
+ * for something asked for that did not work, is after cli_errors_as_json(true) an object on stdout
+ * as well: {"event":"error","why":"..."}. */
 void cli_error(const char *fmt, ...) CPH_PRINTF(1, 2);
 void cli_notice(const char *fmt, ...) CPH_PRINTF(1, 2);
+void cli_errors_as_json(bool on);
 /** Text of others for a terminal: control characters replaced, cut at cap. Returns out. */
 const char *cli_clean(struct cph_span text, char *out, size_t cap);
 struct cph_json;

@@ -15,7 +15,8 @@ static const struct {
     { CLI_OK, "done; for a call: made, and the security policy was kept" },
     { CLI_FAILED, "it did not work; for a call: it failed" },
     { CLI_USAGE, "the command line or the configuration is wrong" },
-    { CLI_POLICY, "the security policy was not met" },
+    { CLI_POLICY,
+      "the security policy was not met, or a certificate was not the one it had to be" },
 };
 
 /* ---- for the terminal ------------------------------------------------------------------------ */
@@ -117,8 +118,13 @@ static void man_sentence(const char *text)
     escaped(cph_span_of(line));
 }
 
-static void man_options(const enum cli_opt *list)
+static void man_options(const struct cli_verb *v, const enum cli_opt *list)
 {
+    for (const struct cli_verb *const *other = cli_verbs; v && *other != v; other++)
+        if (list && (*other)->opts == list) {
+            (void)printf(".Pp\nThe options of\n.Ic %s .\n", (*other)->name);
+            return;
+        }
     if (!list || *list == CLI_OPT_END)
         return;
     (void)printf(".Bl -tag -width Ds\n");
@@ -128,6 +134,8 @@ static void man_options(const enum cli_opt *list)
         (void)printf(".It Fl \\-%s%s%s\n", o->name, o->value ? " Ar " : "",
                      o->value ? o->value : "");
         man_sentence(o->help);
+        if (o->many)
+            (void)printf("May be given several times.\n");
     }
     (void)printf(".El\n");
 }
@@ -177,13 +185,13 @@ static const char files_and_config[] =
     ".Ed\n"
     ".Pp\n"
     "In both,\n"
-    ".Ql policy , need , keying , best\\-effort , precondition\n"
+    ".Ql policy , need , keying , best\\-effort , precondition , challenge\n"
     "and\n"
-    ".Ql challenge\n"
+    ".Ql smime\n"
     "may stand; the defaults may also set\n"
-    ".Ql play , record , ekt , cryptex\n"
+    ".Ql play , record , ekt , cryptex , resume\n"
     "and\n"
-    ".Ql resume .\n"
+    ".Ql smime\\-own .\n"
     "What the command line says comes first, then the account, then the defaults.\n"
     ".Bd -literal -offset indent\n"
     "[defaults]\n"
@@ -204,7 +212,28 @@ static const char files_and_config[] =
     "certificate = ~/carol.pem\n"
     "authority = ~/authority.pem\n"
     "own = ~/our.pem\n"
-    ".Ed\n";
+    "# yes: calls with this peer are sealed by S/MIME, too\n"
+    "smime = no\n"
+    ".Ed\n"
+    ".Sh JSON\n"
+    "With\n"
+    ".Fl \\-json\n"
+    "standard output has one object a line.\n"
+    "During a call each has\n"
+    ".Ql event ,\n"
+    "and according to it\n"
+    ".Ql call , peer , state , why ,\n"
+    "the\n"
+    ".Ql status\n"
+    "a peer sent, or the\n"
+    ".Ql cause\n"
+    "why none came; the last is\n"
+    ".Ql ended ,\n"
+    "with the whole\n"
+    ".Ql verdict .\n"
+    "Of every verb an error is\n"
+    ".Ql {\"event\":\"error\",\"why\":\"...\"} ,\n"
+    "besides its line on standard error; the exit status tells what kind it was.\n";
 
 void cli_help_man(void)
 {
@@ -222,10 +251,10 @@ void cli_help_man(void)
             (void)printf(" %s", (*v)->args);
         (void)printf("\n");
         man_text((*v)->more);
-        man_options((*v)->opts);
+        man_options(*v, (*v)->opts);
     }
     (void)printf(".Sh OPTIONS OF EVERY VERB\n");
-    man_options(common);
+    man_options(NULL, common);
     (void)printf("%s.Sh EXIT STATUS\n.Bl -tag -width Ds\n", files_and_config);
     for (size_t i = 0; i < sizeof exits / sizeof *exits; i++) {
         (void)printf(".It %d\n", (int)exits[i].status);

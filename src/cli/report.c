@@ -9,6 +9,21 @@ enum { METER = 20, METER_FLOOR = -60, LINE_LIMIT = 64 * 1024, KEYS_SHOWN = 3 };
 
 /* ---- JSON lines ------------------------------------------------------------------------------ */
 
+/* Writes it and frees it. */
+static void json_line(const struct cli_report *r, struct cph_json *j)
+{
+    struct cph_buf line = { .limit = LINE_LIMIT };
+
+    if (cph_json_line(j, &line) == CPH_OK) {
+        struct cph_span text = cph_buf_view(&line);
+
+        (void)fwrite(text.p, 1, text.n, r->out);
+        (void)fflush(r->out);
+    }
+    cph_json_free(j);
+    cph_buf_clear(&line);
+}
+
 static void json_verdict(struct cph_json *j, const char *key, const struct cph_verdict *v)
 {
     char line[CPH_VERDICT_LINE];
@@ -66,7 +81,6 @@ static bool over(enum cph_phone_event_kind kind)
 static void json_event(struct cli_report *r, const struct cph_phone_event *ev,
                        const struct cph_phone_status *st)
 {
-    struct cph_buf line = { .limit = LINE_LIMIT };
     struct cph_json *j;
     char digit[2] = { ev->digit, '\0' }, words[CPH_PHONE_WHY];
 
@@ -81,10 +95,10 @@ static void json_event(struct cli_report *r, const struct cph_phone_event *ev,
         cph_json_text(j, "peer", st->peer);
         cph_json_text(j, "state", cph_phone_state_name(st->state));
     }
-    if (ev->status)
-        cph_json_uint(j, "status", ev->status);
     if (ev->cause != CPH_OK)
         cph_json_text(j, "cause", cph_err_name(ev->cause));
+    else if (ev->status) /* with a cause nobody sent one */
+        cph_json_uint(j, "status", ev->status);
     if (over(ev->kind))
         cph_json_text(j, "why", cli_explain(ev, words));
     else if (ev->why[0])
@@ -108,14 +122,7 @@ static void json_event(struct cli_report *r, const struct cph_phone_event *ev,
                ev->kind == CPH_PHONE_SAS || ev->kind == CPH_PHONE_ENROLL ||
                ev->kind == CPH_PHONE_CLEARED))
         json_verdict(j, "verdict", &st->verdict);
-    if (cph_json_line(j, &line) == CPH_OK) {
-        struct cph_span text = cph_buf_view(&line);
-
-        (void)fwrite(text.p, 1, text.n, r->out);
-        (void)fflush(r->out);
-    }
-    cph_json_free(j);
-    cph_buf_clear(&line);
+    json_line(r, j);
 }
 
 /* ---- lines for people ------------------------------------------------------------------------ */
@@ -192,6 +199,21 @@ static void line_event(struct cli_report *r, const struct cph_phone_event *ev,
         (void)fprintf(r->out, " (SIP status %u)", ev->status);
     (void)fputc('\n', r->out);
     (void)fflush(r->out);
+}
+
+void cli_report_begin(const struct cli_report *r, const char *event, const char *word,
+                      const char *where)
+{
+    struct cph_json *j;
+
+    if (!r->json) {
+        (void)fprintf(r->out, "%s%s %s\n", event, word, where);
+        (void)fflush(r->out);
+    } else if (cph_json_new(&j) == CPH_OK) {
+        cph_json_text(j, "event", event);
+        cph_json_text(j, "where", where);
+        json_line(r, j);
+    }
 }
 
 void cli_report_event(struct cli_report *r, const struct cph_phone_event *ev,

@@ -19,6 +19,10 @@ struct cli_report {
 /** Why a call or registration ended, in words for the user, with what to do; empty for a plain end.
  *  Returns out. */
 const char *cli_explain(const struct cph_phone_event *ev, char out[CPH_PHONE_WHY]);
+/** What the command sets out to do, before anything happens: "listening" "on" "UDP 192.0.2.1:5060".
+ */
+void cli_report_begin(const struct cli_report *r, const char *event, const char *word,
+                      const char *where);
 /** One event. st is the call's status, or NULL when the event is not about a call. */
 void cli_report_event(struct cli_report *r, const struct cph_phone_event *ev,
                       const struct cph_phone_status *st);

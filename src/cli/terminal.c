@@ -57,9 +57,10 @@ static void limit_over(void *arg, cph_time now)
 static enum cli_exit status_of(const struct terminal *t, const struct cph_phone_event *ev,
                                const struct cph_phone_status *st)
 {
-    if (ev->cause == CPH_E_POLICY || ev->cause == CPH_E_CERT || ev->cause == CPH_E_AUTH)
+    if (ev->cause == CPH_E_POLICY || ev->cause == CPH_E_CERT || ev->cause == CPH_E_EXPIRED ||
+        ev->cause == CPH_E_AUTH)
         return CLI_POLICY;
-    if (!t->answered || ev->cause != CPH_OK)
+    if (!t->answered || ev->cause != CPH_OK || !st)
         return CLI_FAILED;
     return st->verdict.policy_kept ? CLI_OK : CLI_POLICY;
 }
@@ -101,7 +102,7 @@ static void on_event(void *arg, const struct cph_phone_event *ev, cph_time now)
         break;
     case CPH_PHONE_REGISTER_FAILED:
         if (t->o->mode == CLI_REGISTER)
-            finish(t, CLI_FAILED);
+            finish(t, status_of(t, ev, NULL));
         break;
     case CPH_PHONE_UNREGISTERED:
         if (t->leaving)
@@ -229,17 +230,26 @@ static cph_err prepare(struct terminal *t, char why[CLI_WHY])
 
 static void say_where(const struct terminal *t)
 {
-    char addr[CPH_ADDR_TEXT];
+    const struct cli_terminal_options *o = t->o;
+    char addr[CPH_ADDR_TEXT], where[CPH_ADDR_TEXT + 8];
 
-    if (t->report.json)
-        return;
-    if (t->o->mode == CLI_CALL)
-        (void)fprintf(t->report.out, "calling %s\n", t->o->uri);
-    for (unsigned i = 0; i < t->sip.n_listeners && t->o->mode != CLI_CALL; i++)
-        (void)fprintf(t->report.out, "listening on %s %s\n",
-                      cph_sip_proto_name(t->sip.listener[i].proto),
-                      cph_addr_text(&t->sip.listener[i].addr, addr));
-    (void)fflush(t->report.out);
+    if (o->mode == CLI_CALL)
+        cli_report_begin(&t->report, "calling", "", o->uri);
+    for (unsigned i = 0; i < t->sip.n_listeners && o->mode != CLI_CALL; i++) {
+        (void)snprintf(where, sizeof where, "%s %s", cph_sip_proto_name(t->sip.listener[i].proto),
+                       cph_addr_text(&t->sip.listener[i].addr, addr));
+        cli_report_begin(&t->report, "listening", " on", where);
+    }
+    if (o->has_registrar && o->mode != CLI_CALL)
+        cli_report_begin(&t->report, "registering", " at", o->account->registrar);
+}
+
+static const char *dial_words(cph_err err)
+{
+    return err == CPH_E_MALFORMED     ? "that is no address; one looks like sip:alice@example.org"
+           : err == CPH_E_UNSUPPORTED ? "only addresses that begin with sip: or sips: can be called"
+           : err == CPH_E_IO          ? "no network leads there from this machine; is it connected?"
+                                      : cph_err_text(err);
 }
 
 static cph_err begin(struct terminal *t, char why[CLI_WHY])
@@ -253,10 +263,9 @@ static cph_err begin(struct terminal *t, char why[CLI_WHY])
         err = cph_phone_dial(t->phone, &dial, now, &t->call);
         t->in_call = err == CPH_OK;
         if (err != CPH_OK)
-            (void)snprintf(why, CLI_WHY, "cannot call %.200s: %s", o->uri,
-                           err == CPH_E_MALFORMED
-                               ? "that is no address; one looks like sip:alice@example.org"
-                               : cph_err_text(err));
+            (void)snprintf(why, CLI_WHY, "cannot call %.200s: %s", o->uri, dial_words(err));
+        if (err == CPH_E_MALFORMED || err == CPH_E_UNSUPPORTED)
+            err = CPH_E_ARGUMENT;
     } else if (o->mode == CLI_REGISTER || o->has_registrar) {
         err = cph_phone_register(t->phone, NULL, now);
         if (err != CPH_OK)
@@ -306,9 +315,9 @@ enum cli_exit cli_terminal_run(struct cli *cli, const struct cli_terminal_option
         err = cph_net_run(t->net);
     if (err != CPH_OK)
         cli_error("%s", why[0] ? why : cph_err_text(err));
-    status = err == CPH_OK                                     ? t->status
-             : err == CPH_E_ARGUMENT || err == CPH_E_MALFORMED ? CLI_USAGE
-                                                               : CLI_FAILED;
+    status = err == CPH_OK                                  ? t->status
+             : err == CPH_E_ARGUMENT || err == CPH_E_CONFIG ? CLI_USAGE
+                                                            : CLI_FAILED;
     close_all(t);
     return status;
 }

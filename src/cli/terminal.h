@@ -39,6 +39,10 @@ struct cli_terminal_options {
     struct cli_report report;
 };
 
+/** Can the WAV file be played, and the other written? Asked before anybody is called: a mistyped
+ * name would else be found when the peer has answered. NULL: there is none. CPH_E_ARGUMENT. */
+CPH_MUST_CHECK cph_err cli_sound_check(const char *play, bool loop, const char *record,
+                                       char why[CLI_WHY]);
 /** Run it to its end. Returns the exit status; errors have been told in words on standard error. */
 enum cli_exit cli_terminal_run(struct cli *cli, const struct cli_terminal_options *o);
 

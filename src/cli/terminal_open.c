@@ -58,28 +58,27 @@ static cph_err sound(void *arg, uint32_t call, struct cph_media_source **source,
     return CPH_OK; /* a call without sound is still a call: its keys and verdict are real */
 }
 
-/* Before anybody is called: a mistyped name would else be found when the peer has answered. */
-static cph_err check_sound(const struct cli_terminal_options *o, char why[CLI_WHY])
+cph_err cli_sound_check(const char *play, bool loop, const char *record, char why[CLI_WHY])
 {
     struct cph_media_source *source = NULL;
     char said[CPH_MEDIA_WHY] = "", dir[CLI_PATH_MAX];
-    bool is_new = o->record && access(o->record, F_OK) < 0;
+    bool is_new = record && access(record, F_OK) < 0;
     char *slash;
 
-    if (o->play && cph_media_wav_play(o->play, o->loop, said, &source) != CPH_OK) {
+    if (play && cph_media_wav_play(play, loop, said, &source) != CPH_OK) {
         (void)snprintf(why, CLI_WHY, "--play: %s; expected a WAV file", said);
         return CPH_E_ARGUMENT;
     }
     cph_media_source_free(source);
-    if (!o->record)
+    if (!record)
         return CPH_OK;
-    (void)snprintf(dir, sizeof dir, "%s", o->record);
+    (void)snprintf(dir, sizeof dir, "%s", record);
     slash = strrchr(dir, '/');
     if (slash)
         slash[slash == dir] = '\0';
-    if (access(!is_new ? o->record : slash ? dir : ".", W_OK) < 0 || is_directory(o->record)) {
-        (void)snprintf(why, CLI_WHY, "--record %.700s: it cannot be written: %s", o->record,
-                       is_directory(o->record) ? strerror(EISDIR) : strerror(errno));
+    if (access(!is_new ? record : slash ? dir : ".", W_OK) < 0 || is_directory(record)) {
+        (void)snprintf(why, CLI_WHY, "--record %.700s: it cannot be written: %s", record,
+                       is_directory(record) ? strerror(EISDIR) : strerror(errno));
         return CPH_E_ARGUMENT;
     }
     return CPH_OK;
@@ -260,7 +259,7 @@ static cph_err open_trust(struct terminal *t, char why[CLI_WHY])
                        "such",
                        path,
                        access(path, R_OK) < 0 ? strerror(errno) : "there is no certificate in it");
-        return err;
+        return CPH_E_CONFIG;
     }
     t->tls.trust = t->trust; /* without the system's authorities only pinned servers are accepted */
     t->tls.pin = t->pin;
@@ -324,7 +323,7 @@ static cph_err choose_listeners(struct terminal *t, char why[CLI_WHY])
 
 cph_err cli_terminal_open(struct terminal *t, struct cli_driver_config *cfg, char why[CLI_WHY])
 {
-    CPH_TRY(check_sound(t->o, why));
+    CPH_TRY(cli_sound_check(t->o->play, t->o->loop, t->o->record, why));
     CPH_TRY(open_identity(t, why));
     CPH_TRY(open_trust(t, why));
     CPH_TRY(open_zrtp(t, why));

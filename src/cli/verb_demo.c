@@ -14,6 +14,12 @@ static enum cli_exit run_demo(struct cli *cli)
                     .tty = isatty(1) == 1 },
     };
 
+    char why[CLI_WHY];
+
+    if (cli_sound_check(o.speech, false, o.record, why) != CPH_OK) {
+        cli_error("%s", why);
+        return CLI_USAGE;
+    }
     return cli_demo_run(cli, &o);
 }
 

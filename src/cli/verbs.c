@@ -91,12 +91,21 @@ cph_err cli_store_open(struct cli *cli, struct cph_store **out)
     return err;
 }
 
+static bool asks_for_json(int argc, const char *const *argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (strcmp(argv[i], "--json") == 0)
+            return true;
+    return false;
+}
+
 static enum cli_exit run(const struct cli_verb *verb, int argc, const char *const *argv)
 {
     struct cli cli;
     char why[CLI_WHY];
     enum cph_log_level level = CPH_LOG_WARN;
 
+    cli_errors_as_json(asks_for_json(argc, argv)); /* also of what is wrong with the options */
     if (cli_args_parse(verb, argc, argv, &cli.args, why) != CPH_OK) {
         cli_error("%s", why);
         return CLI_USAGE;

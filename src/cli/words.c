@@ -22,13 +22,39 @@ static void say(const char *fmt, va_list ap)
     (void)fprintf(stderr, "ciphony: %s\n", cli_clean(cph_span_of(text), clean, sizeof clean));
 }
 
+/* How this process speaks: set once, before a verb runs. */
+static bool errors_as_json;
+
+void cli_errors_as_json(bool on)
+{
+    errors_as_json = on;
+}
+
+static void say_json(const char *text)
+{
+    struct cph_json *j;
+
+    if (cph_json_new(&j) != CPH_OK)
+        return;
+    cph_json_text(j, "event", "error");
+    cph_json_text(j, "why", text);
+    (void)!cli_json_print(j); /* it is on stderr, too */
+}
+
 void cli_error(const char *fmt, ...)
 {
+    char text[CLI_WHY + 256];
     va_list ap;
 
     va_start(ap, fmt);
     say(fmt, ap);
     va_end(ap);
+    if (!errors_as_json)
+        return;
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    say_json(text);
 }
 
 void cli_notice(const char *fmt, ...)

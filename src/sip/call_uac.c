@@ -309,7 +309,7 @@ static void failed(struct sip_call *c, struct sip_in *in, cph_err why)
         collect_redirects(c, in);
     if (try_redirect(c))
         return;
-    sip_call_end(c, in, in ? CPH_OK : why, status, in ? NULL : cph_err_text(why), true);
+    sip_call_end(c, in, in ? CPH_OK : why, status, in ? NULL : sip_failure_words(c->ua, why), true);
 }
 
 void sip_call_on_invite(struct sip_req *q, struct sip_in *in, cph_err why)

@@ -1,5 +1,6 @@
 #include "ua_int.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -433,6 +434,24 @@ static void arm_idle(struct sip_flow *f)
         f->ua->count.dropped_nomem++;
 }
 
+/* Who called it hears the words; of a stranger's connection only the log does. */
+static void tls_failed(struct sip_flow *f, cph_err err)
+{
+    struct cph_sip_ua *ua = f->ua;
+    const char *why = f->tls ? cph_stream_why(f->tls) : "";
+
+    if (why[0])
+        sip_log(ua, CPH_LOG_DEBUG, "TLS with %s ended: %s", f->incoming ? "a client" : f->wanted,
+                why);
+    if (err != CPH_E_CERT && err != CPH_E_EXPIRED && err != CPH_E_POLICY)
+        return;
+    ua->count.tls_refused++;
+    if (f->incoming || !why[0])
+        return;
+    ua->tls_err = err;
+    (void)snprintf(ua->tls_why, sizeof ua->tls_why, "%s", why);
+}
+
 void cph_sip_ua_bytes(struct cph_sip_ua *ua, uint32_t flow, struct cph_span bytes, cph_time now)
 {
     struct sip_flow *f = sip_flow_get(ua, flow);
@@ -449,11 +468,7 @@ void cph_sip_ua_bytes(struct cph_sip_ua *ua, uint32_t flow, struct cph_span byte
     if (!f)
         return;
     if (err) {
-        if (err == CPH_E_CERT || err == CPH_E_EXPIRED || err == CPH_E_POLICY)
-            ua->count.tls_refused++;
-        if (f->tls && *cph_stream_why(f->tls))
-            sip_log(ua, CPH_LOG_WARN, "TLS flow to %s ended: %s", f->wanted,
-                    cph_stream_why(f->tls));
+        tls_failed(f, err);
         sip_flow_close(f, err);
         return;
     }
@@ -513,8 +528,7 @@ void cph_sip_ua_opened(struct cph_sip_ua *ua, uint32_t flow, const struct cph_ad
         }
     }
     if (err) {
-        if (err == CPH_E_CERT)
-            ua->count.tls_refused++;
+        tls_failed(f, err);
         sip_flow_close(f, err);
     }
 }

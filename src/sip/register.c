@@ -222,6 +222,8 @@ static void emit_reg(struct sip_reg *r, enum cph_sip_event_kind kind, struct sip
     ev->e.expires = expires;
     ev->e.contacts = contacts;
     ev->e.retry_s = retry_s;
+    if (!in && why)
+        (void)snprintf(ev->text, sizeof ev->text, "%s", sip_failure_words(r->ua, why));
 }
 
 static void registered(struct sip_reg *r, struct sip_req *q, struct sip_in *in)

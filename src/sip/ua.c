@@ -73,6 +73,11 @@ bool sip_clean(const char *text)
     return true;
 }
 
+const char *sip_failure_words(const struct cph_sip_ua *ua, cph_err why)
+{
+    return why == ua->tls_err && ua->tls_why[0] ? ua->tls_why : cph_err_text(why);
+}
+
 void sip_log(struct cph_sip_ua *ua, enum cph_log_level level, const char *fmt, ...)
 {
     char line[512];

@@ -386,7 +386,7 @@ struct sip_event {
     struct sip_link link;
     struct cph_sip_event e;
     struct sip_in *in;
-    char text[96];
+    char text[CPH_STREAM_WHY];
 };
 
 struct sip_blob {
@@ -496,6 +496,8 @@ struct cph_sip_ua {
     struct cph_sip_counters count;
     uint8_t *scratch; /* one message being built */
     size_t scratch_n;
+    cph_err tls_err;                    /* why the last server was not taken, */
+    char tls_why[CPH_STREAM_WHY];       /* and in words */
     size_t scratch_used, scratch2_used; /* to be wiped */
     uint8_t *scratch2;                  /* with the hook's headers */
 };
@@ -524,6 +526,8 @@ extern const char sip_not_understood[]; /* call_uas.c: a header line */
 void sip_body_of(const struct cph_sip_msg *msg, const char *accept, struct cph_span *type,
                  struct cph_span *body);
 bool sip_clean(const char *text); /* no control characters */
+/** Why a request got no response, in words. */
+const char *sip_failure_words(const struct cph_sip_ua *ua, cph_err why);
 struct sip_event *sip_emit(struct cph_sip_ua *ua, enum cph_sip_event_kind kind, struct sip_in *in);
 void sip_event_free(struct sip_event *ev);
 extern const char sip_allow[];

@@ -1,87 +1,12 @@
-/* The command as a user runs it: a process of its own, in a home of its own. */
-#include "support.h"
+/* What each verb does, as a user runs it. */
+#include "command.h"
 
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "ciphony/base_text.h"
 #include "ciphony/json.h"
 #include "ciphony/keying.h"
 #include "cli_int.h"
-
-static char home[64], program[512];
-static char out[65536], err[8192];
-
-static int set_up(void **state)
-{
-    (void)state;
-    (void)snprintf(home, sizeof home, "/tmp/ciphony-cli-XXXXXX");
-    if (!mkdtemp(home))
-        return -1;
-    unsetenv("XDG_DATA_HOME");
-    unsetenv("XDG_CONFIG_HOME");
-    return setenv("HOME", home, 1);
-}
-
-static int tear_down(void **state)
-{
-    char command[128];
-
-    (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf %s", home);
-    return system(command);
-}
-
-static void read_back(int fd, char *buf, size_t cap)
-{
-    size_t n = 0;
-    ssize_t got;
-
-    while (n + 1 < cap && (got = pread(fd, buf + n, cap - 1 - n, (off_t)n)) > 0)
-        n += (size_t)got;
-    buf[n] = '\0';
-}
-
-/* Words are cut at blanks. Output and messages land in out and err. */
-static int run(const char *words)
-{
-    char line[1024], *argv[32] = { program },
-                     name[2][32] = { "/tmp/ciphony-o-XXXXXX", "/tmp/ciphony-e-XXXXXX" };
-    int fd[2] = { mkstemp(name[0]), mkstemp(name[1]) }, status;
-    size_t n = 1;
-    pid_t child;
-
-    assert_true(fd[0] >= 0 && fd[1] >= 0);
-    (void)snprintf(line, sizeof line, "%s", words);
-    for (char *at = line, *word; n < 31 && (word = strsep(&at, " ")) != NULL;)
-        if (*word)
-            argv[n++] = word;
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        (void)dup2(fd[0], 1);
-        (void)dup2(fd[1], 2);
-        (void)execv(program, argv);
-        _exit(99);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    read_back(fd[0], out, sizeof out);
-    read_back(fd[1], err, sizeof err);
-    for (size_t i = 0; i < 2; i++) {
-        (void)close(fd[i]);
-        (void)unlink(name[i]);
-    }
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-static void says(const char *text, const char *words)
-{
-    if (!strstr(text, words))
-        fail_msg("\"%s\" does not say \"%s\"", text, words);
-}
 
 static void the_identity_is_made_once(void **state)
 {
@@ -223,11 +148,11 @@ static void options_that_would_be_passed_over_are_told(void **state)
         says(err, row[i][1]);
         assert_string_equal(out, "");
     }
-    assert_int_equal(run("call sip:bob@127.0.0.1:9 --ca /no/such"), CLI_FAILED);
+    assert_int_equal(run("call sip:bob@127.0.0.1:9 --ca /no/such"), CLI_USAGE);
     says(err, "--ca /no/such: No such file or directory");
-    assert_int_equal(run("call sip:bob@127.0.0.1:9 --smime /no/such"), CLI_FAILED);
+    assert_int_equal(run("call sip:bob@127.0.0.1:9 --smime /no/such"), CLI_USAGE);
     says(err, "--smime /no/such: No such file or directory");
-    assert_int_equal(run("call sip:bob@127.0.0.1:9 --smime /etc/hostname"), CLI_FAILED);
+    assert_int_equal(run("call sip:bob@127.0.0.1:9 --smime /etc/hostname"), CLI_USAGE);
     says(err, "there is no certificate in it");
     assert_int_equal(run("call bob"), CLI_USAGE);
     says(err, "that is no address; one looks like sip:");
@@ -433,8 +358,6 @@ static void output_that_nobody_takes_is_a_failure(void **state)
     assert_int_equal(WEXITSTATUS(status), CLI_FAILED);
 }
 
-#define CLI_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -452,13 +375,5 @@ int main(void)
         CLI_TEST(the_manual_page_is_the_one_of_the_tables),
         CLI_TEST(output_that_nobody_takes_is_a_failure),
     };
-    char self[400];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-
-    if (n <= 0)
-        return 1;
-    self[n] = '\0';
-    *strrchr(self, '/') = '\0'; /* the tests are two folders below the command */
-    (void)snprintf(program, sizeof program, "%s/../../ciphony", self);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return find_program() ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }

@@ -1,8 +1,6 @@
-#include "support.h"
+#include "home.h"
 
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "ciphony/keying.h"
 #include "cli_int.h"
@@ -371,27 +369,6 @@ static void a_nul_in_a_value_is_refused(void **state)
 }
 
 /* ---- files and passwords --------------------------------------------------------------------- */
-
-static char home[64];
-
-static int set_up(void **state)
-{
-    (void)state;
-    (void)snprintf(home, sizeof home, "/tmp/ciphony-config-XXXXXX");
-    if (!mkdtemp(home))
-        return -1;
-    unsetenv("XDG_CONFIG_HOME");
-    return setenv("HOME", home, 1);
-}
-
-static int tear_down(void **state)
-{
-    char command[128];
-
-    (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf %s", home);
-    return system(command);
-}
 
 static void put(const char *path, const char *text, mode_t mode)
 {

@@ -164,7 +164,8 @@ static void a_pinned_peer_needs_no_authority(void **state)
     done(&w);
 }
 
-static void fails_with(struct world *w, const char *to, cph_err want)
+/* And the words about it have why in them, which is what TLS said. */
+static void fails_with(struct world *w, const char *to, cph_err want, const char *why)
 {
     struct w_event *e;
 
@@ -172,6 +173,7 @@ static void fails_with(struct world *w, const char *to, cph_err want)
     w_run(w, CPH_SEC(60));
     e = w_want(w, 0, CPH_SIP_EV_ENDED);
     assert_err(e->e.cause, want);
+    assert_non_null(strstr(e->reason, why));
     assert_false(w_has(w, 1, CPH_SIP_EV_INCOMING));
     w_quiet(w, 0);
 }
@@ -185,7 +187,8 @@ static void a_certificate_for_another_name_is_refused(void **state)
     trust(0, 1);
     start(&w, 0, "10.0.0.1", "tls");
     start(&w, 1, "10.0.0.2", "tls");
-    fails_with(&w, "sips:bob@other.example", CPH_E_CERT); /* the same address, another name */
+    fails_with(&w, "sips:bob@other.example", CPH_E_CERT,
+               "the certificate is not for other.example"); /* the same address */
     assert_true(cph_sip_ua_counters(w.node[0].ua)->tls_refused > 0);
     done(&w);
 }
@@ -199,7 +202,7 @@ static void an_untrusted_certificate_is_refused(void **state)
     trust(0, 0);
     start(&w, 0, "10.0.0.1", "tls");
     start(&w, 1, "10.0.0.2", "tls");
-    fails_with(&w, "sips:bob@b.example", CPH_E_CERT);
+    fails_with(&w, "sips:bob@b.example", CPH_E_CERT, "self-signed certificate");
     done(&w);
 }
 
@@ -212,7 +215,7 @@ static void a_wrong_pin_is_refused(void **state)
     pin(0, "10.0.0.2", 0);
     start(&w, 0, "10.0.0.1", "tls");
     start(&w, 1, "10.0.0.2", "tls");
-    fails_with(&w, "sips:bob@10.0.0.2", CPH_E_CERT);
+    fails_with(&w, "sips:bob@10.0.0.2", CPH_E_CERT, "not the one the fingerprint promised");
     done(&w);
 }
 
@@ -224,7 +227,7 @@ static void without_trust_or_pin_nobody_is_believed(void **state)
     two(&w);
     start(&w, 0, "10.0.0.1", "tls");
     start(&w, 1, "10.0.0.2", "tls");
-    fails_with(&w, "sips:bob@b.example", CPH_E_CERT);
+    fails_with(&w, "sips:bob@b.example", CPH_E_CERT, cph_err_text(CPH_E_CERT));
     done(&w);
 }
 
