@@ -16,17 +16,18 @@ enum {
     DTLS_FPS_OWN = 3, /* and that we write */
     DTLS_TLS_ID = 32, /* hex digits of ours: 128 bits; RFC 8842 4 wants 120 */
     DTLS_TLS_ID_MAX = 255,
-    DTLS_RESTARTS = 6,   /* times an active side begins anew after a false answer */
-    DTLS_PAUSE_MS = 250, /* before it does, doubled each time */
-    DTLS_GIVE_UP_S = 30, /* no keys by then: the stream fails */
-    DTLS_RING_S = 240,   /* the same while the phone rings: the peer may not listen before */
-    DTLS_DOUBT_S = 5,    /* after a false certificate, the true one has this long to show up */
-    DTLS_LATCH_MS = 500, /* before an answer from where nobody said is listened to */
-    DTLS_STALE_S = 2,    /* an unfinished rival older than this gives way to a newcomer */
-    DTLS_FIRST_MS = 500, /* first retransmission */
-    DTLS_RANDOM = 32,    /* bytes of a ClientHello's random */
-    DTLS_COOKIE = 16,    /* bytes of a cookie of ours */
-    DTLS_COOKIE_S = 60,  /* its secret changes; the one before is still good */
+    DTLS_RESTARTS = 6,     /* times an active side begins anew after a false answer */
+    DTLS_PAUSE_MS = 250,   /* before it does, doubled each time */
+    DTLS_GIVE_UP_S = 30,   /* no keys by then: the stream fails */
+    DTLS_RING_S = 240,     /* the same while the phone rings: the peer may not listen before */
+    DTLS_DOUBT_S = 5,      /* after a false certificate, the true one has this long to show up */
+    DTLS_LATCH_MS = 500,   /* before an answer from where nobody said is listened to */
+    DTLS_STALE_S = 2,      /* an unfinished rival older than this gives way to a newcomer */
+    DTLS_FIRST_MS = 500,   /* first retransmission */
+    DTLS_RANDOM = 32,      /* bytes of a ClientHello's random */
+    DTLS_HELLO_MAX = 4096, /* bytes of a ClientHello in pieces; with ML-KEM-768 1500 */
+    DTLS_COOKIE = 16,      /* bytes of a cookie of ours */
+    DTLS_COOKIE_S = 60,    /* its secret changes; the one before is still good */
     DTLS_ASK = 13 + 12 + 3 + DTLS_COOKIE, /* a HelloVerifyRequest */
     DTLS_SAID = 4,                        /* of them that wait to be sent */
     DTLS_KEPT = 32,                       /* sessions that can be taken up again */
@@ -64,10 +65,33 @@ void dtls_side_addresses(const struct cph_sdp *sdp, const struct cph_sdp_media *
 cph_err dtls_side_write(const struct cph_keying_local *local, const struct dtls_side *side);
 bool dtls_side_same_fps(const struct dtls_side *a, const struct dtls_side *b);
 
+/* ---- pieces.c: a ClientHello in several datagrams ----------------------------------------------
+ */
+
+/* A piece of one, or all of it; a view. */
+struct dtls_piece {
+    uint64_t record; /* its sequence number */
+    uint32_t total, offset;
+    uint16_t version, seq;
+    struct cph_span bytes;
+};
+struct dtls_pieces;
+struct dtls_shake;
+
+/* False: it is no ClientHello. */
+bool dtls_piece_read(struct cph_span packet, struct dtls_piece *out);
+/* The next piece; the first one makes what keeps them. CPH_OK: whole is one record with all of it,
+ * good until the next piece. CPH_E_AGAIN: more are needed, or it is not the next; CPH_E_LIMIT. */
+cph_err dtls_pieces_add(struct dtls_pieces **pieces, const struct dtls_piece *piece,
+                        struct cph_span *whole);
+void dtls_pieces_free(struct dtls_pieces *p);
+/* A packet for the library, which sees a ClientHello in one piece. */
+cph_err dtls_shake_feed(struct dtls_shake *shake, struct cph_span packet, cph_time now);
+
 /* ---- hello.c: who says hello ------------------------------------------------------------------
  */
 
-/* A ClientHello in one piece; views. */
+/* What a ClientHello begins with; views. */
 struct dtls_hello {
     uint64_t record; /* its sequence number */
     struct cph_span random, cookie;
@@ -78,7 +102,7 @@ struct dtls_cookie_key {
     uint64_t k[4];
 };
 
-/* False: it is no ClientHello, or the beginning of one in pieces. */
+/* False: it is no ClientHello, nor the first piece of one with all up to the cookie. */
 bool dtls_hello_read(struct cph_span packet, struct dtls_hello *out);
 cph_err dtls_cookie_new(const struct cph_env *env, struct dtls_cookie_key *out);
 /* Does it repeat what we said to this address a short while ago? */
@@ -126,11 +150,12 @@ struct dtls_shake {
     uint8_t
         random[DTLS_RANDOM]; /* server: of the ClientHello, tells rivals from one address apart */
     cph_time born;
-    bool judged;            /* open, and a branch found the certificate not to be its peer's */
-    bool after_cookie;      /* server: it began with a hello that has one */
-    bool detour;            /* client: to an address that nobody announced */
-    struct cph_secret keys; /* exported when it was found to be the peer's; empty before */
-    size_t credit;          /* bytes that came from there and were not paid back yet */
+    bool judged;                /* open, and a branch found the certificate not to be its peer's */
+    bool after_cookie;          /* server: it began with a hello that has one */
+    bool detour;                /* client: to an address that nobody announced */
+    struct cph_secret keys;     /* exported when it was found to be the peer's; empty before */
+    size_t credit;              /* bytes that came from there and were not paid back yet */
+    struct dtls_pieces *pieces; /* server: of a hello in several datagrams; or NULL */
 };
 
 /* A HelloVerifyRequest that waits to be sent. */

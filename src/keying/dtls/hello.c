@@ -6,8 +6,8 @@
  * Else whoever says hello with the peer's address would make us send the peer a cookie that fits
  * another hello; it would use that, and could not come back to one that fits.
  *
- *   record:    type 1 = 22, version 2, epoch 2 = 0, seq 6, length 2
- *   handshake: type 1, length 3, seq 2, offset 3 = 0, n 3
+ * pieces.c has the headers; behind them stands
+ *
  *   type 1, ClientHello:        version 2, random 32, session id <0..32>, cookie <0..255>, the rest
  *   type 3, HelloVerifyRequest: version 2, cookie <0..255>
  */
@@ -18,7 +18,7 @@
 #include "ciphony/base_tools.h"
 #include "ciphony/base_wire.h"
 
-enum { HANDSHAKE = 22, CLIENT_HELLO = 1, HELLO_VERIFY = 3, FORMAT = 0xfeff };
+enum { HANDSHAKE = 22, HELLO_VERIFY = 3, FORMAT = 0xfeff };
 
 static bool read_body(struct cph_span body, struct dtls_hello *h)
 {
@@ -34,22 +34,12 @@ static bool read_body(struct cph_span body, struct dtls_hello *h)
 
 bool dtls_hello_read(struct cph_span packet, struct dtls_hello *out)
 {
-    struct cph_rd rd = cph_rd_open(packet), record;
-    bool is = cph_rd_u8(&rd) == HANDSHAKE;
     struct dtls_hello h = { 0 };
-    uint32_t total;
+    struct dtls_piece piece;
 
-    (void)cph_rd_u16(&rd);
-    is = cph_rd_u16(&rd) == 0 && is;
-    h.record = cph_rd_u48(&rd);
-    record = cph_rd_vec16(&rd);
-    is = cph_rd_u8(&record) == CLIENT_HELLO && is;
-    total = cph_rd_u24(&record);
-    (void)cph_rd_u16(&record);
-    is = cph_rd_u24(&record) == 0 && is;
-    is = cph_rd_u24(&record) == total && is;
-    if (!is || record.failed || !read_body(cph_rd_span(&record, total), &h) || record.failed)
+    if (!dtls_piece_read(packet, &piece) || piece.offset != 0 || !read_body(piece.bytes, &h))
         return false;
+    h.record = piece.record;
     *out = h;
     return true;
 }

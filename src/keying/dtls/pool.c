@@ -51,6 +51,7 @@ void dtls_shake_free(struct dtls_shake *shake)
     if (!shake)
         return;
     cph_stream_free(shake->s);
+    dtls_pieces_free(shake->pieces);
     cph_free_secret(shake, sizeof *shake);
 }
 
@@ -264,7 +265,7 @@ static void give(struct dtls_pool *pool, enum cph_keying_component c, unsigned i
 {
     struct dtls_shake *shake = pool->slot[c][i];
     enum cph_stream_state before = cph_stream_state(shake->s);
-    cph_err err = cph_stream_feed(shake->s, packet, now);
+    cph_err err = dtls_shake_feed(shake, packet, now);
 
     shake->credit += packet.n;
     if (err || cph_stream_state(shake->s) != before)
@@ -370,7 +371,7 @@ static cph_err feed_hello(struct dtls_pool *pool, enum cph_keying_component c,
         pool->rival = true;
         return err;
     }
-    err = cph_stream_feed(shake->s, packet, now);
+    err = dtls_shake_feed(shake, packet, now);
     pool->moves++;
     return err;
 }
