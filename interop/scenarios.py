@@ -13,6 +13,7 @@ BUILD = pathlib.Path(os.environ.get("CPH_BUILD", TOP / "build"))
 OURS = str(BUILD / "ciphony")
 SPEECH = TOP / "share/demo/speech.wav"
 US, PEER, RELAY = 5060 + 10, 5060 + 12, 5060 + 30
+SENTENCE = "2.9"  # seconds of it, up to a pause: two words fewer than what a call of 4 s has time for
 LEAST = 0.75  # G.711 over loopback gives 0.9 and more; silence or noise stays below 0.4
 
 
@@ -38,10 +39,10 @@ def media(keying, peer):
 
 
 def sounds(folder):
-    """The sentence at the peers' rate, once and long enough that no source runs dry in a call."""
+    """The beginning of the sentence at the peers' rate, once and long enough that no source runs dry in a call."""
     once, long = folder / "said.wav", folder / "said-long.wav"
-    subprocess.run(["sox", SPEECH, "-r", "8000", "-c", "1", once], check=True)
-    subprocess.run(["sox", *[once] * 8, long], check=True)
+    subprocess.run(["sox", SPEECH, "-r", "8000", "-c", "1", once, "trim", "0", SENTENCE], check=True)
+    subprocess.run(["sox", *[once] * 20, long], check=True)
     return once, long
 
 
