@@ -39,9 +39,13 @@ cph_err cph_agree_public(enum cph_agree_group group, const struct cph_secret *pr
 {
     const struct agree_row *r = row(group);
 
+    cph_err err;
+
     if (!r || private_value->n == 0)
         return CPH_E_ARGUMENT;
-    return r->family->public_of(r, private_value, public_value);
+    err = r->family->public_of(r, private_value, public_value);
+    crypto_stack_wipe();
+    return err;
 }
 
 cph_err cph_agree_make(const struct cph_env *env, enum cph_agree_group group, size_t exponent_n,
@@ -49,13 +53,17 @@ cph_err cph_agree_make(const struct cph_env *env, enum cph_agree_group group, si
 {
     const struct agree_row *r = row(group);
     CPH_SECRET_SCOPED fresh = { 0 };
+    cph_err err;
 
     if (!r)
         return CPH_E_ARGUMENT;
-    CPH_TRY(r->family->draw(r, env, exponent_n, &fresh));
-    CPH_TRY(r->family->public_of(r, &fresh, public_value));
-    *private_value = fresh;
-    return CPH_OK;
+    err = r->family->draw(r, env, exponent_n, &fresh);
+    if (err == CPH_OK)
+        err = r->family->public_of(r, &fresh, public_value);
+    crypto_stack_wipe();
+    if (err == CPH_OK)
+        *private_value = fresh;
+    return err;
 }
 
 cph_err cph_agree_mqv(enum cph_agree_group group, const struct cph_secret *lasting,
@@ -66,6 +74,7 @@ cph_err cph_agree_mqv(enum cph_agree_group group, const struct cph_secret *lasti
     const struct agree_row *r = row(group);
     struct agree_mqv in = { lasting, now, ours_now.p, peer_lasting.p, peer_now.p };
     CPH_SECRET_SCOPED secret = { 0 };
+    cph_err err;
 
     if (!r || r->family != &agree_ec || lasting->n != r->secret_n || now->n != r->secret_n ||
         ours_now.n != r->public_n)
@@ -73,9 +82,11 @@ cph_err cph_agree_mqv(enum cph_agree_group group, const struct cph_secret *lasti
     if (peer_lasting.n != r->public_n || peer_now.n != r->public_n)
         return CPH_E_MALFORMED;
     secret.n = r->secret_n;
-    CPH_TRY(agree_ec_mqv(r, &in, secret.b));
-    *out = secret;
-    return CPH_OK;
+    err = agree_ec_mqv(r, &in, secret.b);
+    crypto_stack_wipe();
+    if (err == CPH_OK)
+        *out = secret;
+    return err;
 }
 
 cph_err cph_agree_derive(enum cph_agree_group group, const struct cph_secret *private_value,
@@ -83,13 +94,16 @@ cph_err cph_agree_derive(enum cph_agree_group group, const struct cph_secret *pr
 {
     const struct agree_row *r = row(group);
     CPH_SECRET_SCOPED secret = { 0 };
+    cph_err err;
 
     if (!r || private_value->n == 0)
         return CPH_E_ARGUMENT;
     if (peer.n != r->public_n)
         return CPH_E_MALFORMED;
     secret.n = r->secret_n;
-    CPH_TRY(r->family->derive(r, private_value, peer.p, secret.b));
-    *out = secret;
-    return CPH_OK;
+    err = r->family->derive(r, private_value, peer.p, secret.b);
+    crypto_stack_wipe();
+    if (err == CPH_OK)
+        *out = secret;
+    return err;
 }

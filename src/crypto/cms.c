@@ -8,6 +8,7 @@
 
 #include "ciphony/base_mem.h"
 #include "ciphony/base_wire.h"
+#include "crypto_int.h"
 #include "key_int.h"
 
 /*
@@ -74,14 +75,34 @@ static CMS_ContentInfo *read_der(struct cph_span in)
     return cms;
 }
 
-/* What was made of content, written out; both go. cms NULL: it was not made. */
-static cph_err finish(const struct cph_env *env, CMS_ContentInfo *cms, BIO *content, uint8_t *out,
-                      size_t cap, size_t *n)
+/* What was signed stands in the message in clear, and is wiped with it. */
+static void cms_wipe(CMS_ContentInfo *cms)
+{
+    ASN1_OCTET_STRING **content = cms ? CMS_get0_content(cms) : NULL;
+
+    if (content && *content && ASN1_STRING_length(*content) > 0)
+        cph_wipe((*content)->data, (size_t)ASN1_STRING_length(*content));
+    CMS_ContentInfo_free(cms);
+}
+
+/* CMS_final(), but for a buffer on its way that is freed with the clear text in it. */
+static bool fill(CMS_ContentInfo *cms, struct cph_span in)
+{
+    BIO *chain = CMS_dataInit(cms, NULL);
+    bool ok = chain && (in.n == 0 || BIO_write(chain, in.p, (int)in.n) == (int)in.n) &&
+              BIO_flush(chain) == 1 && CMS_dataFinal(cms, chain) == 1;
+
+    BIO_free_all(chain);
+    return ok;
+}
+
+/* What was made is written out, and goes. cms NULL: it was not made. */
+static cph_err finish(const struct cph_env *env, CMS_ContentInfo *cms, uint8_t *out, size_t cap,
+                      size_t *n)
 {
     cph_err err = cms ? write_der(cms, out, cap, n) : CPH_E_CRYPTO;
 
-    CMS_ContentInfo_free(cms);
-    BIO_free(content);
+    cms_wipe(cms);
     cph_crypto_drain(env);
     return err;
 }
@@ -104,7 +125,7 @@ static bool add_time(CMS_SignerInfo *si, int64_t wall)
 }
 
 static CMS_ContentInfo *signed_data(const struct cph_key *key, const struct cph_cert *cert,
-                                    int64_t wall, BIO *content)
+                                    int64_t wall, struct cph_span in)
 {
     const unsigned flags = CMS_PARTIAL | CMS_BINARY;
     CMS_ContentInfo *cms = CMS_sign(NULL, NULL, NULL, NULL, flags);
@@ -114,9 +135,9 @@ static CMS_ContentInfo *signed_data(const struct cph_key *key, const struct cph_
 
     for (size_t i = 0; ok && i < cert->n_chain; i++)
         ok = CMS_add1_cert(cms, cert->chain[i]) == 1;
-    ok = ok && CMS_final(cms, content, NULL, CMS_BINARY) == 1;
+    ok = ok && fill(cms, in);
     if (!ok) {
-        CMS_ContentInfo_free(cms);
+        cms_wipe(cms);
         cms = NULL;
     }
     return cms;
@@ -126,15 +147,11 @@ cph_err cph_cms_sign(const struct cph_env *env, const struct cph_key *key,
                      const struct cph_cert *cert, int64_t wall, struct cph_span in, uint8_t *out,
                      size_t cap, size_t *n)
 {
-    BIO *content;
-
     if (!key->is_private || !cph_cert_has_key(cert, key) || key->kind == CPH_KEY_ED25519)
         return CPH_E_ARGUMENT; /* OpenSSL 3.0 has no Ed25519 in CMS (RFC 8419) */
     if (in.n > CPH_CMS_MAX)
         return CPH_E_LIMIT;
-    content = BIO_new_mem_buf(in.p, (int)in.n);
-    return finish(env, content ? signed_data(key, cert, wall, content) : NULL, content, out, cap,
-                  n);
+    return finish(env, signed_data(key, cert, wall, in), out, cap, n);
 }
 
 /* ---- verifying ------------------------------------------------------------------------------- */
@@ -237,6 +254,7 @@ static cph_err check_signature(CMS_ContentInfo *cms, const struct cph_cert *know
         }
     }
     ok = CMS_verify(cms, others, NULL, NULL, content, CMS_NO_SIGNER_CERT_VERIFY | CMS_BINARY);
+    crypto_stack_wipe();
     sk_X509_free(others);
     return ok == 1 ? CPH_OK : CPH_E_AUTH;
 }
@@ -267,7 +285,7 @@ cph_err cph_cms_verify(const struct cph_env *env, struct cph_span in, const stru
         who.cert = NULL;
     }
     cph_cert_free(who.cert);
-    CMS_ContentInfo_free(cms);
+    cms_wipe(cms);
     bio_wipe(content);
     cph_crypto_drain(env);
     return err;
@@ -324,7 +342,7 @@ static bool choose_scheme(CMS_RecipientInfo *ri)
 }
 
 static CMS_ContentInfo *enveloped(const struct cph_cert *to, enum cph_cms_cipher cipher,
-                                  BIO *content)
+                                  struct cph_span in)
 {
     bool aead = cipher == CPH_CMS_AES256_GCM || cipher == CPH_CMS_AES128_GCM;
     CMS_ContentInfo *cms = aead ? CMS_AuthEnvelopedData_create(cipher_of(cipher))
@@ -332,8 +350,7 @@ static CMS_ContentInfo *enveloped(const struct cph_cert *to, enum cph_cms_cipher
     CMS_RecipientInfo *ri = cms ? CMS_add1_recipient_cert(cms, to->leaf, CMS_KEY_PARAM | CMS_BINARY)
                                 : NULL;
 
-    if (ri && choose_scheme(ri) && CMS_set_detached(cms, 0) == 1 &&
-        CMS_final(cms, content, NULL, CMS_BINARY) == 1)
+    if (ri && choose_scheme(ri) && CMS_set_detached(cms, 0) == 1 && fill(cms, in))
         return cms;
     CMS_ContentInfo_free(cms);
     return NULL;
@@ -343,16 +360,13 @@ cph_err cph_cms_encrypt(const struct cph_env *env, const struct cph_cert *to,
                         enum cph_cms_cipher cipher, struct cph_span in, uint8_t *out, size_t cap,
                         size_t *n)
 {
-    BIO *content;
-
     if (!cipher_of(cipher) || in.n == 0)
         return CPH_E_ARGUMENT;
     if (in.n > CPH_CMS_MAX)
         return CPH_E_LIMIT;
     if (!cph_cms_can_receive(to))
         return CPH_E_CERT;
-    content = BIO_new_mem_buf(in.p, (int)in.n);
-    return finish(env, content ? enveloped(to, cipher, content) : NULL, content, out, cap, n);
+    return finish(env, enveloped(to, cipher, in), out, cap, n);
 }
 
 /* ---- decrypting ------------------------------------------------------------------------------ */
@@ -462,7 +476,8 @@ cph_err cph_cms_decrypt(const struct cph_env *env, const struct cph_key *key,
     if (cms && form_ok(cms, in) &&
         CMS_decrypt(cms, key->pkey, cert->leaf, NULL, content, CMS_BINARY) == 1)
         err = give(content, out, cap, n);
-    CMS_ContentInfo_free(cms);
+    crypto_stack_wipe();
+    cms_wipe(cms);
     bio_wipe(content);
     cph_crypto_drain(env);
     return err;

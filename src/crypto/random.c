@@ -3,6 +3,9 @@
 #include <openssl/err.h>
 #include <openssl/rand.h>
 
+#include "ciphony/base_mem.h"
+#include "crypto_int.h"
+
 cph_err cph_crypto_random(void *ctx, void *buf, size_t n)
 {
     (void)ctx;
@@ -25,4 +28,11 @@ void cph_crypto_drain(const struct cph_env *env)
         ERR_error_string_n(e, line, sizeof line);
         cph_log(env, CPH_LOG_DEBUG, "crypto", "%s", line);
     }
+}
+
+__attribute__((noinline)) void crypto_stack_wipe(void)
+{
+    uint8_t below[16384];
+
+    cph_wipe(below, sizeof below);
 }

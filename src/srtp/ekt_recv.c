@@ -105,7 +105,9 @@ cph_err cph_ekt_receiver_params(struct cph_ekt_receiver *r, const struct cph_ekt
         at++;
     if (at == CPH_EKT_SETS)
         return CPH_E_LIMIT;
-    r->set[at] = (struct set){ true, *params, now + CPH_SEC(params->ttl_s) };
+    r->set[at].used = true;
+    r->set[at].params = *params;
+    r->set[at].until = now + CPH_SEC(params->ttl_s);
     for (size_t i = 0; i < r->n; i++)
         r->source[i].after[at] = 0;
     return CPH_OK;

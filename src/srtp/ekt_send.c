@@ -135,14 +135,16 @@ static cph_err tag_make(struct cph_ekt_sender *s, uint32_t ssrc, uint32_t roc)
     struct cph_ekt_tag tag = {
         .type = CPH_EKT_FULL, .spi = s->params.spi, .epoch = o->epoch, .ciphertext.p = ciphertext
     };
-    struct ekt_plain plain = { .key = o->key, .ssrc = ssrc, .roc = roc };
-    cph_err err = CPH_E_EXPIRED;
+    struct ekt_plain plain = { .ssrc = ssrc, .roc = roc };
+    cph_err err;
 
     if (s->tag_n > 0 && s->tag_ssrc == ssrc && s->tag_roc == roc)
         return CPH_OK;
     /* RFC 8870 6 MUST: no more than T encryptions under one EKT key */
-    if (s->wraps < EKT_T)
-        err = ekt_wrap(&s->params, &plain, ciphertext, &tag.ciphertext.n);
+    if (s->wraps >= EKT_T)
+        return CPH_E_EXPIRED;
+    plain.key = o->key;
+    err = ekt_wrap(&s->params, &plain, ciphertext, &tag.ciphertext.n);
     cph_secret_wipe(&plain.key);
     CPH_TRY(err);
     s->wraps++;

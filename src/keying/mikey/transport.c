@@ -98,16 +98,18 @@ cph_err mikey_put_keys(struct cph_mikey *m, struct mikey_out *o, const struct cp
 {
     bool open = csb->mode == CPH_MIKEY_NULL;
     uint8_t alg = open ? MIKEY_ENCR_NULL : m->cfg.key_wrap ? MIKEY_ENCR_AES_KW : MIKEY_ENCR_AES_CM;
-    uint8_t box[MIKEY_KEYDATA_MAX + CPH_WRAP_MORE], mac[MIKEY_MAC];
-    size_t start = o->wr.n, n;
+    uint8_t mac[MIKEY_MAC];
+    size_t start = o->wr.n;
     CLEAR_SCOPED clear = { 0 };
+    CLEAR_SCOPED box = { 0 }; /* is the same where nothing encrypts */
     struct cph_span covered;
 
     CPH_TRY(write_clear(csb, id, keys, &clear));
     if (alg == MIKEY_ENCR_AES_KW && clear.n % KW_BLOCK != 0)
         alg = MIKEY_ENCR_AES_CM; /* an identity without a key need not fit */
-    CPH_TRY(mikey_encrypt(key, &csb->b, ts, alg, (struct cph_span){ clear.b, clear.n }, box, &n));
-    *mac_at = mikey_put_kemac(o, alg, (struct cph_span){ box, n },
+    CPH_TRY(
+        mikey_encrypt(key, &csb->b, ts, alg, (struct cph_span){ clear.b, clear.n }, box.b, &box.n));
+    *mac_at = mikey_put_kemac(o, alg, (struct cph_span){ box.b, box.n },
                               open ? MIKEY_MAC_NULL : MIKEY_MAC_SHA1);
     CPH_TRY(cph_wr_end(&o->wr));
     if (!id)

@@ -220,8 +220,8 @@ static cph_err sdes_answer(struct cph_keying *k, const struct cph_keying_remote 
         .unencrypted_rtcp = next.theirs.unencrypted_rtcp,
         .unauthenticated_rtp = next.theirs.unauthenticated_rtp,
         .ekt = next.theirs.ekt,
-        .set = next.theirs.set,
     };
+    next.mine.set = next.theirs.set; /* not above: a temporary would keep the key */
     CPH_TRY(answer_key(s, &next, &next.mine.key[0]));
     if (next.mine.ekt) /* our re-offers say the set's salt, and the same key */
         next.mine.key[0].salt = next.mine.set.salt;
