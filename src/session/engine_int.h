@@ -84,6 +84,7 @@ struct engine_line {
     bool mute; /* ... and there is nothing old: nothing is sent */
     unsigned gen_was[2]; /* of negotiation before the exchange that is being read */
     unsigned notices;
+    bool apart_told; /* that its keys are with another device than the rest of the call */
 };
 
 struct engine_branch {

@@ -13,6 +13,23 @@ static bool info_of(const struct engine_line *l, struct cph_zrtp_info *info)
     return k && cph_zrtp_info(k, info) == CPH_OK && info->secure && info->sas[0];
 }
 
+/* The first line that has a string: it is that of the call. RFC 6189 4.4.3 MUST: the others have
+ * its ZID, and with that its string. */
+static bool first_info(const struct cph_session *s, const struct engine_branch *b,
+                       struct cph_zrtp_info *info)
+{
+    for (unsigned i = 0; b && i < s->n; i++)
+        if (info_of(&b->line[i], info))
+            return true;
+    return false;
+}
+
+static bool same_string(const struct cph_zrtp_info *a, const struct cph_zrtp_info *b)
+{
+    return cph_span_eq((struct cph_span){ a->sashash, sizeof a->sashash },
+                       (struct cph_span){ b->sashash, sizeof b->sashash });
+}
+
 bool engine_sas_refuted(const struct engine_line *l)
 {
     struct cph_zrtp_info info;
@@ -105,14 +122,30 @@ static void tell(struct cph_session *s, struct engine_branch *b, unsigned stream
     e->verified = info->verified && !info->relayed_sas[0];
 }
 
+/* Whoever holds the keys of this line alone is nobody that the users can compare with. */
+static void tell_apart(struct cph_session *s, struct engine_branch *b, unsigned stream)
+{
+    struct cph_zrtp_info own, info;
+
+    if (b->line[stream].apart_told || !info_of(&b->line[stream], &own) ||
+        !first_info(s, b, &info) || same_string(&own, &info))
+        return;
+    b->line[stream].apart_told = true;
+    engine_event(s, CPH_SESSION_NOTICE, stream, b, CPH_OK,
+                 "%s: its keys are with another device than those of the rest of the call, so the "
+                 "string does not count for it: somebody may be in between",
+                 s->media[stream].kind);
+}
+
 /* Of phones that ring, only the one that answers has somebody to compare with. */
 void engine_sas(struct cph_session *s, struct engine_branch *b, unsigned stream)
 {
     struct cph_zrtp_info info;
 
     if (b != engine_branch(s) || (b->id != 0 && !s->chosen) ||
-        b->line[stream].state != LINE_SECURE || !info_of(&b->line[stream], &info))
+        b->line[stream].state != LINE_SECURE || !first_info(s, b, &info))
         return;
+    tell_apart(s, b, stream);
     if (strcmp(b->sas, shown(&info)) != 0)
         tell(s, b, stream, &info);
     if (!info.enroll_asked || info.trusted_mitm || b->enroll_told)
@@ -159,12 +192,14 @@ void cph_session_sas(const struct cph_session *s, struct cph_session_sas *out)
 cph_err cph_session_sas_compared(struct cph_session *s, bool equal)
 {
     struct engine_branch *b = engine_branch(s);
+    struct cph_zrtp_info first, info;
     cph_err err = CPH_E_STATE;
 
-    for (unsigned i = 0; b && i < s->n; i++) {
-        struct cph_zrtp_info info;
-
-        if (b->line[i].state == LINE_SECURE && info_of(&b->line[i], &info))
+    if (!first_info(s, b, &first))
+        return CPH_E_STATE;
+    for (unsigned i = 0; i < s->n; i++) {
+        if (b->line[i].state == LINE_SECURE && info_of(&b->line[i], &info) &&
+            (!equal || same_string(&info, &first)))
             err = cph_zrtp_compared(cph_nego_instance(b->line[i].nego), equal);
     }
     if (err != CPH_OK && err != CPH_E_STORE)

@@ -79,6 +79,7 @@ cph_err zrtp_on_errorack(const struct zrtp *z, const struct zrtp_in *in, struct 
 cph_err zrtp_on_ping(const struct zrtp *z, const struct zrtp_in *in, struct zrtp_live *next)
 {
     (void)z;
+    next->heard_ping = true;
     memcpy(next->pinged, in->msg->u.ping.endpoint, sizeof next->pinged);
     next->ping_ssrc = in->ssrc;
     next->due |= zrtp_bit(ZRTP_PINGACK);
@@ -266,6 +267,8 @@ cph_err zrtp_on_sasrelay(const struct zrtp *z, const struct zrtp_in *in, struct 
         return CPH_OK;
     next->relayed_id = r.sas_id;
     next->peer_flags = (z->live.peer_flags & ZRTP_FLAG_E) | (r.flags & ~(unsigned)ZRTP_FLAG_E);
+    if (next->peer_flags & ZRTP_FLAG_E) /* RFC 6189 7.3.1 MUST: E implies not A, here too */
+        next->peer_flags &= ~(unsigned)ZRTP_FLAG_A;
     /* RFC 6189 7.3 MUST NOT: a relayed SAS is never rendered unless we are enrolled with who sent
      * it */
     next->relayed = z->peer->pbx_matched && !all_zero(r.sashash, sizeof r.sashash);

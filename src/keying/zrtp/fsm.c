@@ -79,8 +79,9 @@ static zrtp_edge *const edge[ZRTP_STATES][ZRTP_EVENTS] = {
                           EV(TIMEOUT)   = on_timeout },
 
     [ZRTP_CLEARING]   = { ALWAYS,
-                          MSG(GOCLEAR)  = zrtp_on_goclear,  MSG(CLEARACK) = zrtp_on_clearack,
-                          MSG(ERROR)    = zrtp_on_error_late, EV(TIMEOUT) = on_timeout },
+                          MSG(CONFIRM2) = zrtp_on_confirm2_again, MSG(GOCLEAR) = zrtp_on_goclear,
+                          MSG(CLEARACK) = zrtp_on_clearack, MSG(ERROR)    = zrtp_on_error_late,
+                          EV(TIMEOUT)   = on_timeout },
     [ZRTP_CLEAR]      = { ALWAYS,
                           MSG(HELLO)    = zrtp_on_hello_again, MSG(COMMIT) = zrtp_on_commit,
                           MSG(GOCLEAR)  = zrtp_on_goclear_again, MSG(ERROR) = zrtp_on_error_late,
@@ -133,7 +134,8 @@ static unsigned tries_allowed(const struct zrtp *z)
     if (again[z->live.state].type != ZRTP_HELLO)
         return ZRTP_TRIES;
     /* 6 SHOULD: a peer that showed itself, here or in the signalling, is given 12 seconds */
-    return z->live.has_peer || z->expects ? ZRTP_HELLO_TRIES_LONG : ZRTP_HELLO_TRIES;
+    return z->live.has_peer || z->live.heard_ping || z->expects ? ZRTP_HELLO_TRIES_LONG
+                                                                : ZRTP_HELLO_TRIES;
 }
 
 static cph_err on_timeout(const struct zrtp *z, const struct zrtp_in *in, struct zrtp_live *next)

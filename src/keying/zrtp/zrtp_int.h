@@ -426,6 +426,7 @@ struct zrtp_live {
     uint8_t relayed_sashash[CPH_ZRTP_SASHASH];
     bool relay_signed; /* by the man in the middle that relayed it */
     struct cph_zrtp_signed relay_by;
+    bool heard_ping;
     uint8_t pinged[8];
     uint32_t ping_ssrc;
     unsigned error; /* code sent or received */

@@ -267,14 +267,6 @@ static void media_stands_for_the_last_acknowledgement(void **state)
 
 /* ---- somebody in between --------------------------------------------------------------------- */
 
-static void fix_crc(struct flight *f)
-{
-    uint32_t crc = zrtp_crc32c((struct cph_span){ f->b, f->n - 4 });
-
-    for (int i = 0; i < 4; i++)
-        f->b[f->n - 4 + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
-}
-
 /* Change a byte of every message of one type, the CRC made right. */
 static struct {
     enum zrtp_type type;
@@ -417,23 +409,39 @@ static bool weak_responder(struct duo *d, int from, int stream, struct flight *f
 
 static void weak_public_values_end_the_exchange(void **state)
 {
-    static const uint8_t zero[256] = { 0 };
-    uint8_t one[256] = { 0 }, top[256], off[96];
+    static const uint8_t zero[384] = { 0 };
+    uint8_t one[384] = { 0 }, little[56] = { 1 }, minus[56], off[96], p[2][384], top[2][384],
+            above[384];
     struct vectors *v = vectors_open("crypto/modp.txt");
     const struct {
         const char *kind;
         const uint8_t *value;
         size_t n;
-    } rows[] = { { "DH2k", zero, 256 }, { "DH2k", one, 256 }, { "DH2k", top, 256 },
-                 { "X255", zero, 32 },  { "EC25", off, 64 },  { "EC38", off, 96 } };
+    } rows[] = { { "DH2k", zero, 256 },   { "DH2k", one + 128, 256 }, { "DH2k", top[0], 256 },
+                 { "DH2k", p[0], 256 },   { "DH3k", zero, 384 },      { "DH3k", one, 384 },
+                 { "DH3k", top[1], 384 }, { "DH3k", p[1], 384 },      { "DH3k", above, 384 },
+                 { "X255", zero, 32 },    { "X255", little, 32 },     { "X255", minus, 32 },
+                 { "X448", zero, 56 },    { "X448", little, 56 },     { "EC25", off, 64 },
+                 { "EC25", zero, 64 },    { "EC38", off, 96 },        { "EC38", zero, 96 } };
 
     (void)state;
-    one[255] = 1;
+    one[383] = 1;
     memset(off, 0x11, sizeof off);
-    for (int i = 0; i < 3; i++)
-        assert_true(vectors_next(v));
-    memcpy(top, vectors_hex(v, "p").p, 256);
-    top[255] -= 1; /* p - 1 */
+    memset(minus, 0xff, sizeof minus); /* 2^255 - 20 is p - 1, of order 4 */
+    minus[0] = 0xec;
+    minus[31] = 0x7f;
+    while (vectors_next(v)) {
+        size_t n = vectors_hex(v, "p").n;
+
+        if (n == 256 || n == 384)
+            memcpy(p[n == 384], vectors_hex(v, "p").p, n);
+    }
+    memcpy(top, p, sizeof top);
+    memcpy(above, p[1], sizeof above);
+    top[0][255] -= 1; /* p - 1 */
+    top[1][383] -= 1;
+    memset(above + 376, 0xff, 8); /* p + more; it ends in ones already */
+    above[375] += 1;
     for (size_t i = 0; i < 2 * (sizeof rows / sizeof *rows); i++) {
         const char *agreement[] = { rows[i / 2].kind, NULL };
         struct duo d;
@@ -1313,18 +1321,6 @@ static void multistream_against_an_agreement_ends_it(void **state)
 }
 
 /* ---- Error and Ping -------------------------------------------------------------------------- */
-
-static void feed_msg(struct duo *d, int to, struct zrtp_msg *m, uint32_t ssrc)
-{
-    uint8_t mb[256], pb[300];
-    struct cph_wr mw = cph_wr_open(mb, sizeof mb), pw = cph_wr_open(pb, sizeof pb);
-    struct zrtp_packet p = { .ssrc = ssrc };
-
-    zrtp_msg_build(&mw, m);
-    p.msg = cph_wr_done(&mw);
-    zrtp_packet_build(&pw, &p);
-    (void)!zrtp_feed(d->end[to].z[0], NULL, cph_wr_done(&pw), d->now);
-}
 
 /* A Ping arrives before every packet, at the end the packet is for. */
 static unsigned *ping_states;

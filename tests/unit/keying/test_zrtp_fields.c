@@ -10,14 +10,6 @@ static struct {
     unsigned times; /* how many copies of it are changed */
 } flip;
 
-static void fix_crc(struct flight *f)
-{
-    uint32_t crc = zrtp_crc32c((struct cph_span){ f->b, f->n - 4 });
-
-    for (int i = 0; i < 4; i++)
-        f->b[f->n - 4 + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
-}
-
 /* Of the two Hellos, that of the responder. */
 static bool flip_byte(struct duo *d, int from, int stream, struct flight *f)
 {

@@ -142,6 +142,53 @@ static void expiry_is_the_smaller_one_and_an_expired_secret_is_not_missed(void *
     duo_close(&d);
 }
 
+/* 4.9: all ones is for ever, and so is the least of two of them. */
+static void the_longest_interval_is_for_ever(void **state)
+{
+    static const struct {
+        uint32_t own, theirs;
+        int64_t seconds; /* -1: for ever */
+    } row[] = { { 0, 0, -1 },
+                { UINT32_MAX, 0, -1 },
+                { UINT32_MAX, UINT32_MAX, -1 },
+                { UINT32_MAX - 1, 0, UINT32_MAX - 1 },
+                { 0, 1, 1 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct duo d;
+
+        duo_init(&d, 84 + i);
+        d.end[0].cfg.cache_s = row[i].own;
+        d.end[1].cfg.cache_s = row[i].theirs;
+        duo_call(&d);
+        for (int e = 0; e < 2; e++)
+            assert_true(kept_by(&d, e)->expires ==
+                        (row[i].seconds < 0 ? INT64_MAX : d.end[e].env.wall + row[i].seconds));
+        duo_close(&d);
+    }
+}
+
+/* Nothing that was kept is forgotten for it, nor goes unmissed. */
+static void a_clock_that_was_set_back_takes_no_warning_away(void **state)
+{
+    (void)state;
+    for (int lost = 0; lost < 2; lost++) {
+        struct cph_zrtp_info info;
+        struct duo d;
+
+        duo_init(&d, 89);
+        d.end[0].cfg.cache_s = 60;
+        duo_call(&d);
+        d.end[0].env.wall -= 1000000;
+        d.end[1].mem.at[0].used = !lost;
+        next_call(&d);
+        info_of(d.end[0].z[0], &info);
+        assert_true(info.known && info.mismatch == lost && info.continuity == !lost);
+        duo_close(&d);
+    }
+}
+
 /* Whether there was a secret is not known then: as if it were missing (4.3.2), and nothing is
  * written over it. */
 static void a_store_that_fails_does_not_fail_the_call_and_is_a_warning(void **state)
@@ -547,6 +594,8 @@ int main(void)
         cmocka_unit_test(a_peer_that_lost_its_secret_is_told_and_the_cache_waits),
         cmocka_unit_test(two_caches_out_of_step_find_each_other_by_rs2),
         cmocka_unit_test(expiry_is_the_smaller_one_and_an_expired_secret_is_not_missed),
+        cmocka_unit_test(the_longest_interval_is_for_ever),
+        cmocka_unit_test(a_clock_that_was_set_back_takes_no_warning_away),
         cmocka_unit_test(a_store_that_fails_does_not_fail_the_call_and_is_a_warning),
         cmocka_unit_test(an_attacker_with_the_old_zid_is_told_in_every_call_until_compared),
         cmocka_unit_test(an_attacker_with_a_zid_of_his_own_is_another_device_in_every_call),

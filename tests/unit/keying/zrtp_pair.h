@@ -352,4 +352,26 @@ static inline enum cph_keying_auth auth_of(struct duo *d, int e)
     return ev.peer_auth;
 }
 
+/* After a change on its way. */
+static inline void fix_crc(struct flight *f)
+{
+    uint32_t crc = zrtp_crc32c((struct cph_span){ f->b, f->n - 4 });
+
+    for (int i = 0; i < 4; i++)
+        f->b[f->n - 4 + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
+}
+
+/* A message by itself, as if it came from there. */
+static inline void feed_msg(struct duo *d, int to, struct zrtp_msg *m, uint32_t ssrc)
+{
+    uint8_t mb[256], pb[300];
+    struct cph_wr mw = cph_wr_open(mb, sizeof mb), pw = cph_wr_open(pb, sizeof pb);
+    struct zrtp_packet p = { .ssrc = ssrc };
+
+    zrtp_msg_build(&mw, m);
+    p.msg = cph_wr_done(&mw);
+    zrtp_packet_build(&pw, &p);
+    (void)!zrtp_feed(d->end[to].z[0], NULL, cph_wr_done(&pw), d->now);
+}
+
 #endif

@@ -1,6 +1,8 @@
 /* Sessions keyed by ZRTP: several media lines of one call (RFC 6189 4.4.3, 5). */
 #include "pair.h"
 
+#include "engine_int.h"
+
 #include "ciphony/base_wire.h"
 #include "ciphony/keying_zrtp.h"
 
@@ -160,6 +162,53 @@ static void one_string_is_for_all_lines(void **state)
     }
 }
 
+/* RFC 6189 4.4.3 MUST: one ZID for all lines of a call. Who has another one has a string of his
+ * own, and the word that the users gave for theirs is not for him. */
+static void a_line_whose_keys_are_with_another_device_is_not_compared(void **state)
+{
+    (void)state;
+    for (int equal = 1; equal >= 0; equal--) {
+        struct seen seen[2][LINES] = { 0 };
+        struct cph_zrtp_cfg cfg = { .env = &t.b.env.env };
+        struct cph_zrtp_call *other;
+        struct cph_session_sas before, sas;
+        struct cph_session_event told;
+        struct cph_verdict v;
+        unsigned stream;
+
+        open_call(1);
+        run_call(seen);
+        cph_session_sas(t.a.s, &before);
+        memset(cfg.zid, 'm', sizeof cfg.zid);
+        assert_ok(cph_zrtp_call_new(&cfg, &other));
+        t.b.s->cfg.keying.zrtp = other; /* somebody else answers for the second line */
+        t.a.media[1].ssrc = t.a.ssrc + 1;
+        t.b.media[1].ssrc = t.b.ssrc + 1;
+        assert_ok(cph_session_add(t.a.s, &t.a.media[1], &stream));
+        assert_ok(cph_session_add(t.b.s, &t.b.media[1], &stream));
+        exchange(&t, &t.a, &t.b);
+        run_call(seen);
+        assert_ok(hear(&t.a, &t.b, 0));
+        assert_ok(hear(&t.a, &t.b, 1));
+        cph_session_sas(t.a.s, &sas);
+        assert_string_equal(sas.text, before.text);
+        assert_true(happened(&t.a, CPH_SESSION_NOTICE, &told));
+        assert_int_equal(told.stream, 1);
+        assert_non_null(strstr(told.why, "another device than those of the rest"));
+        assert_ok(cph_session_sas_compared(t.a.s, equal));
+        cph_session_verdict(t.a.s, &v);
+        assert_int_equal(v.streams_n, 2);
+        if (equal) {
+            assert_int_equal(v.stream[0].level, CPH_LEVEL_VERIFIED);
+            assert_int_equal(v.stream[1].level, CPH_LEVEL_HOP);
+        }
+        for (unsigned m = 0; m < 2 && !equal; m++)
+            assert_true(v.stream[m].level < CPH_LEVEL_HOP);
+        close_call();
+        cph_zrtp_call_free(other);
+    }
+}
+
 /* A line that is added later is keyed by Multistream too, under its own SSRC. */
 static void a_line_added_in_the_call_is_keyed_by_multistream(void **state)
 {
@@ -194,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_line_speaks_under_the_ssrc_of_its_own_stream),
         cmocka_unit_test(one_string_is_for_all_lines),
+        cmocka_unit_test(a_line_whose_keys_are_with_another_device_is_not_compared),
         cmocka_unit_test(a_line_added_in_the_call_is_keyed_by_multistream),
     };
 
