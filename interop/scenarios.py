@@ -466,7 +466,7 @@ def scenarios():
     for name, key in (("agreed", "c"), ("not-agreed", "s")):
         yield f"ciphony zrtp goclear {name}", lambda f, k=key: goes_clear(f, k)
     yield "ciphony zrtp goclear required", keeps_keys
-    for name, forget, words in (("lost-secrets", forget_secrets, "should have a secret"),
+    for name, forget, words in (("lost-secrets", forget_secrets, "should have the secret"),
                                 ("new-device", forget_all, "another device")):
         yield f"linphonec zrtp {name} we-call", lambda f, a=(forget, words): zrtp_lost(f, *a)
     for we_call, who in ways:
