@@ -262,7 +262,7 @@ static bool path_of(const struct message *m, unsigned *path)
 static bool is_done(const struct cph_stream *s, const struct stream_first *f, uint16_t seq)
 {
     if (!f->over)
-        return !f->asked;
+        return !f->asked && (seq == 3 || seq == 4);
     return seq == f->path + 4U || (seq == f->path + 3U && (f->path == 0 || !s->home->own));
 }
 

@@ -11,20 +11,23 @@
 
 enum {
     DTLS_RIVALS = 4,  /* ClientHellos of one component we answer at once, over all branches */
-    DTLS_SLOTS = 12,  /* handshakes of one component: those, and one of our own per branch */
+    DTLS_SLOTS = 12,  /* handshakes of one component: those, and our own of each branch */
     DTLS_FPS = 8,     /* fingerprint lines we look at */
     DTLS_FPS_OWN = 3, /* and that we write */
     DTLS_TLS_ID = 32, /* hex digits of ours: 128 bits; RFC 8842 4 wants 120 */
     DTLS_TLS_ID_MAX = 255,
-    DTLS_RESTARTS = 6,     /* times an active side begins anew after a false answer */
-    DTLS_PAUSE_MS = 250,   /* before it does, doubled each time */
-    DTLS_GIVE_UP_S = 30,   /* no keys by then: the stream fails */
-    DTLS_RING_S = 240,     /* the same while the phone rings: the peer may not listen before */
-    DTLS_DOUBT_S = 5,      /* after a false certificate, the true one has this long to show up */
-    DTLS_LATCH_MS = 500,   /* before an answer from where nobody said is listened to */
-    DTLS_STALE_S = 2,      /* an unfinished rival older than this gives way to a newcomer */
-    DTLS_FIRST_MS = 500,   /* first retransmission */
-    DTLS_RANDOM = 32,      /* bytes of a ClientHello's random */
+    DTLS_RESTARTS = 6,   /* times an active side begins anew after a false answer */
+    DTLS_PAUSE_MS = 250, /* before it does, doubled each time */
+    DTLS_GIVE_UP_S = 30, /* no keys by then: the stream fails */
+    DTLS_RING_S = 240,   /* the same while the phone rings: the peer may not listen before */
+    DTLS_DOUBT_S = 5,    /* after a false certificate, the true one has this long to show up */
+    DTLS_LATCH_MS = 500, /* before an answer from where nobody said is listened to */
+    DTLS_STALE_S = 2,    /* an unfinished rival older than this gives way to a newcomer */
+    DTLS_FIRST_MS = 500, /* first retransmission */
+    DTLS_STALL_S = 3,    /* answered, and not done by then: the active side says hello beside it */
+    DTLS_OWN = 3,        /* of these at once */
+    DTLS_NAMED = 2,      /* unfinished ones from the announced address that asked for no cookie */
+    DTLS_RANDOM = 32,    /* bytes of a ClientHello's random */
     DTLS_HELLO_MAX = 4096, /* bytes of a ClientHello in pieces; with ML-KEM-768 1500 */
     DTLS_COOKIE = 16,      /* bytes of a cookie of ours */
     DTLS_COOKIE_S = 60,    /* its secret changes; the one before is still good */
@@ -150,6 +153,7 @@ struct dtls_shake {
     uint8_t
         random[DTLS_RANDOM]; /* server: of the ClientHello, tells rivals from one address apart */
     cph_time born;
+    cph_time heard;             /* when something came from there first; 0: not yet */
     bool judged;                /* open, and a branch found the certificate not to be its peer's */
     bool after_cookie;          /* server: it began with a hello that has one */
     bool detour;                /* client: to an address that nobody announced */

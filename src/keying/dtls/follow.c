@@ -195,15 +195,41 @@ static void connect(struct dtls *d, enum cph_keying_component c, cph_time now)
         dtls_fail(d, err, cph_err_text(err));
 }
 
-static bool own_runs(const struct dtls *d, enum cph_keying_component c)
+/*
+ * Our own handshakes for this component; *waits: one of them may be done soon.
+ *
+ * Before there are keys nothing is signed as a whole: one packet in the peer's name, and the
+ * library at either end can be stuck with what nobody said. We do not see it, and the other end,
+ * which does not begin, can do nothing. So a handshake that was answered and goes on for too long
+ * is not waited for: another begins beside it. (It goes on: perhaps only the network is bad, and
+ * a peer that does not take a second hello still finishes the first.)
+ */
+static unsigned own_run(const struct dtls *d, enum cph_keying_component c, cph_time now,
+                        bool *waits)
 {
+    unsigned n = 0;
+
+    *waits = false;
     for (unsigned i = 0; i < DTLS_SLOTS; i++) {
         const struct dtls_shake *shake = d->pool->slot[c][i];
 
-        if (shake && shake->owner == d && !shake->detour)
-            return true;
+        if (!shake || shake->owner != d || shake->detour)
+            continue;
+        n++;
+        *waits |= shake->heard == 0 || now - shake->heard < CPH_SEC(DTLS_STALL_S);
     }
-    return false;
+    return n;
+}
+
+static void begin_own(struct dtls *d, enum cph_keying_component c, cph_time now)
+{
+    bool waits;
+    unsigned n = own_run(d, c, now, &waits), room = 0;
+
+    for (unsigned i = 0; i < DTLS_SLOTS; i++)
+        room += !d->pool->slot[c][i];
+    if (n == 0 || (!waits && n < DTLS_OWN && room > 0 && d->tries[c] <= DTLS_RESTARTS))
+        connect(d, c, now);
 }
 
 static void look(struct dtls *d, enum cph_keying_component c, cph_time now)
@@ -228,8 +254,7 @@ static void look(struct dtls *d, enum cph_keying_component c, cph_time now)
     }
     if (!d->making || !dtls_wanting(d, c) || d->role != CPH_STREAM_CLIENT)
         return;
-    if (!own_runs(d, c))
-        connect(d, c, now);
+    begin_own(d, c, now);
     if (d->making)
         dtls_path_detour(d, c, now);
 }
@@ -239,12 +264,25 @@ static bool complete(const struct dtls *d)
     return !dtls_wanting(d, CPH_KEYING_RTP) && !dtls_wanting(d, CPH_KEYING_RTCP);
 }
 
+static void drop_own(struct dtls *d)
+{
+    for (int c = 0; c < 2; c++) {
+        for (unsigned i = 0; i < DTLS_SLOTS; i++) {
+            const struct dtls_shake *shake = d->pool->slot[c][i];
+
+            if (shake && shake->owner == d)
+                dtls_shake_free(dtls_pool_take(d->pool, (enum cph_keying_component)c, i));
+        }
+    }
+}
+
 /* All is won. Whoever else was at it is not needed, unless another branch may want him. */
 static void finish(struct dtls *d)
 {
     const struct dtls_shake *won = d->won[CPH_KEYING_RTP];
 
     d->making = false;
+    drop_own(d);
     if (d->pool->refs > 1)
         return;
     for (unsigned i = 0; i < DTLS_SLOTS; i++) {

@@ -194,10 +194,11 @@ cph_err dtls_pool_connect(struct dtls_pool *pool, const struct dtls_wish *wish, 
 /* ---- who may begin with us ------------------------------------------------------------------- */
 
 /* Who of the rivals gives way? One that was judged false, then the oldest stale one; for a
- * ClientHello from where the description says, any that is from elsewhere. */
+ * ClientHello from where the description says, any that is from elsewhere before those. */
 static bool weakest(const struct dtls_pool *pool, enum cph_keying_component c,
                     const struct cph_addr *known, bool is_known, cph_time now, unsigned *at)
 {
+    bool best_elsewhere = false;
     int best = -1;
 
     for (unsigned i = 0; i < DTLS_SLOTS; i++) {
@@ -213,10 +214,13 @@ static bool weakest(const struct dtls_pool *pool, enum cph_keying_component c,
         elsewhere = known && !cph_addr_eq(&r->from, known);
         stale = cph_stream_state(r->s) == CPH_STREAM_HANDSHAKE &&
                 now - r->born > CPH_SEC(DTLS_STALE_S);
-        if (!(is_known ? elsewhere : stale && (elsewhere || !known)))
+        if (!(is_known ? elsewhere || stale : stale && (elsewhere || !known)))
             continue;
-        if (best < 0 || r->born < pool->slot[c][best]->born)
-            best = (int)i;
+        if (best >= 0 &&
+            (elsewhere == best_elsewhere ? r->born >= pool->slot[c][best]->born : best_elsewhere))
+            continue;
+        best = (int)i;
+        best_elsewhere = elsewhere;
     }
     *at = (unsigned)best;
     return best >= 0;
@@ -268,6 +272,8 @@ static void give(struct dtls_pool *pool, enum cph_keying_component c, unsigned i
     cph_err err = dtls_shake_feed(shake, packet, now);
 
     shake->credit += packet.n;
+    if (shake->heard == 0)
+        shake->heard = now;
     if (err || cph_stream_state(shake->s) != before)
         pool->moves++;
 }
@@ -346,6 +352,24 @@ static bool begun_by(const struct dtls_pool *pool, enum cph_keying_component c,
     return false;
 }
 
+/* RFC 6347 4.2.1: whom the signalling named has asked for this; anybody else may be using another's
+ * address. So may whoever begins several there and ends none. */
+static bool need_no_cookie(const struct dtls_pool *pool, enum cph_keying_component c,
+                           const struct cph_addr *from, const struct cph_addr *known)
+{
+    unsigned n = 0;
+
+    if (!known || !cph_addr_eq(from, known))
+        return false;
+    for (unsigned i = 0; i < DTLS_SLOTS; i++) {
+        const struct dtls_shake *r = pool->slot[c][i];
+
+        n += r && r->role == CPH_STREAM_SERVER && !r->after_cookie && cph_addr_eq(&r->from, from) &&
+             cph_stream_state(r->s) == CPH_STREAM_HANDSHAKE;
+    }
+    return n < DTLS_NAMED;
+}
+
 static cph_err feed_hello(struct dtls_pool *pool, enum cph_keying_component c,
                           const struct cph_addr *from, const struct cph_addr *known, bool serve,
                           const struct dtls_hello *hello, struct cph_span packet, cph_time now)
@@ -362,9 +386,7 @@ static cph_err feed_hello(struct dtls_pool *pool, enum cph_keying_component c,
         pool->rival = true;
         return CPH_E_STATE;
     }
-    /* RFC 6347 4.2.1: whom the signalling named has asked for this; anybody else may be using
-     * another's address. */
-    if (!(known && cph_addr_eq(from, known)) && !dtls_cookie_ok(&pool->cookie, from, hello, now))
+    if (!need_no_cookie(pool, c, from, known) && !dtls_cookie_ok(&pool->cookie, from, hello, now))
         return ask(pool, c, from, hello, now);
     err = welcome(pool, c, from, known, hello, now, &shake);
     if (err) {
