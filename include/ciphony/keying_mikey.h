@@ -57,7 +57,8 @@ struct cph_mikey_cfg {
     bool sha1_signatures;       /* take RSA over SHA-1, and sign so */
     bool pss, oaep;             /* RSA-PSS and RSA-OAEP instead of PKCS #1 1.5 */
     bool key_wrap;              /* AES key wrap instead of AES-CM for our keys */
-    bool counter;               /* our timestamps are a COUNTER, from counter_next on */
+    bool counter; /* our timestamps are a COUNTER, from counter_next on, and a peer's may
+                     be; needs id, and that neither side forgets where it was */
     uint32_t counter_next;
     unsigned mki_n;   /* bytes of MKI in our keys, 0 to 8; 0: none, and one re-key at a time */
     unsigned skew_s;  /* 0: CPH_MIKEY_SKEW_S */

@@ -90,11 +90,24 @@ static cph_err put_v(struct respond *r, struct mikey_out *w)
     return mikey_fill_mac(&r->key, &r->csb.b, w, at, t.part, 3);
 }
 
+/* RFC 4738 3.5: the policy that was chosen, as it was said; ours if none was. */
+static void put_chosen(struct respond *r, struct mikey_out *w)
+{
+    uint8_t params[MIKEY_SP_MAX];
+    struct cph_wr wr = cph_wr_open(params, sizeof params);
+
+    for (unsigned i = 0; i < r->msg.n_sp; i++)
+        if (r->msg.sp[i].no == r->csb.policy[0].no) {
+            mikey_put_sp(w, &r->msg.sp[i]);
+            return;
+        }
+    mikey_policy_write(r->csb.policy[0].suite, &wr);
+    mikey_put_sp(w, &(struct mikey_sp){ r->csb.policy[0].no, 0, cph_wr_done(&wr) });
+}
+
 static cph_err put_rsar(struct respond *r, struct mikey_out *w)
 {
     struct mikey_id us = mikey_id_of(r->m->id);
-    uint8_t params[MIKEY_SP_MAX];
-    struct cph_wr wr = cph_wr_open(params, sizeof params);
     struct mikey_tail t;
     cph_err err = CPH_OK;
     size_t at;
@@ -103,8 +116,7 @@ static cph_err put_rsar(struct respond *r, struct mikey_out *w)
         mikey_put_rand(w, (struct cph_span){ r->csb.b.rand, r->csb.b.rand_n });
     put_ids(r, true, false, w, &err);
     CPH_TRY(err);
-    mikey_policy_write(r->csb.policy[0].suite, &wr);
-    mikey_put_sp(w, &(struct mikey_sp){ r->csb.policy[0].no, 0, cph_wr_done(&wr) });
+    put_chosen(r, w);
     if (r->gives_ekt)
         CPH_TRY(mikey_ekt_put(w, &r->csb, &r->csb.set));
     CPH_TRY(mikey_put_keys(r->m, w, &r->key, &r->csb, r->msg.ts, &us, true, &at));

@@ -7,7 +7,10 @@
 #include "ciphony/crypto_cipher.h"
 #include "ciphony/crypto_envelope.h"
 
-enum { PEM_MAX = 2 * MIKEY_MSG_MAX };
+enum {
+    PEM_MAX = 2 * MIKEY_MSG_MAX,
+    SEQUENCE = 0x30, /* that DER begins with */
+};
 
 /* ---- identities ------------------------------------------------------------------------------ */
 
@@ -46,6 +49,13 @@ void mikey_ids(const struct mikey_msg *m, struct cph_span out[2])
 cph_err mikey_peer_is(const struct cph_mikey *m, struct cph_span said)
 {
     return said.n == 0 || !m->peer_id[0] || cph_span_is(said, m->peer_id) ? CPH_OK : CPH_E_POLICY;
+}
+
+cph_err mikey_still_is(const struct mikey_csb *old, struct cph_span said)
+{
+    return !old || said.n == 0 || !old->peer_id[0] || cph_span_is(said, old->peer_id)
+               ? CPH_OK
+               : CPH_E_POLICY;
 }
 
 cph_err mikey_we_are(const struct cph_mikey *m, struct cph_span said)
@@ -144,6 +154,9 @@ static cph_err read_certs(const struct cph_mikey *m, const struct mikey_msg *msg
          * keep a certificate for encryption beside that for signatures */
         if (msg->cert[i].type != MIKEY_X509 && msg->cert[i].type != MIKEY_X509_SIGN)
             err = CPH_E_UNSUPPORTED;
+        /* 6.7: DER, of one certificate; our reader takes PEM too, of any number */
+        if (err == CPH_OK && (msg->cert[i].data.n == 0 || msg->cert[i].data.p[0] != SEQUENCE))
+            err = CPH_E_CERT;
         if (err == CPH_OK)
             err = cph_cert_parse(m->cfg.env, msg->cert[i].data, &one);
         if (err == CPH_OK)

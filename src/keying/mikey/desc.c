@@ -34,12 +34,19 @@ bool mikey_find(const struct cph_sdp *sdp, const struct cph_sdp_media *media,
 cph_err mikey_list(const struct cph_sdp_part *part, bool add, char out[MIKEY_LIST_MAX])
 {
     struct cph_wr wr = cph_wr_open(out, MIKEY_LIST_MAX);
-    struct cph_sdp_key_mgmt attr;
+    struct cph_sdp_key_mgmt attr, before;
 
     /* 4.1.4 MUST: all of them, in the order of the description, with ";" between */
     for (const struct cph_sdp_line *l = cph_sdp_attr(part, "key-mgmt"); l;
          l = cph_sdp_attr_next(l)) {
         CPH_TRY(cph_sdp_key_mgmt_parse(l->arg, &attr));
+        /* 4.1.2: each another protocol. Of two of one, whoever is on the way would have the choice:
+         * the list does not tell them apart. */
+        for (const struct cph_sdp_line *o = cph_sdp_attr(part, "key-mgmt"); o != l;
+             o = cph_sdp_attr_next(o))
+            if (cph_sdp_key_mgmt_parse(o->arg, &before) == CPH_OK &&
+                cph_span_eq(before.protocol, attr.protocol))
+                return CPH_E_MALFORMED;
         cph_wr_text(&wr, wr.n > 0 ? ";" : "");
         cph_wr_span(&wr, attr.protocol);
     }

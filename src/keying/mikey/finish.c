@@ -46,6 +46,7 @@ static cph_err identities(struct finish *f)
     if (said[0].n > 0 && !cph_span_eq(said[0], us.data))
         return CPH_E_POLICY; /* an answer to somebody else */
     CPH_TRY(mikey_peer_is(f->m, said[1]));
+    CPH_TRY(mikey_still_is(f->o->update ? &f->o->next : NULL, said[1]));
     if (us.data.n > 0) /* what we said, if we said it */
         idr = cph_span_of(f->m->peer_id[0] ? f->m->peer_id : f->o->next.peer_id);
     f->id[0] = us.data;
@@ -82,8 +83,8 @@ static cph_err chosen_policy(struct finish *f)
     for (unsigned i = 0; i < f->csb.n_policies; i++) {
         const struct mikey_policy *ours = &f->csb.policy[i];
 
-        if (ours->suite == p.suite && p.kdr == 0 && !p.unencrypted_rtp && !p.unencrypted_rtcp &&
-            !p.unauthenticated_rtp) {
+        if (ours->suite == p.suite && p.kdr == 0 && p.rcc_rate == 0 && !p.unencrypted_rtp &&
+            !p.unencrypted_rtcp && !p.unauthenticated_rtp) {
             f->csb.policy[0] = p;
             f->csb.n_policies = 1;
             return mikey_policy_of(&f->csb, 1) && mikey_policy_of(&f->csb, f->csb.n_cs)

@@ -384,14 +384,16 @@ struct cph_mikey {
     uint8_t group_no;
     unsigned accept;
     uint64_t last_ts;
+    uint64_t set_back; /* how often the clock was */
     uint32_t counter;
     struct mikey_pair spare;
     struct mikey_replay replay;
     struct mikey_shared *shared; /* of the description being answered; NULL if there is none */
 };
 
-/** A timestamp that no message of ours had. */
-void mikey_now(struct cph_mikey *m, uint8_t *type, uint64_t *ts);
+/** A timestamp that no message of ours had, nor one of the peer's in the same bundle; began: we
+ * began that. */
+void mikey_now(struct cph_mikey *m, bool began, uint8_t *type, uint64_t *ts);
 /** The pair made beforehand, or a fresh one; it is not given out again. */
 CPH_MUST_CHECK cph_err mikey_pair_take(struct cph_mikey *m, enum cph_agree_group group,
                                        struct mikey_pair *out);
@@ -510,6 +512,8 @@ const char *mikey_error_words(uint8_t error);
 void mikey_ids(const struct mikey_msg *m, struct cph_span out[2]);
 /** Is the identity said (may be empty) the peer we want, or ours? */
 CPH_MUST_CHECK cph_err mikey_peer_is(const struct cph_mikey *m, struct cph_span said);
+/** In a bundle that is updated (or NULL), is it the one whose bundle that is? */
+CPH_MUST_CHECK cph_err mikey_still_is(const struct mikey_csb *old, struct cph_span said);
 CPH_MUST_CHECK cph_err mikey_we_are(const struct cph_mikey *m, struct cph_span said);
 /** Is the MAC at the end of the message (KEMAC or V) the one of this key, over what it covers and
  *  extra? */
@@ -641,7 +645,8 @@ struct mikey_found {
 /** The key-mgmt of a section: its own, or the session's if it has none and is protected. */
 bool mikey_find(const struct cph_sdp *sdp, const struct cph_sdp_media *media,
                 struct mikey_found *out);
-/** "mikey;..." as the part has it, and one more mikey at the end if add. */
+/** "mikey;..." as the part has it, and one more mikey at the end if add. CPH_E_MALFORMED: a
+ * protocol is there twice. */
 CPH_MUST_CHECK cph_err mikey_list(const struct cph_sdp_part *part, bool add,
                                   char out[MIKEY_LIST_MAX]);
 CPH_MUST_CHECK cph_err mikey_decode(const struct mikey_found *f, struct mikey_text *out);

@@ -120,6 +120,10 @@ static cph_err fresh(struct respond *r, struct mikey_mark *mark)
     struct cph_span who = r->id[0].n > 0 ? r->id[0] : cph_span_of(r->m->peer_id);
 
     r->error = MIKEY_E_TS;
+    /* of a COUNTER nothing is known after a start, so that what was said before would be taken once
+     * more: it is for those who agreed on it */
+    if (r->msg.ts_type == MIKEY_TS_COUNTER && !r->m->cfg.counter)
+        return CPH_E_POLICY;
     CPH_TRY(mikey_mark_of(r->msg.all, r->msg.ts_type, r->msg.ts, who, mark));
     return mikey_replay_check(&r->m->replay, mark, mikey_ntp(cph_wall(r->m->cfg.env)));
 }
@@ -130,6 +134,7 @@ static cph_err identities(struct respond *r)
     r->error = MIKEY_E_ID;
     CPH_TRY(mikey_we_are(r->m, r->id[1]));
     CPH_TRY(mikey_peer_is(r->m, r->id[0]));
+    CPH_TRY(mikey_still_is(r->old, r->id[0]));
     if (r->id[0].n == 0)
         r->id[0] = cph_span_of(r->m->peer_id);
     if (r->id[0].n == 0 && r->old)

@@ -10,7 +10,10 @@
 enum {
     SKEW_MAX_S = 7 * 86400, /* a clock that is off by more is wrong */
     REPLAYS_MAX = 1 << 20,
+    SET_BACK = 20, /* bits of a fraction that count messages; those above, how often */
 };
+
+static const uint64_t CLOCK_SET = (uint64_t)60 << 32; /* more is no drift */
 
 #define BIT(mode) (1U << (mode))
 
@@ -74,6 +77,8 @@ static cph_err check(struct cph_mikey *m)
     if (!mikey_group_number(m->group, &m->group_no) ||
         (mikey_group_weak(m->group) && !c->weak_groups))
         return CPH_E_CONFIG;
+    if (c->counter && !m->id[0])
+        return CPH_E_CONFIG; /* of whom is it? And ours, thrown back, would be a peer's */
     if (c->mki_n > MIKEY_MKI_MAX || c->skew_s > SKEW_MAX_S || c->replays > REPLAYS_MAX)
         return CPH_E_CONFIG;
     for (int mode = CPH_MIKEY_PSK; mode < CPH_MIKEY_MODES_; mode++)
@@ -154,19 +159,29 @@ cph_err cph_mikey_mode_parse(struct cph_span name, enum cph_mikey_mode *out)
     return CPH_E_MALFORMED;
 }
 
-void mikey_now(struct cph_mikey *m, uint8_t *type, uint64_t *ts)
+/*
+ * RFC 3830 5.2 MUST: each message has a timestamp of its own, whatever the clock's grain. And of
+ * its own among those of both sides: what makes keystream in a bundle is its RAND, its key and the
+ * timestamp (4.2.3), so two updates of one second, one of each side, would have keys under one. Who
+ * began the bundle has the even ones.
+ */
+void mikey_now(struct cph_mikey *m, bool began, uint8_t *type, uint64_t *ts)
 {
+    const uint64_t own = began ? 0 : 1;
     uint64_t now;
 
     if (m->cfg.counter) {
         *type = MIKEY_TS_COUNTER;
-        *ts = m->counter++;
+        *ts = m->counter + ((m->counter & 1) ^ own);
+        m->counter = (uint32_t)*ts + 1;
         return;
     }
-    /* RFC 3830 5.2 MUST: each message has a timestamp of its own, whatever the clock's grain */
     now = mikey_ntp(cph_wall(m->cfg.env));
-    if (m->last_ts != 0 && (int64_t)(now - m->last_ts) <= 0)
-        now = m->last_ts + 1;
+    if (m->last_ts != 0 && now <= m->last_ts)
+        /* where the clock was set back, nobody would take what we say for minutes or days: with a
+         * fraction that no message of that second had */
+        now = m->last_ts - now < CLOCK_SET ? m->last_ts + 1 : now + (++m->set_back << SET_BACK);
+    now += (now & 1) ^ own;
     m->last_ts = now;
     *type = MIKEY_TS_NTP_UTC;
     *ts = now;

@@ -89,6 +89,8 @@ static cph_err first_bundle(struct cph_mikey *m, const struct mikey_around *arou
     uint8_t id[4];
     struct cph_rd rd = cph_rd_open((struct cph_span){ id, sizeof id });
 
+    /* RFC 3830 6.1 EXCEPTION: it is not looked for among those of other streams. A bundle is asked
+     * for by the instance that has it alone, and RAND keeps its keys apart from any other's. */
     CPH_TRY(cph_random(m->cfg.env, id, sizeof id));
     csb->b.rand_n = OUR_RAND;
     if (around->rand.n > 0) {
@@ -300,7 +302,7 @@ cph_err mikey_start(struct cph_mikey *m, const struct mikey_csb *old, bool rekey
     o.type = o.update ? update_type(o.next.mode) : first_type(o.next.mode);
     set_stream(&o.next, around);
     CPH_TRY(message_key(m, &o));
-    mikey_now(m, &o.ts_type, &o.ts);
+    mikey_now(m, o.next.we_began, &o.ts_type, &o.ts);
 
     /* We always ask for the verification: without it nobody proved to be there */
     hdr = (struct mikey_hdr){ o.type, true, o.next.b.csb_id, o.next.cs, o.next.n_cs };

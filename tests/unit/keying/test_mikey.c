@@ -185,17 +185,26 @@ static void timestamps_may_be_a_counter(void **state)
     struct cph_sdp *offer;
 
     (void)state;
-    cfg_a.counter = true;
+    struct cph_sdp *answer;
+
+    cfg_a.counter = cfg_b.counter = true;
     cfg_a.counter_next = 7;
     reopen();
     offer = make_offer(&p, &p.a);
     m = parsed(offer, &t);
     assert_int_equal(m.ts_type, MIKEY_TS_COUNTER);
-    assert_int_equal(m.ts, 7);
+    assert_int_equal(m.ts, 8); /* who begins has the even ones */
     assert_ok(try_finish(&p.a, make_answer(&p, &p.b, offer)));
     assert_media(&p, 1);
     exchange(&p, &p.a, &p.b);
     assert_media(&p, 2);
+    cfg_b.counter = false; /* who did not agree to it does not take it: after a start all would be
+                              new */
+    reopen();
+    assert_err(try_answer(&p, &p.b, make_offer(&p, &p.a), &answer), CPH_E_POLICY);
+    cfg_a.id = NULL; /* and without a name it is nobody's */
+    assert_err(cph_mikey_new(&cfg_a, &ma), CPH_E_CONFIG);
+    ma = NULL;
 }
 
 /* ---- suites ---------------------------------------------------------------------------------- */
@@ -548,7 +557,7 @@ static void a_message_that_comes_twice_is_answered_once(void **state)
     (void)state;
     for (unsigned i = 0; i < 4; i++) {
         cfg_a.mode = mode[i];
-        cfg_a.counter = i == 1;
+        cfg_a.counter = cfg_b.counter = i == 1;
         reopen();
         offer = make_offer(&p, &p.a);
         assert_ok(try_answer(&p, &p.b, offer, &answer));

@@ -311,7 +311,7 @@ static void an_answer_after_a_refusal_has_no_old_reason(void **state)
     struct cph_sdp *answer, *offer;
 
     (void)state;
-    cfg_a.counter = true;
+    cfg_a.counter = cfg_b.counter = true;
     reopen_with(gcm, cm);
     (void)refused(&r);
     cph_nego_rollback(p.a.nego);
