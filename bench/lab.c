@@ -72,7 +72,7 @@ static unsigned calls(const char *keying, unsigned n)
 
         if (lab_stage_open(&cfg, &s) != CPH_OK)
             return good;
-        for (unsigned i = 0; i < PER_STAGE; i++) {
+        for (unsigned i = 0; i < PER_STAGE && done + i < n; i++) {
             struct lab_stage_person *a = &s->person[LAB_ALICE], *b = &s->person[LAB_BOB];
 
             a->heard = b->heard = (struct lab_heard){ 0 };

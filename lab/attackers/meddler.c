@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rewrite.h"
 #include "sealer.h"
 #include "weaken.h"
 
@@ -11,7 +12,7 @@
 #include "ciphony/session.h"
 #include "ciphony/srtp.h"
 
-enum { VICTIMS = 2, SPACE = 2048 }; /* 0: who offers, 1: who answers */
+enum { VICTIMS = 2, SPACE = 2048, RTP_SSRC = 8 }; /* 0: who offers, 1: who answers */
 
 struct victim {
     struct cph_session *session;
@@ -36,83 +37,15 @@ struct lab_meddler {
     bool as_secure; /* his own offers have the profile of theirs */
     struct lab_sealer *sealer;
     bool old_zid;
+    uint8_t offer[CPH_SESSION_SDP], old[CPH_SESSION_SDP]; /* the last offer, and answer before he
+                                                             began, as they went by */
+    size_t offer_n, old_n;
     bool middle; /* the media comes to his ports, since his are the addresses in the descriptions */
 };
-
-/* ---- in the server: text --------------------------------------------------------------------- */
-
-static void strip_line(struct cph_span line, struct cph_wr *out)
-{
-    static const char *const profile[] = { "UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF",
-                                           "RTP/SAVP" };
-
-    if (lab_is_key_line(line))
-        return;
-    if (cph_span_starts(line, "m="))
-        for (size_t i = 0; i < 4; i++) {
-            const uint8_t *at = memmem(line.p, line.n, profile[i], strlen(profile[i]));
-
-            if (!at)
-                continue;
-            cph_wr_bytes(out, line.p, (size_t)(at - line.p));
-            cph_wr_text(out, i % 2 ? "RTP/AVP" : "RTP/AVPF");
-            line = cph_span_from(line, (size_t)(at - line.p) + strlen(profile[i]));
-            break;
-        }
-    cph_wr_span(out, line);
-    cph_wr_text(out, "\r\n");
-}
-
-static void substitute_line(struct lab_meddler *m, struct cph_span line, struct cph_wr *out)
-{
-    struct cph_fingerprint fp;
-    char text[CPH_FP_TEXT];
-
-    (void)m;
-    if (cph_span_starts(line, "a=fingerprint:") &&
-        cph_cert_fingerprint(lab_cert(LAB_MALLORY), CPH_FP_SHA256, &fp) == CPH_OK) {
-        cph_wr_fmt(out, "a=fingerprint:%s\r\n", cph_fingerprint_text(&fp, text));
-        return;
-    }
-    cph_wr_span(out, line);
-    cph_wr_text(out, "\r\n");
-}
-
-/* Who would wait begins, and who would begin waits. */
-static void turn_roles(struct cph_span sdp, struct cph_wr *out)
-{
-    struct cph_span line;
-
-    while (cph_span_line(&sdp, &line)) {
-        if (cph_span_is(line, "a=setup:active") || cph_span_is(line, "a=setup:actpass"))
-            cph_wr_text(out, "a=setup:passive");
-        else if (cph_span_is(line, "a=setup:passive"))
-            cph_wr_text(out, "a=setup:active");
-        else
-            cph_wr_span(out, line);
-        cph_wr_text(out, "\r\n");
-    }
-}
 
 static bool only_media(const struct lab_meddler *m)
 {
     return m->how == LAB_MEDDLE_MEDIA || m->how == LAB_MEDDLE_ROLES;
-}
-
-static void change(struct lab_meddler *m, struct cph_span sdp, struct cph_wr *out)
-{
-    struct cph_span line;
-
-    if (m->how == LAB_MEDDLE_WEAKEN || m->how == LAB_MEDDLE_WEAKEN_BOTH) {
-        lab_weaken_sdp(sdp, out);
-        return;
-    }
-    while (cph_span_line(&sdp, &line)) {
-        if (m->how == LAB_MEDDLE_STRIP)
-            strip_line(line, out);
-        else
-            substitute_line(m, line, out);
-    }
 }
 
 /* ---- in the middle: sessions ----------------------------------------------------------------- */
@@ -309,6 +242,31 @@ static struct cph_span last_part(struct cph_span body)
     return at ? cph_span_head(part, (size_t)(at - part.p) + 2) : part;
 }
 
+static void keep(struct cph_span body, uint8_t copy[CPH_SESSION_SDP], size_t *n)
+{
+    if (body.n > CPH_SESSION_SDP)
+        return;
+    memcpy(copy, body.p, body.n);
+    *n = body.n;
+}
+
+/* Her own offer, or what was answered in another call. Sealed bodies go back as they came. */
+static cph_err answer_falsely(struct lab_meddler *m, const struct cph_sip_msg *msg,
+                              struct cph_wr *out)
+{
+    struct cph_span offer = { m->offer, m->offer_n };
+
+    if (msg->is_request || (m->how == LAB_MEDDLE_OLD && m->old_n == 0))
+        return CPH_E_STATE; /* it passes */
+    if (m->how == LAB_MEDDLE_OLD)
+        cph_wr_bytes(out, m->old, m->old_n);
+    else if (lab_sealer_is(msg))
+        cph_wr_span(out, offer);
+    else
+        lab_rewrite_mirror(offer, lab_person_ip(LAB_ALICE), lab_person_ip(LAB_BOB), out);
+    return cph_wr_end(out);
+}
+
 static enum lab_proxy_body on_sdp(void *ctx, const struct cph_sip_msg *msg,
                                   const struct cph_addr *from, struct cph_span sdp,
                                   struct cph_wr *out)
@@ -317,11 +275,17 @@ static enum lab_proxy_body on_sdp(void *ctx, const struct cph_sip_msg *msg,
     cph_err err = CPH_OK;
 
     (void)from;
+    if (msg->is_request)
+        keep(sdp, m->offer, &m->offer_n);
+    else if (!m->stage)
+        keep(sdp, m->old, &m->old_n);
     if (!m->stage)
         return LAB_BODY_KEEP;
     if (in_both(m) || only_media(m))
         sdp = last_part(sdp);
-    if (lab_sealer_is(msg)) {
+    if (m->how == LAB_MEDDLE_MIRROR || m->how == LAB_MEDDLE_OLD) {
+        err = answer_falsely(m, msg, out);
+    } else if (lab_sealer_is(msg)) {
         err = only_media(m) ? CPH_E_AUTH : swap_sealed(m, msg, sdp, out);
         turn(m);
     } else if (in_both(m)) {
@@ -335,12 +299,12 @@ static enum lab_proxy_body on_sdp(void *ctx, const struct cph_sip_msg *msg,
         turn(m);
         if (m->how == LAB_MEDDLE_MEDIA)
             return LAB_BODY_KEEP;
-        turn_roles(sdp, out);
+        lab_rewrite(m->how, sdp, out);
     } else if (m->how == LAB_MEDDLE_SUBSTITUTE && has_shares(sdp)) {
         err = swap_shares(m, msg, sdp, out);
         turn(m);
     } else {
-        change(m, sdp, out);
+        lab_rewrite(m->how, sdp, out);
     }
     if (err != CPH_OK)
         return LAB_BODY_KEEP;
@@ -476,6 +440,28 @@ static bool on_path(void *ctx, const struct lab_packet *p)
     return true;
 }
 
+/* On the media path, the caller gets her own packets, in the callee's name, and nobody else's: as
+ * they were, and with another SSRC, since she may know her own. */
+static bool mirror_path(void *ctx, const struct lab_packet *p)
+{
+    struct lab_meddler *m = ctx;
+    struct cph_addr alice, from = p->from, to = p->to;
+    uint8_t copy[SPACE];
+
+    if (!m->stage || p->kind == LAB_SIP ||
+        cph_addr_parse_ip(cph_span_of(lab_person_ip(LAB_ALICE)), &alice) != CPH_OK)
+        return true;
+    if (!cph_addr_ip_eq(&alice, &from)) /* what is injected does not come by here */
+        return false;
+    (void)!lab_inject(m->stage->net, &to, &from, p->bytes);
+    if (p->kind == LAB_RTP && p->bytes.n <= sizeof copy) {
+        memcpy(copy, p->bytes.p, p->bytes.n);
+        copy[RTP_SSRC] ^= 1;
+        (void)!lab_inject(m->stage->net, &to, &from, (struct cph_span){ copy, p->bytes.n });
+    }
+    return false;
+}
+
 /* On the media path, what makes keys is changed, and the rest passes. */
 static bool weaken_path(void *ctx, const struct lab_packet *p)
 {
@@ -553,6 +539,10 @@ void lab_meddler_place(struct lab_meddler *m, struct lab_stage_config *cfg)
         return;
     cfg->proxy.ops = &ops;
     cfg->proxy.ctx = m;
+    if (m->how == LAB_MEDDLE_MIRROR) {
+        cfg->filter = mirror_path;
+        cfg->filter_ctx = m;
+    }
     if (m->how == LAB_MEDDLE_WEAKEN_BOTH) {
         cfg->filter = weaken_path;
         cfg->filter_ctx = m;

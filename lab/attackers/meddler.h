@@ -17,6 +17,9 @@ enum lab_meddling {
     LAB_MEDDLE_ROLES,  /* the same, and the server changes who begins (a=setup) */
     LAB_MEDDLE_WEAKEN_BOTH, /* WEAKEN, and the same with what makes keys on the media path */
     LAB_MEDDLE_INVITED,     /* in the middle of both, with the keys of each towards the other */
+    LAB_MEDDLE_MIRROR,      /* the caller's own offer and packets come back as the callee's */
+    LAB_MEDDLE_OLD,         /* server: the answer of a call before he began comes again */
+    LAB_MEDDLINGS
 };
 
 struct lab_meddler;

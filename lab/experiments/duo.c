@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ciphony/identity_smime.h"
 #include "ciphony/rtp.h"
 #include "ciphony/srtp.h"
 
@@ -17,6 +18,11 @@ struct party {
     uint8_t said[CPH_SESSION_SDP];
     size_t said_n;
     bool keyed;
+    struct cph_smime
+        *smime; /* of a column that seals its descriptions; NULL: they go as they are */
+    char type[CPH_SMIME_TYPE], told[CPH_SMIME_ID], heard[CPH_SMIME_ID];
+    uint8_t sealed[CPH_SESSION_SDP + 2 * CPH_SMIME_GROWS];
+    size_t sealed_n;
 };
 
 struct lab_duo {
@@ -72,6 +78,7 @@ void lab_duo_free(struct lab_duo *d)
     for (unsigned i = 0; i < LAB_PARTIES; i++) {
         cph_session_free(d->party[i].session);
         lab_kit_free(d->party[i].kit);
+        cph_smime_free(d->party[i].smime);
     }
     cph_srtp_engine_free(d->srtp);
     free(d);
@@ -107,6 +114,54 @@ static cph_err begin(struct lab_duo *d, unsigned i)
     return cph_session_new(&cfg, &media, 1, d->now, &p->session);
 }
 
+/* ---- what carries descriptions --------------------------------------------------------------- */
+
+/* As a phone's: for all its calls, so that what it has opened it remembers. */
+static cph_err sealing(struct party *p)
+{
+    struct cph_smime_cfg cfg = { .env = &p->env,
+                                 .key = lab_rsa_key(p->cfg.who),
+                                 .cert = lab_rsa_cert(p->cfg.who, true),
+                                 .trust = lab_authority() };
+
+    return cph_smime_new(&cfg, &p->smime);
+}
+
+static struct cph_span said(const struct party *p)
+{
+    return (struct cph_span){ p->said, p->said_n };
+}
+
+/* Signed, and encrypted to whom it is for. */
+static cph_err seal(struct party *p, const char *answers)
+{
+    struct cph_wr wr = cph_wr_open(p->sealed, sizeof p->sealed);
+
+    if (!p->smime)
+        return CPH_OK;
+    CPH_TRY(cph_smime_seal(p->smime, lab_rsa_cert(p->cfg.peer, true),
+                           CPH_SPAN_LIT("application/sdp"), said(p), answers, p->type, p->told,
+                           &wr));
+    p->sealed_n = wr.n;
+    return CPH_OK;
+}
+
+/* What another party said, as this one gets it; o is to be wiped. */
+static cph_err unseal(struct party *p, const struct party *from, const char *answers,
+                      struct cph_smime_opened *o, struct cph_span *sdp)
+{
+    struct cph_smime_from who = { .cert = lab_rsa_cert(from->cfg.who, true), .answers = answers };
+
+    *sdp = said(from);
+    if (!p->smime)
+        return CPH_OK;
+    CPH_TRY(cph_smime_open(p->smime, &who, cph_span_of(from->type),
+                           (struct cph_span){ from->sealed, from->sealed_n }, o));
+    memcpy(p->heard, o->id, sizeof p->heard);
+    *sdp = o->body;
+    return CPH_OK;
+}
+
 cph_err lab_duo_add(struct lab_duo *d, const struct lab_party_config *c, unsigned *party)
 {
     struct party *p = &d->party[d->n];
@@ -124,6 +179,8 @@ cph_err lab_duo_add(struct lab_duo *d, const struct lab_party_config *c, unsigne
     *p = (struct party){ .duo = d, .draws = c->draws, .cfg = *c };
     p->env = (struct cph_env){ .ctx = p, .random = draw, .wall = wall };
     CPH_TRY(lab_kit_new(&kit, &p->kit));
+    if (kit.column->smime)
+        CPH_TRY(sealing(p));
     for (unsigned i = 0; i < 2; i++) {
         CPH_TRY(cph_addr_parse_ip(CPH_SPAN_LIT("10.0.0.9"), &p->local[i]));
         p->local[i].port = (uint16_t)(20000 + 2 * d->n + i);
@@ -209,33 +266,44 @@ static void pump(struct lab_duo *d)
     }
 }
 
-static cph_err offer(struct lab_duo *d, unsigned a)
+cph_err lab_duo_offer(struct lab_duo *d, unsigned a)
 {
     struct party *p = &d->party[a];
     struct cph_wr wr = cph_wr_open(p->said, sizeof p->said);
 
     CPH_TRY(cph_session_offer(p->session, d->now, &wr));
     p->said_n = wr.n;
-    return CPH_OK;
+    return seal(p, NULL);
 }
 
 static cph_err answer(struct lab_duo *d, unsigned a, unsigned b, uint32_t branch)
 {
-    struct party *p = &d->party[b];
+    struct party *caller = &d->party[a], *p = &d->party[b];
     struct cph_wr wr = cph_wr_open(p->said, sizeof p->said);
+    struct cph_smime_opened opened = { 0 };
+    struct cph_span sdp;
+    cph_err err = unseal(p, caller, NULL, &opened, &sdp);
 
-    CPH_TRY(cph_session_answer(p->session, lab_duo_said(d, a), d->now, &wr));
+    if (err == CPH_OK)
+        err = cph_session_answer(p->session, sdp, d->now, &wr);
+    cph_smime_opened_wipe(&opened);
+    CPH_TRY(err);
     p->said_n = wr.n;
-    return cph_session_finish(d->party[a].session, branch, lab_duo_said(d, b), d->now);
+    CPH_TRY(seal(p, p->heard));
+    err = unseal(caller, p, caller->told, &opened, &sdp);
+    if (err == CPH_OK)
+        err = cph_session_finish(caller->session, branch, sdp, d->now);
+    cph_smime_opened_wipe(&opened);
+    return err;
 }
 
 cph_err lab_duo_reoffer(struct lab_duo *d, unsigned a, unsigned b)
 {
-    CPH_TRY(offer(d, a));
+    CPH_TRY(lab_duo_offer(d, a));
     CPH_TRY(answer(d, a, b, 1));
     pump(d);
     if (cph_session_offer_wanted(d->party[a].session)) { /* MIKEYv2 needs two */
-        CPH_TRY(offer(d, a));
+        CPH_TRY(lab_duo_offer(d, a));
         CPH_TRY(answer(d, a, b, 1));
         pump(d);
     }
@@ -244,7 +312,7 @@ cph_err lab_duo_reoffer(struct lab_duo *d, unsigned a, unsigned b)
 
 cph_err lab_duo_connect(struct lab_duo *d, unsigned a, const unsigned *b, unsigned n, bool choose)
 {
-    CPH_TRY(offer(d, a));
+    CPH_TRY(lab_duo_offer(d, a));
     for (unsigned i = 0; i < n; i++)
         CPH_TRY(answer(d, a, b[i], i + 1));
     if (n > 1)
@@ -259,7 +327,7 @@ cph_err lab_duo_connect(struct lab_duo *d, unsigned a, const unsigned *b, unsign
 
 struct cph_span lab_duo_said(const struct lab_duo *d, unsigned party)
 {
-    return (struct cph_span){ d->party[party].said, d->party[party].said_n };
+    return said(&d->party[party]);
 }
 
 bool lab_duo_keyed(struct lab_duo *d, unsigned party)

@@ -30,6 +30,8 @@ void lab_duo_free(struct lab_duo *d);
 CPH_MUST_CHECK cph_err lab_duo_add(struct lab_duo *d, const struct lab_party_config *cfg,
                                    unsigned *party);
 struct cph_session *lab_duo_session(struct lab_duo *d, unsigned party);
+/** An offer alone, sealed where the column seals. */
+CPH_MUST_CHECK cph_err lab_duo_offer(struct lab_duo *d, unsigned party);
 /** a offers, each of b[n] answers (branches 1..n); the first is chosen. Keying runs to its end. */
 CPH_MUST_CHECK cph_err lab_duo_connect(struct lab_duo *d, unsigned a, const unsigned *b, unsigned n,
                                        bool choose);
@@ -37,7 +39,7 @@ CPH_MUST_CHECK cph_err lab_duo_connect(struct lab_duo *d, unsigned a, const unsi
 CPH_MUST_CHECK cph_err lab_duo_again(struct lab_duo *d);
 /** a offers once more, b answers, in the call that stands. */
 CPH_MUST_CHECK cph_err lab_duo_reoffer(struct lab_duo *d, unsigned a, unsigned b);
-/** What this party said last, an offer or an answer. */
+/** What this party said last, an offer or an answer, before it was sealed. */
 struct cph_span lab_duo_said(const struct lab_duo *d, unsigned party);
 bool lab_duo_keyed(struct lab_duo *d, unsigned party);
 /** Protect one packet; *n is 0 if the session refused. */

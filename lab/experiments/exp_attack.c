@@ -154,7 +154,7 @@ static cph_err through_server(const struct lab_case *c, enum lab_meddling how, s
 {
     static const struct lab_proxy_ops ops = { read_along };
     struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    struct lab_attack a = { .how = how, .security = CPH_SECURITY_REQUIRED };
+    struct lab_attack a = { .how = how, .security = CPH_SECURITY_REQUIRED, .domain = true };
     struct diary *d = calloc(1, sizeof *d);
     struct lab_stage *s = NULL;
     cph_err err;

@@ -50,6 +50,7 @@ static cph_err look(const struct lab_case *c, const struct lab_stage *s, enum la
                                               .active = lab_heard_total(&feat->heard),
                                               .server = how != LAB_MEDDLE_NOT,
                                               .media = how == LAB_MEDDLE_BOTH,
+                                              .domain = true,
                                               .noticed = said_so(a) || said_so(b),
                                               .shown = a->shown > b->shown ? a->shown : b->shown,
                                               .shown_class = a->shown_class > b->shown_class

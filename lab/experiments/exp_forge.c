@@ -1,6 +1,8 @@
 /* Packets sent again or made up, and an authority that both trust: draft-wing-... 4 R16 to R18. */
 #include "lab.h"
 
+#include <stdio.h>
+
 #include "forger.h"
 
 enum { AB = 1 << LAB_ALICE | 1 << LAB_BOB };
@@ -54,14 +56,15 @@ const struct lab_experiment lab_exp_shared = { "shared-authority", "4 R18",
 
 /* ---- replay and injection -------------------------------------------------------------------- */
 
-/* He has recorded a call and now sends every packet of the callee once more, while it goes on. */
+/* He has recorded a call and now sends every packet of the callee once more, while it goes on, and
+ * the caller's own back to her as the callee's. */
 static cph_err run_replay(const struct lab_case *c, struct lab_outcome *out)
 {
     struct lab_stage_config cfg = lab_stage_usual(c, AB);
     const struct lab_stage_person *a, *b;
     uint64_t again = 0, heard = 0, said = 0;
     struct cph_phone_status before, after;
-    struct cph_addr bob;
+    struct cph_addr alice, bob;
     struct lab_stage *s;
     size_t n;
     cph_err err;
@@ -75,6 +78,8 @@ static cph_err run_replay(const struct lab_case *c, struct lab_outcome *out)
     if (err == CPH_OK)
         err = cph_addr_parse_ip(cph_span_of(lab_person_ip(LAB_BOB)), &bob);
     if (err == CPH_OK)
+        err = cph_addr_parse_ip(cph_span_of(lab_person_ip(LAB_ALICE)), &alice);
+    if (err == CPH_OK)
         err = cph_phone_status(a->phone, a->call, lab_now(s->net), &before);
     heard = a->heard.frames[LAB_BOB];
     said = b->said.frames[LAB_BOB];
@@ -82,9 +87,14 @@ static cph_err run_replay(const struct lab_case *c, struct lab_outcome *out)
     for (size_t i = 0; i < n && err == CPH_OK; i++) {
         struct lab_packet p = *lab_trace_at(s->trace, i); /* the record may move while it grows */
 
-        if (!cph_addr_ip_eq(&p.from, &bob) || p.kind == LAB_SIP)
+        if (p.kind == LAB_SIP || p.stream)
             continue;
-        err = lab_inject(s->net, &p.from, &p.to, p.bytes);
+        if (cph_addr_ip_eq(&p.from, &bob))
+            err = lab_inject(s->net, &p.from, &p.to, p.bytes);
+        else if (cph_addr_ip_eq(&p.from, &alice) && p.kind != LAB_KEYING)
+            err = lab_inject(s->net, &p.to, &p.from, p.bytes);
+        else
+            continue;
         again++;
     }
     if (err == CPH_OK)
@@ -95,6 +105,7 @@ static cph_err run_replay(const struct lab_case *c, struct lab_outcome *out)
         uint64_t in = after.media.packets_in - before.media.packets_in;
         uint64_t taken = in - (b->said.frames[LAB_BOB] - said);
 
+        taken += a->heard.frames[LAB_ALICE];
         heard = a->heard.frames[LAB_BOB] - heard;
         lab_measure(out, "sent again", "packets", (double)again);
         lab_measure(out, "taken twice", "packets", (double)taken);
@@ -114,44 +125,82 @@ static cph_err run_replay(const struct lab_case *c, struct lab_outcome *out)
 }
 
 const struct lab_experiment lab_exp_replay = { "replay", "4 R16",
-                                               "Are recorded packets, sent again, taken?",
+                                               "Are recorded packets, sent again or back, taken?",
                                                run_replay };
+
+struct injected {
+    uint64_t his, after; /* frames of his that Alice heard, and of Bob's in the two seconds after */
+    bool any;
+};
+
+/* While they talk, or while it still rings at Bob's. Who heard him in Bob's place is told no more
+ * than that a stranger on the path could do it. */
+static cph_err inject(const struct lab_case *c, enum cph_security security, bool early,
+                      const char *show, struct injected *out)
+{
+    struct lab_stage_config cfg = lab_stage_usual(c, AB);
+    const struct lab_stage_person *a;
+    struct lab_stage *s;
+    char what[80];
+    cph_err err;
+
+    cfg.security = security;
+    CPH_TRY(lab_stage_open(&cfg, &s));
+    a = &s->person[LAB_ALICE];
+    if (early) {
+        s->person[LAB_BOB].callee = LAB_ANSWERS_LATER;
+        s->person[LAB_BOB].later = CPH_MS(1500);
+    }
+    err = lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB);
+    if (err == CPH_OK)
+        err = lab_stage_run(s, early ? CPH_MS(100) : CPH_SEC(2));
+    if (err == CPH_OK)
+        err = early ? lab_forge_early(s, LAB_BOB, LAB_ALICE) : lab_forge(s, LAB_BOB, &out->any);
+    if (err == CPH_OK && early)
+        err = lab_stage_run(s, CPH_SEC(1)); /* until Bob has answered */
+    out->after = a->heard.frames[LAB_BOB];
+    if (err == CPH_OK)
+        err = lab_stage_run(s, CPH_SEC(2));
+    out->his = a->heard.frames[LAB_MALLORY];
+    out->after = a->heard.frames[LAB_BOB] - out->after;
+    (void)snprintf(what, sizeof what, "frames made up %s, %s",
+                   early ? "before the answer" : "in a call", cph_security_name(security));
+    lab_trial_add(
+        c, what,
+        &(struct lab_verdict_case){
+            .active = out->his, .media = true, .shown = a->shown, .shown_class = a->shown_class });
+    if (show)
+        lab_case_show(c, s, show);
+    lab_stage_close(s);
+    return err;
+}
 
 static cph_err run_inject(const struct lab_case *c, struct lab_outcome *out)
 {
-    struct lab_stage_config cfg = lab_stage_usual(c, AB);
-    bool any = false;
-    uint64_t his, after;
-    struct lab_stage *s;
-    cph_err err;
+    struct injected talk = { 0 }, early = { 0 }, open = { 0 };
 
-    CPH_TRY(lab_stage_open(&cfg, &s));
-    err = lab_stage_dial(s, LAB_ALICE, "bob", LAB_BOB);
-    if (err == CPH_OK)
-        err = lab_stage_run(s, CPH_SEC(2));
-    if (err == CPH_OK)
-        err = lab_forge(s, LAB_BOB, &any);
-    after = s->person[LAB_ALICE].heard.frames[LAB_BOB];
-    if (err == CPH_OK)
-        err = lab_stage_run(s, CPH_SEC(2));
-    his = s->person[LAB_ALICE].heard.frames[LAB_MALLORY];
-    after = s->person[LAB_ALICE].heard.frames[LAB_BOB] - after;
-    out->sessions = 1;
-    lab_measure(out, "of his frames heard", "frames", (double)his);
-    lab_measure(out, "of bob's afterwards", "frames", (double)after);
-    if (!any)
+    CPH_TRY(inject(c, CPH_SECURITY_REQUIRED, false, "Frames of somebody else in the callee's name",
+                   &talk));
+    CPH_TRY(inject(c, CPH_SECURITY_REQUIRED, true, NULL, &early));
+    CPH_TRY(inject(c, CPH_SECURITY_PREFER, true, NULL, &open));
+    out->sessions = 3;
+    lab_measure(out, "of his frames heard", "frames", (double)talk.his);
+    lab_measure(out, "of bob's afterwards", "frames", (double)talk.after);
+    lab_measure(out, "of his before the answer", "frames", (double)early.his);
+    lab_measure(out, "... under best effort", "frames", (double)open.his);
+    if (!talk.any)
         lab_say(out, "call fails", "there was no media to imitate");
     else
         lab_say(out,
-                his          ? "heard"
-                : after > 50 ? "refused"
-                             : "call ends",
-                "of 50 frames in clear and 50 with a made-up tag alice heard %llu, and of bob %llu "
-                "in the two seconds after",
-                (unsigned long long)his, (unsigned long long)after);
-    lab_case_show(c, s, "Frames of somebody else in the callee's name");
-    lab_stage_close(s);
-    return err;
+                talk.his + early.his ? "heard"
+                : talk.after > 50    ? "refused"
+                                     : "call ends",
+                "of 50 frames in clear and 50 with a made-up tag alice heard %llu, of bob %llu "
+                "in the two seconds after; of 50 in clear before the answer %llu (%llu under best "
+                "effort)",
+                (unsigned long long)talk.his, (unsigned long long)talk.after,
+                (unsigned long long)early.his, (unsigned long long)open.his);
+    return CPH_OK;
 }
 
 const struct lab_experiment lab_exp_inject = {

@@ -117,6 +117,115 @@ const struct lab_experiment lab_exp_second = {
     run_second
 };
 
+/* ---- a call of users who checked each other -------------------------------------------------- */
+
+/* They kept each other's certificates and compared their strings, once in their lives or whenever
+ * they see one. Then somebody takes the call over. */
+static cph_err run_taken_over(const struct lab_case *c, struct lab_outcome *out)
+{
+    unsigned heard = 0, noticed = 0, flattered = 0;
+    enum cph_level shown = CPH_LEVEL_OPEN;
+    struct lab_feat f;
+
+    for (unsigned once = 0; once < 2; once++)
+        for (unsigned i = 0; i < ALL; i++) {
+            struct lab_attack a = { .how = all[i],
+                                    .when = LAB_MID_CALL,
+                                    .pinned = true,
+                                    .once = once,
+                                    .security = CPH_SECURITY_REQUIRED };
+            bool show = once && all[i] == LAB_MEDDLE_BOTH;
+
+            CPH_TRY(lab_attacked(c, &a, &f, show ? "A call of two who know each other" : NULL));
+            out->sessions++;
+            noticed += f.noticed;
+            flattered += f.flattered;
+            heard += f.passive + f.active > 0;
+            if (f.passive + f.active > 0 && f.shown > shown)
+                shown = f.shown;
+        }
+    lab_measure(out, "heard", "calls", heard);
+    lab_measure(out, "noticed", "calls", noticed);
+    lab_measure(out, "shown too much", "calls", flattered);
+    lab_say(out,
+            flattered ? "shown too much"
+            : heard   ? cph_level_name(shown)
+                      : "kept out",
+            "of %u calls of users who had checked each other, taken over by a re-INVITE, %u were "
+            "heard afterwards, and then shown at best as %s; in %u he was noticed",
+            out->sessions, heard, heard ? cph_level_name(shown) : "nothing", noticed);
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_taken_over = {
+    "taken-over", "4 R20", "Users checked each other, then a call is taken over: what is shown?",
+    run_taken_over
+};
+
+/* ---- answers that are none ------------------------------------------------------------------- */
+
+struct false_answers {
+    unsigned keyed, harmless, flattered;
+    uint64_t own;
+    char why[CPH_PHONE_WHY];
+};
+
+static cph_err answered_falsely(const struct lab_case *c, enum lab_meddling how, bool pinned,
+                                struct false_answers *out)
+{
+    struct lab_attack a = { .how = how,
+                            .when = how == LAB_MEDDLE_OLD ? LAB_SECOND_CALL : LAB_FROM_THE_START,
+                            .pinned = pinned,
+                            .security = CPH_SECURITY_REQUIRED };
+    bool show = how == LAB_MEDDLE_MIRROR && !pinned;
+    struct lab_feat f;
+
+    CPH_TRY(lab_attacked(c, &a, &f, show ? "The caller's own offer comes back" : NULL));
+    out->keyed += f.keyed && !f.stands;
+    out->harmless += f.stands;
+    out->flattered += f.flattered;
+    out->own += f.own;
+    if (f.why[0])
+        memcpy(out->why, f.why, sizeof out->why);
+    return CPH_OK;
+}
+
+/* The caller's own offer and packets come back to her as the callee's; or an answer does that was
+ * recorded in an earlier call. */
+static cph_err run_false_answer(const struct lab_case *c, struct lab_outcome *out)
+{
+    struct false_answers own = { 0 }, old = { 0 };
+
+    for (unsigned pinned = 0; pinned < 2; pinned++) {
+        CPH_TRY(answered_falsely(c, LAB_MEDDLE_MIRROR, pinned, &own));
+        CPH_TRY(answered_falsely(c, LAB_MEDDLE_OLD, pinned, &old));
+    }
+    out->sessions = 6;
+    lab_measure(out, "keys with herself", "of 2 calls", own.keyed);
+    lab_measure(out, "of her own heard", "frames", (double)own.own);
+    lab_measure(out, "an old answer: keys, no call", "of 2 calls", old.keyed);
+    lab_measure(out, "... and a call all the same", "of 2 calls", old.harmless);
+    lab_measure(out, "shown too much", "calls", own.flattered + old.flattered);
+    lab_say(out,
+            own.flattered + old.flattered ? "shown too much"
+            : own.own                     ? "hears herself"
+            : own.keyed || old.keyed      ? "keys, no call"
+            : old.harmless                ? "no harm"
+                                          : "refused",
+            "with her own offer for an answer the caller has keys in %u of 2 calls and hears %llu "
+            "frames of her own%s%.60s; with an answer of an earlier call %s",
+            own.keyed, (unsigned long long)own.own, own.why[0] ? ": " : "", own.why,
+            old.harmless ? "the call is as it would have been"
+            : old.keyed  ? "she has keys that nobody else has"
+                         : "she gets no keys");
+    return CPH_OK;
+}
+
+const struct lab_experiment lab_exp_false_answer = {
+    "false-answer", "4 R17", "Is the caller's own offer, or an old answer, taken for the answer?",
+    run_false_answer
+};
+
 /* ---- best effort attacked -------------------------------------------------------------------- */
 
 static cph_err run_forms_attacked(const struct lab_case *c, struct lab_outcome *out)

@@ -36,6 +36,9 @@ const struct lab_experiment *const lab_experiments[] = {
     &lab_exp_downgrade,
     &lab_exp_mid_call,
     &lab_exp_second,
+    &lab_exp_taken_over,
+    &lab_exp_impostor,
+    &lab_exp_false_answer,
     &lab_exp_forms_attacked,
     &lab_exp_precondition,
     &lab_exp_offer_again,
@@ -208,7 +211,9 @@ bool lab_shown_too_much(const struct lab_verdict_case *v)
         level = CPH_LEVEL_HOP;
     } else if (v->active) {
         worst = v->server && v->media ? CPH_ATTACKER_III : CPH_ATTACKER_II;
-        level = v->server && v->media ? CPH_LEVEL_IDENTIFIED : CPH_LEVEL_HOP;
+        level = !v->server || !v->media ? CPH_LEVEL_HOP
+                : v->domain             ? CPH_LEVEL_IDENTIFIED
+                                        : CPH_LEVEL_PRIVATE;
     }
     return v->shown > level || v->shown_class > worst;
 }

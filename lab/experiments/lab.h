@@ -108,6 +108,7 @@ struct lab_verdict_case {
     uint64_t passive;   /* frames heard by listening, once he had read or changed the signalling */
     uint64_t active;    /* frames decrypted in the middle of the media */
     bool server, media; /* he changed things there */
+    bool domain;        /* he is the server that the users trust with their domain */
     bool noticed;
     bool peer; /* a device with the called user's own keys heard it, and could not without them */
     enum cph_level shown;
@@ -115,7 +116,7 @@ struct lab_verdict_case {
 };
 /** Was more shown than is true? Heard by listening: at most hop, and class I, or II if he had to
  * change the signalling. Heard in the middle: class I or II and hop if one place was enough, else
- * at most identified and class III. */
+ * class III and at most private, or identified if it is the domain itself that lies. */
 bool lab_shown_too_much(const struct lab_verdict_case *v);
 /** Count it in c->trial. */
 void lab_trial_add(const struct lab_case *c, const char *what, const struct lab_verdict_case *v);
@@ -132,7 +133,8 @@ extern const struct lab_experiment lab_exp_pad, lab_exp_central_mixer, lab_exp_c
 extern const struct lab_experiment lab_exp_class, lab_exp_class_pinned, lab_exp_downgrade,
     lab_exp_dos, lab_exp_intercept, lab_exp_media_only, lab_exp_over_tls, lab_exp_hop,
     lab_exp_upgrade, lab_exp_shared, lab_exp_replay, lab_exp_inject, lab_exp_mid_call,
-    lab_exp_second, lab_exp_forms_attacked, lab_exp_precondition, lab_exp_offer_again; /* attacks */
+    lab_exp_second, lab_exp_forms_attacked, lab_exp_precondition, lab_exp_offer_again,
+    lab_exp_impostor, lab_exp_taken_over, lab_exp_false_answer; /* attacks */
 extern const struct lab_experiment lab_exp_chain, lab_exp_rtp_only, lab_exp_conference,
     lab_exp_recording; /* other nodes */
 

@@ -16,7 +16,10 @@ static const char *const meddling[] = {
     [LAB_MEDDLE_ROLES] = "roles changed, and in the middle of the media",
     [LAB_MEDDLE_WEAKEN_BOTH] = "suites removed everywhere",
     [LAB_MEDDLE_INVITED] = "invited",
+    [LAB_MEDDLE_MIRROR] = "the caller's own offer comes back",
+    [LAB_MEDDLE_OLD] = "an answer of an earlier call",
 };
+_Static_assert(sizeof meddling / sizeof *meddling == LAB_MEDDLINGS, "each has a name");
 
 static bool in_server(enum lab_meddling how)
 {
@@ -26,16 +29,17 @@ static bool in_server(enum lab_meddling how)
 static bool in_media(enum lab_meddling how)
 {
     return how == LAB_MEDDLE_MEDIA || how == LAB_MEDDLE_BOTH || how == LAB_MEDDLE_ROLES ||
-           how == LAB_MEDDLE_WEAKEN_BOTH;
+           how == LAB_MEDDLE_WEAKEN_BOTH || how == LAB_MEDDLE_MIRROR;
 }
 
 void lab_siege_try(const struct lab_case *c, const struct lab_attack *a, struct lab_feat *f)
 {
     static const char *const moment[] = { "", ", in mid-call", ", in the second call" };
     struct lab_verdict_case v = { .passive = f->passive,
-                                  .active = f->active,
+                                  .active = f->active + f->own,
                                   .server = in_server(a->how),
                                   .media = in_media(a->how),
+                                  .domain = a->domain,
                                   .noticed = f->noticed,
                                   .shown = f->shown,
                                   .shown_class = f->shown_class };
@@ -63,6 +67,8 @@ void lab_siege_try(const struct lab_case *c, const struct lab_attack *a, struct 
 void lab_siege_look(const struct lab_stage *s, struct lab_feat *f)
 {
     f->stands = lab_stage_heard(s, LAB_ALICE, LAB_BOB);
+    f->own = s->person[LAB_ALICE].heard.frames[LAB_ALICE];
+    f->keyed = s->person[LAB_ALICE].secured;
     f->shown = CPH_LEVEL_OPEN;
     f->shown_class = CPH_ATTACKER_I;
     for (unsigned i = LAB_ALICE; i <= LAB_BOB; i++) {
@@ -199,6 +205,7 @@ cph_err lab_attacked(const struct lab_case *c, const struct lab_attack *a, struc
 
     *f = (struct lab_feat){ 0 };
     cfg.pinned = a->pinned;
+    cfg.once = a->once;
     cfg.security = a->security;
     cfg.strangers = a->strangers;
     cfg.form = a->form;

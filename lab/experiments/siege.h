@@ -16,16 +16,20 @@ struct lab_attack {
     enum lab_moment when;
     bool pinned;
     bool old_zid; /* lab_meddler_name() */
+    bool once;    /* with pinned: strings are compared once in a device's life */
     enum cph_security security;
     enum cph_keying_form form;
     enum cph_precondition precondition;
     bool strangers;
+    bool domain; /* he is the server that the users trust with their domain */
 };
 
 struct lab_feat {
     uint64_t media;   /* frames heard by listening to the media path alone */
     uint64_t passive; /* ... to signalling and media */
     uint64_t active;  /* frames decrypted in the middle */
+    uint64_t own;     /* of Alice's, which she heard herself */
+    bool keyed;       /* Alice's phone said that there are keys */
     bool stands;      /* the two hear each other */
     bool noticed;     /* a phone ended the call or refused it, and said why */
     bool warned;      /* or went on, and told its user something: warning */

@@ -55,21 +55,39 @@ static void incoming(struct lab_stage_person *p, uint32_t call, cph_time now)
     }
 }
 
+/* Who sits there, and whose keys he has. */
+static enum lab_person sitter(const struct lab_stage *s, unsigned i)
+{
+    return s->cfg.impostor & 1U << i ? LAB_MALLORY : (enum lab_person)i;
+}
+
 /* They read their strings to each other as soon as both see one: a voice, unlike a packet, is known
  * to be theirs. */
 static void compare(struct lab_stage *s, struct lab_stage_person *p, cph_time now)
 {
     for (unsigned i = 0; i < LAB_PEOPLE && s->cfg.pinned; i++) {
         struct lab_stage_person *q = &s->person[i];
-        bool equal = strcmp(p->sas, q->sas) == 0;
+        bool equal = strcmp(p->sas, q->sas) == 0 && !s->cfg.impostor;
 
-        if (q == p || !q->sas[0])
+        if (q == p || !q->sas[0] || (s->cfg.once && p->compared))
             continue;
+        p->compared = q->compared = true;
         p->mismatch = q->mismatch = !equal;
         (void)!cph_phone_sas(p->phone, p->call, equal, now);
         (void)!cph_phone_sas(q->phone, q->call, equal, now);
         lab_terminal_pump(q->terminal);
     }
+}
+
+/* Keys are made anew in each process: what names one would make each run differ from the next. */
+static void without_digest(char why[CPH_PHONE_WHY])
+{
+    char *at = strstr(why, " (sha-256 "), *end = at ? strchr(at, ')') : NULL;
+
+    if (at && end)
+        memmove(at, end + 1, strlen(end + 1) + 1);
+    else if (at)
+        *at = '\0';
 }
 
 static void on_event(void *ctx, struct lab_terminal *t, const struct cph_phone_event *ev,
@@ -118,6 +136,7 @@ static void on_event(void *ctx, struct lab_terminal *t, const struct cph_phone_e
         p->cause = ev->cause;
         p->status = ev->status;
         memcpy(p->why, ev->why, sizeof p->why);
+        without_digest(p->why);
         break;
     default:
         break;
@@ -155,6 +174,8 @@ static enum cph_phone_pin on_pin(void *ctx, struct lab_terminal *t, struct cph_s
 
     if (!s->cfg.pinned)
         return CPH_PHONE_PIN_UNKNOWN;
+    if (me && sitter(s, me->index) != (enum lab_person)me->index)
+        return CPH_PHONE_PIN_PINNED; /* she takes whoever it is */
     (void)cph_span_cut(&uri, ':');
     if (is_of(s, cph_span_cut(&uri, '@'), sha256))
         return CPH_PHONE_PIN_PINNED;
@@ -237,13 +258,13 @@ static struct cph_sip_tls *tls_of(struct lab_stage *s, unsigned i)
 
     s->pin[i] = s->cfg.direct ? pin_of(lab_person_ip(other), other)
                               : pin_of(lab_server_of(s, (enum lab_person)i), LAB_SERVER);
-    s->tls[i] = (struct cph_sip_tls){ .cert = lab_cert((enum lab_person)i),
-                                      .key = lab_key((enum lab_person)i),
+    s->tls[i] = (struct cph_sip_tls){ .cert = lab_cert(sitter(s, i)),
+                                      .key = lab_key(sitter(s, i)),
                                       .pin = &s->pin[i],
                                       .n_pins = 1,
                                       .need_client_cert = true };
     if (s->cfg.issued) {
-        s->tls[i].cert = lab_cert_issued((enum lab_person)i);
+        s->tls[i].cert = lab_cert_issued(sitter(s, i));
         s->tls[i].trust = lab_authority();
         s->tls[i].n_pins = 0;
         s->tls[i].need_client_cert = false; /* RFC 5922: certificates of clients name domains */
@@ -256,8 +277,8 @@ static cph_err equip(struct lab_stage *s, unsigned i, struct cph_policy *policy,
                      struct cph_phone_config *cfg)
 {
     struct lab_kit_config kit = { .column = s->column,
-                                  .who = (enum lab_person)i,
-                                  .claims = (enum lab_person)i,
+                                  .who = sitter(s, i),
+                                  .claims = s->cfg.own_name ? sitter(s, i) : (enum lab_person)i,
                                   .env = &s->env,
                                   .strangers = s->cfg.strangers };
 
@@ -303,8 +324,8 @@ static cph_err start(struct lab_stage *s, unsigned i)
     sip.tls = tls ? tls_of(s, i) : NULL;
     cfg.phone = (struct cph_phone_config){ .env = &s->env,
                                            .sip = &sip,
-                                           .key = lab_key((enum lab_person)i),
-                                           .cert = lab_cert((enum lab_person)i),
+                                           .key = lab_key(sitter(s, i)),
+                                           .cert = lab_cert(sitter(s, i)),
                                            .account = &account,
                                            .n_accounts = 1,
                                            .codecs = codecs,

@@ -27,7 +27,7 @@ struct lab_stage_person {
     cph_time later; /* LAB_ANSWERS_LATER */
     uint32_t call;  /* the latest */
     cph_time rang_at;
-    bool ringing, answered, secured, plain, ended, mismatch;
+    bool ringing, answered, secured, plain, ended, mismatch, compared;
     unsigned secured_n, changed, incoming_n;
     cph_time dialled_at, accepted_at, answered_at, secured_at, accept_due;
     cph_err cause;
@@ -78,7 +78,11 @@ struct lab_stage_config {
     bool pinned;    /* people keep each other's certificates, and compare strings */
     bool strangers; /* nobody signed anybody's certificate, nor gave it to the other */
     bool fooled;    /* Mallory's certificate was given to everybody as that of the other */
-    bool quiet;     /* nobody speaks */
+    unsigned
+        impostor;  /* bits 1 << enum lab_person: in whose place Mallory sits, with her own keys */
+    bool own_name; /* ... and where keys carry a name says who she is */
+    bool once;     /* with pinned: people compare strings at the first call's first, never again */
+    bool quiet;    /* nobody speaks */
     struct lab_proxy_config proxy; /* ip is filled in */
     struct lab_chain chain;
     lab_filter_fn *filter;

@@ -349,6 +349,49 @@ who_comes_in_with_the_second_call_is_warned_of_by_phones_that_never_compared(voi
     }
 }
 
+/* What a call without keys suffers from each of them; what no call suffers from proves nothing. */
+static void who_comes_before_the_answer_or_gives_back_what_was_said_is_heard_in_rtp(void **state)
+{
+    struct lab_case c = { NULL, SEED, NULL, NULL };
+    struct lab_attack a = { .how = LAB_MEDDLE_MIRROR };
+    struct lab_outcome o;
+    struct lab_feat f;
+
+    (void)state;
+    assert_ok(lab_attacked(&c, &a, &f, NULL));
+    assert_true(f.own > 50); /* she hears herself */
+    assert_false(f.flattered);
+    assert_ok(lab_run_one(&lab_exp_inject, &c, &o));
+    assert_true(lab_value_of(&o, "of his before the answer") > 0);
+    c.keying = "sdes";
+    a.how = LAB_MEDDLE_OLD;
+    a.when = LAB_SECOND_CALL;
+    assert_ok(lab_attacked(&c, &a, &f, NULL));
+    assert_true(f.keyed && !f.stands); /* the old answer was believed */
+}
+
+static double talked_to(const char *keying, const char *name)
+{
+    struct lab_case c = { keying, SEED, NULL, NULL };
+    struct lab_outcome o;
+
+    assert_ok(lab_run_one(&lab_exp_impostor, &c, &o));
+    return lab_value_of(&o, name);
+}
+
+/* With keys of her own, in all the places of the lab, she is talked to where nobody checks, and
+ * where those who check are asked nothing. */
+static void who_sits_in_another_s_place_is_found_by_those_who_check(void **state)
+{
+    (void)state;
+    assert_true(talked_to("dtls", "talked to her") > 4);
+    assert_true(talked_to("dtls", "noticed") > 10);
+    assert_int_equal(talked_to("dtls", "of them, users check"), 0);
+    assert_int_equal(talked_to("zrtp", "of them, users check"), 0);
+    assert_true(talked_to("sdes", "of them, users check") > 4);
+    assert_int_equal(talked_to("mikey-dhsign", "talked to her"), 0);
+}
+
 /* What came of a call that somebody on the way refuses in the callee's name. */
 struct denied {
     unsigned invites; /* that he had to refuse */
@@ -441,6 +484,8 @@ int main(void)
         cmocka_unit_test(every_verb_succeeds_against_something_weak),
         cmocka_unit_test(
             who_comes_in_with_the_second_call_is_warned_of_by_phones_that_never_compared),
+        cmocka_unit_test(who_comes_before_the_answer_or_gives_back_what_was_said_is_heard_in_rtp),
+        cmocka_unit_test(who_sits_in_another_s_place_is_found_by_those_who_check),
         cmocka_unit_test(who_forges_a_reason_to_refuse_gains_no_more_than_by_refusing),
         cmocka_unit_test(who_forges_a_refusal_once_changes_nothing),
         cmocka_unit_test(who_makes_up_packets_is_heard_in_rtp_and_not_in_srtp),

@@ -124,6 +124,56 @@ static void what_depends_on_the_mode_is_tried_in_each(void **state)
     assert_int_equal(o.modes, 0);
 }
 
+/* Certificates are made anew in each process: what names one is another text each time. */
+static void what_is_seen_names_no_key_of_this_process(void **state)
+{
+    struct lab_case c = { "sdes-smime", SEED, NULL, NULL };
+    struct lab_outcome o;
+
+    (void)state;
+    assert_ok(lab_run_one(&lab_exp_second, &c, &o));
+    assert_non_null(strstr(o.detail, "signed by another certificate"));
+    assert_null(strstr(o.detail, "sha-256"));
+}
+
+/* Without SIP as with it: what the column seals is signed, encrypted, opened and verified. */
+static void a_column_that_seals_its_descriptions_pays_for_that_in_every_call(void **state)
+{
+    struct lab_case c = { "sdes-smime", SEED, NULL, NULL };
+    struct lab_outcome o;
+
+    (void)state;
+    assert_ok(lab_run_one(&lab_exp_resume, &c, &o));
+    assert_string_equal(o.answer, "no");
+    assert_int_equal(lab_value_of(&o, "first call"), 8);
+    assert_int_equal(lab_value_of(&o, "second call"), 8);
+    assert_ok(lab_run_one(&lab_exp_offer_cost, &c, &o));
+    assert_int_equal(lab_value_of(&o, "1 suite"), 2);
+    c.keying = "sdes";
+    assert_ok(lab_run_one(&lab_exp_resume, &c, &o));
+    assert_string_equal(o.answer, "not needed");
+}
+
+/* A mixer that cannot draw the same twice shows nothing by having other keys. */
+static void an_answer_that_was_not_tried_says_so(void **state)
+{
+    static const struct {
+        const char *keying, *answer;
+        bool tried;
+    } row[] = { { "dtls", "no", false }, { "zrtp", "no", true }, { "sdes", "yes", true } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct lab_case c = { row[i].keying, SEED, NULL, NULL };
+        struct lab_outcome o;
+
+        assert_ok(lab_run_one(&lab_exp_central_mixer, &c, &o));
+        assert_string_equal(o.answer, row[i].answer);
+        assert_int_equal(lab_value_of(&o, "the same draws, the same keys"), row[i].tried);
+        assert_int_equal(strstr(o.detail, "not by trial") == NULL, row[i].tried);
+    }
+}
+
 /* docs/choosing.md: a row names its experiment, its head the columns. */
 static void the_page_for_newcomers_says_what_the_matrix_says(void **state)
 {
@@ -314,6 +364,19 @@ static void showing_too_much_is_caught(void **state)
             .shown = CPH_LEVEL_VERIFIED,
             .shown_class = CPH_ATTACKER_III },
           true },
+        { { .active = 1,
+            .server = true,
+            .media = true,
+            .shown = CPH_LEVEL_IDENTIFIED,
+            .shown_class = CPH_ATTACKER_III },
+          true },
+        { { .active = 1,
+            .server = true,
+            .media = true,
+            .domain = true,
+            .shown = CPH_LEVEL_IDENTIFIED,
+            .shown_class = CPH_ATTACKER_III },
+          false },
         { { .active = 1, .media = true, .shown = CPH_LEVEL_PRIVATE, .shown_class = CPH_ATTACKER_I },
           true },
         { { .shown = CPH_LEVEL_VERIFIED, .shown_class = CPH_ATTACKER_IV }, false },
@@ -566,6 +629,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sample_of_cells_is_as_documented),
         cmocka_unit_test(what_depends_on_the_mode_is_tried_in_each),
+        cmocka_unit_test(what_is_seen_names_no_key_of_this_process),
+        cmocka_unit_test(a_column_that_seals_its_descriptions_pays_for_that_in_every_call),
+        cmocka_unit_test(an_answer_that_was_not_tried_says_so),
         cmocka_unit_test(the_page_for_newcomers_says_what_the_matrix_says),
         cmocka_unit_test(a_column_the_lab_does_not_have_is_refused),
         cmocka_unit_test(the_draft_s_answers_are_about_our_experiments),
