@@ -55,17 +55,32 @@ size_t test_alloc_count(void)
     return total;
 }
 
+void test_alloc_ill(size_t n)
+{
+    armed = true;
+    tripped = false;
+    countdown = n;
+}
+
+bool test_alloc_refused(void)
+{
+    return tripped;
+}
+
+void test_alloc_heal(void)
+{
+    armed = false;
+}
+
 /* Leaks show in the sanitized build, where LeakSanitizer looks at the whole program at its end. */
 void test_alloc_fails(cph_err (*fn)(void *arg), void *arg)
 {
     for (size_t at = 0;; at++) {
         cph_err err;
 
-        armed = true;
-        tripped = false;
-        countdown = at;
+        test_alloc_ill(at);
         err = fn(arg);
-        armed = false;
+        test_alloc_heal();
         if (err != CPH_OK && err != CPH_E_NOMEM)
             fail_msg("allocation %zu failing gave %s", at, cph_err_name(err));
         if (!tripped) {

@@ -44,6 +44,11 @@ uint64_t test_random(struct test_env *t);
  * CPH_E_NOMEM; anything else, or memory still held, fails the test.
  */
 void test_alloc_fails(cph_err (*fn)(void *arg), void *arg);
+/** By hand, where fn cannot be run as a whole: the next n succeed, and what comes after them fails
+ * until test_alloc_heal(). Did any fail since? */
+void test_alloc_ill(size_t n);
+bool test_alloc_refused(void);
+void test_alloc_heal(void);
 /** Allocations (malloc, calloc, realloc, strdup) made by the rooms since the program began. */
 size_t test_alloc_count(void);
 

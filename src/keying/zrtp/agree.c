@@ -19,17 +19,6 @@ static cph_err text_set(struct zrtp_text *t, struct cph_span bytes)
     return CPH_OK;
 }
 
-/* Is image the hash of value? 9: a packet with a wrong preimage is not used. */
-static cph_err check_image(const uint8_t value[ZRTP_HASH], const uint8_t image[ZRTP_HASH])
-{
-    uint8_t hash[ZRTP_HASH];
-
-    CPH_TRY(zrtp_hash256((struct cph_span){ value, ZRTP_HASH }, hash));
-    return cph_ct_eq((struct cph_span){ hash, sizeof hash }, (struct cph_span){ image, ZRTP_HASH })
-               ? CPH_OK
-               : CPH_E_AUTH;
-}
-
 /* ---- what is retained (4.3) ------------------------------------------------------------------ */
 
 static const char *role_name(enum zrtp_role role)
@@ -388,7 +377,7 @@ static cph_err check_commit(const struct zrtp *z, const struct zrtp_msg *m)
     if (!cph_span_eq((struct cph_span){ c->zid, sizeof c->zid },
                      (struct cph_span){ z->live.peer_hello.zid, CPH_ZRTP_ZID }))
         return CPH_E_AUTH;
-    return check_image(c->h2, z->live.peer_hello.h3);
+    return zrtp_check_image(c->h2, z->live.peer_hello.h3);
 }
 
 cph_err zrtp_on_commit(const struct zrtp *z, const struct zrtp_in *in, struct zrtp_live *next)
@@ -458,7 +447,7 @@ cph_err zrtp_on_dhpart1(const struct zrtp *z, const struct zrtp_in *in, struct z
     if (z->live.committed.mode != CPH_ZRTP_DH)
         return CPH_E_STATE;
     CPH_TRY(zrtp_hash256((struct cph_span){ d->h1, ZRTP_HASH }, h2));
-    CPH_TRY(check_image(h2, z->live.peer_hello.h3));
+    CPH_TRY(zrtp_check_image(h2, z->live.peer_hello.h3));
     err = zrtp_mac_check(text_span(&z->live.hello), (struct cph_span){ h2, sizeof h2 });
     if (err == CPH_E_AUTH)
         return zrtp_fail(next, CPH_E_AUTH, ZRTP_E_HELLO,
@@ -495,7 +484,7 @@ cph_err zrtp_on_dhpart2(const struct zrtp *z, const struct zrtp_in *in, struct z
     const struct zrtp_dhpart *d = &in->msg->u.dhpart;
     cph_err err;
 
-    CPH_TRY(check_image(d->h1, z->live.committed.h2));
+    CPH_TRY(zrtp_check_image(d->h1, z->live.committed.h2));
     err = zrtp_mac_check(text_span(&z->live.commit), (struct cph_span){ d->h1, ZRTP_HASH });
     if (err == CPH_E_AUTH)
         return zrtp_fail(next, CPH_E_AUTH, ZRTP_E_MALFORMED,

@@ -92,33 +92,25 @@ cph_err zrtp_write_confirm(const struct zrtp *z, const struct zrtp_peer *peer,
 
 /* ---- theirs ---------------------------------------------------------------------------------- */
 
-static bool hashes_to(const uint8_t *value, const uint8_t *image)
-{
-    uint8_t hash[ZRTP_HASH];
-
-    return zrtp_hash256((struct cph_span){ value, ZRTP_HASH }, hash) == CPH_OK &&
-           cph_ct_eq((struct cph_span){ hash, sizeof hash }, (struct cph_span){ image, ZRTP_HASH });
-}
-
 /*
  * 9: H0 must be what its images say, and opens the MAC of the message before. In DH mode that is
  * the DHPart; without DH the Commit (MAC by H1) of an initiator, the Hello (by H2) of a responder.
+ * CPH_E_AUTH if it is not; no other failure may raise the alarm.
  */
-static bool chain_holds(const struct zrtp_live *live, const uint8_t h0[ZRTP_HASH])
+static cph_err check_chain(const struct zrtp_live *live, const uint8_t h0[ZRTP_HASH])
 {
     uint8_t h1[ZRTP_HASH], h2[ZRTP_HASH];
     struct cph_span k0 = { h0, ZRTP_HASH }, k1 = { h1, ZRTP_HASH }, k2 = { h2, ZRTP_HASH };
 
-    if (live->committed.mode == CPH_ZRTP_DH)
-        return hashes_to(h0, live->peer_h1) &&
-               zrtp_mac_check(text_span(live->initiator ? &live->dhpart1 : &live->dhpart2), k0) ==
-                   CPH_OK;
-    if (zrtp_hash256(k0, h1) != CPH_OK || zrtp_hash256(k1, h2) != CPH_OK)
-        return false;
-    if (!hashes_to(h2, live->peer_hello.h3))
-        return false;
-    return live->initiator ? zrtp_mac_check(text_span(&live->hello), k2) == CPH_OK
-                           : zrtp_mac_check(text_span(&live->commit), k1) == CPH_OK;
+    if (live->committed.mode == CPH_ZRTP_DH) {
+        CPH_TRY(zrtp_check_image(h0, live->peer_h1));
+        return zrtp_mac_check(text_span(live->initiator ? &live->dhpart1 : &live->dhpart2), k0);
+    }
+    CPH_TRY(zrtp_hash256(k0, h1));
+    CPH_TRY(zrtp_hash256(k1, h2));
+    CPH_TRY(zrtp_check_image(h2, live->peer_hello.h3));
+    return live->initiator ? zrtp_mac_check(text_span(&live->hello), k2)
+                           : zrtp_mac_check(text_span(&live->commit), k1);
 }
 
 /* 7.2: padding zeros may follow the signature. */
@@ -168,14 +160,16 @@ static cph_err open_confirm(const struct zrtp *z, const struct zrtp_in *in, stru
     }
     CPH_TRY(err);
     err = zrtp_confirm_parse((struct cph_span){ clear, in->msg->u.sealed.cipher.n }, &c);
-    if (err)
+    if (err == CPH_OK) {
+        err = check_chain(next, c.h0);
+        *fine = err == CPH_OK;
+        if (err == CPH_E_AUTH) /* RFC 6189 8.1.1 MUST: a security exception */
+            err = zrtp_fail(next, err, ZRTP_E_CONFIRM_MAC,
+                            "a message of the peer was changed: somebody may be in the middle",
+                            in->now);
+    } else {
         err = zrtp_fail(next, err, ZRTP_E_MALFORMED, "the peer's Confirm is malformed", in->now);
-    else if (!chain_holds(next, c.h0)) /* RFC 6189 8.1.1 MUST: a security exception */
-        err = zrtp_fail(next, CPH_E_AUTH, ZRTP_E_CONFIRM_MAC,
-                        "a message of the peer was changed: somebody may be in the middle",
-                        in->now);
-    else
-        *fine = true;
+    }
     if (*fine)
         take_confirm(z, &c, next);
     cph_wipe(clear, sizeof clear);

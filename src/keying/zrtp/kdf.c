@@ -61,6 +61,14 @@ cph_err zrtp_mac_check(struct cph_span msg, struct cph_span key)
                                                                                     : CPH_E_AUTH;
 }
 
+cph_err zrtp_check_image(const uint8_t value[ZRTP_HASH], const uint8_t image[ZRTP_HASH])
+{
+    uint8_t hash[ZRTP_HASH];
+
+    CPH_TRY(zrtp_hash256(span(value, ZRTP_HASH), hash));
+    return cph_ct_eq(span(hash, sizeof hash), span(image, ZRTP_HASH)) ? CPH_OK : CPH_E_AUTH;
+}
+
 /* ---- derivation ------------------------------------------------------------------------------ */
 
 /* 4.5.1: HMAC(KI, 00000001 || label || 00 || context || bits), the leftmost bits of it. h has KI.

@@ -270,6 +270,8 @@ cph_err zrtp_open(const struct zrtp_alg *hash, const struct zrtp_keys *keys, enu
                   const struct zrtp_sealed *sealed, uint8_t *out);
 /* Write the MAC of 64 bits under a value of a hash chain to the last bytes of a message. */
 cph_err zrtp_mac_seal(uint8_t *msg, size_t n, struct cph_span key);
+/* Is image the hash of value? CPH_E_AUTH. 9: a packet with a wrong preimage is not used. */
+cph_err zrtp_check_image(const uint8_t value[ZRTP_HASH], const uint8_t image[ZRTP_HASH]);
 /* Is the MAC at the end of this message the one under key? CPH_E_AUTH */
 cph_err zrtp_mac_check(struct cph_span msg, struct cph_span key);
 
