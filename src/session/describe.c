@@ -164,7 +164,7 @@ static cph_err build_offer(struct cph_session *s, const struct cph_sdp_local *si
     struct engine_wishes w;
 
     CPH_TRY(engine_place_twice(s));
-    engine_wishes_offer(s, &w);
+    CPH_TRY(engine_wishes_offer(s, &w));
     CPH_TRY(cph_arena_new(CPH_SDP_ARENA, &next->arena));
     CPH_TRY(cph_sdp_offer(next->arena, side, w.stream, w.n, &next->sdp));
     CPH_TRY(engine_place_groups(s, &w, next->sdp));

@@ -318,10 +318,12 @@ struct engine_wishes {
     struct cph_sdp_stream stream[CPH_SDP_MAX_MEDIA];
     char kind[CPH_SDP_MAX_MEDIA][ENGINE_KIND];
     char mid[CPH_SDP_MAX_MEDIA][8];
+    struct cph_sdp_codec codec[CPH_SESSION_STREAMS][CPH_SDP_MAX_CODECS]; /* of a re-offer */
     unsigned n;
 };
-/** Our wishes as sdp/ takes them, a line for each m= line of our next offer. */
-void engine_wishes_offer(struct cph_session *s, struct engine_wishes *out);
+/** Our wishes as sdp/ takes them, a line for each m= line of our next offer; they point into out.
+ * CPH_E_LIMIT: no payload number is left for a codec. */
+cph_err engine_wishes_offer(struct cph_session *s, struct engine_wishes *out);
 /** ... for the answer to this offer. */
 void engine_wishes_answer(struct cph_session *s, const struct cph_sdp *offer,
                           struct engine_wishes *out);

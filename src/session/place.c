@@ -45,9 +45,28 @@ static void wishes(struct cph_session *s, const struct cph_sdp *was, unsigned n,
             wish(&s->media[i], &w->stream[s->place[i]]);
 }
 
-void engine_wishes_offer(struct cph_session *s, struct engine_wishes *w)
+/* RFC 3264 8.3.2 MUST: a payload number that a description used keeps its meaning in later offers,
+ * also where the peer gave it. */
+static cph_err keep_numbers(struct cph_session *s, unsigned i, struct engine_wishes *w)
+{
+    const struct engine_branch *b = engine_branch_const(s);
+    struct cph_sdp_stream *line = &w->stream[s->place[i]];
+
+    if (!b || !b->remote.sdp || !s->local.sdp || line->n_codecs > CPH_SDP_MAX_CODECS)
+        return CPH_OK;
+    for (unsigned k = 0; k < line->n_codecs; k++)
+        w->codec[i][k] = line->codecs[k];
+    line->codecs = w->codec[i];
+    return cph_sdp_codecs_renumber(s->local.sdp, b->remote.sdp, s->place[i], w->codec[i],
+                                   line->n_codecs);
+}
+
+cph_err engine_wishes_offer(struct cph_session *s, struct engine_wishes *w)
 {
     wishes(s, s->local.sdp, s->lines, w);
+    for (unsigned i = 0; i < s->n; i++)
+        if (s->place[i] < w->n)
+            CPH_TRY(keep_numbers(s, i, w));
     for (unsigned i = 0; i < s->n; i++) {
         unsigned a = s->place[i], b = s->second[i];
 
@@ -59,6 +78,7 @@ void engine_wishes_offer(struct cph_session *s, struct engine_wishes *w)
         w->stream[a].mid = w->mid[a];
         w->stream[b].mid = w->mid[b];
     }
+    return CPH_OK;
 }
 
 void engine_wishes_answer(struct cph_session *s, const struct cph_sdp *offer,

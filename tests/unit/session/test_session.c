@@ -522,6 +522,39 @@ static void a_second_answer_on_the_same_branch_changes_the_key(void **state)
     pair_close(&t);
 }
 
+/* RFC 3264 8.3.2 MUST: whoever gave a payload number its meaning, a later offer keeps it. */
+static void numbers_of_codecs_keep_their_meaning_whoever_offers(void **state)
+{
+    static const struct cph_sdp_codec theirs[] = { { "PCMU", 8000, 1, 0, NULL },
+                                                   { "telephone-event", 8000, 1, 96, "0-15" } };
+    static const struct cph_sdp_codec ours[] = { { "opus", 48000, 2, 96, NULL },
+                                                 { "PCMU", 8000, 1, 0, NULL },
+                                                 { "telephone-event", 8000, 1, 101, "0-15" } };
+    struct pair t = { 0 };
+
+    (void)state;
+    party_init(&t.a, 1, REQ, "sdes");
+    party_init(&t.b, 2, REQ, "sdes");
+    t.a.media[0].codecs = theirs;
+    t.b.media[0].codecs = ours;
+    t.b.media[0].n_codecs = 3;
+    party_start(&t.a);
+    party_start(&t.b);
+    call(&t);
+    assert_ok(cph_session_rekey(t.b.s));
+    exchange(&t, &t.b, &t.a);
+    t.b.sdp[t.b.text.n] = '\0';
+    assert_non_null(strstr(t.b.sdp, "a=rtpmap:96 telephone-event/8000"));
+    assert_null(strstr(t.b.sdp, "a=rtpmap:96 opus"));
+    assert_non_null(strstr(t.b.sdp, " opus/48000/2"));
+    talk(&t);
+    exchange(&t, &t.a, &t.b); /* and back: what the other gave stays, too */
+    t.a.sdp[t.a.text.n] = '\0';
+    assert_non_null(strstr(t.a.sdp, "a=rtpmap:96 telephone-event/8000"));
+    talk(&t);
+    pair_close(&t);
+}
+
 static void a_refused_reoffer_leaves_everything_as_it_was(void **state)
 {
     struct pair t;
@@ -1185,6 +1218,7 @@ int main(void)
         cmocka_unit_test(a_rekey_changes_keys_both_ways_and_media_goes_on),
         cmocka_unit_test(old_keys_are_forgotten_after_the_grace),
         cmocka_unit_test(a_second_answer_on_the_same_branch_changes_the_key),
+        cmocka_unit_test(numbers_of_codecs_keep_their_meaning_whoever_offers),
         cmocka_unit_test(a_refused_reoffer_leaves_everything_as_it_was),
         cmocka_unit_test(an_answer_that_comes_again_brings_no_key_that_nobody_was_told),
         cmocka_unit_test(a_reoffer_without_keys_does_not_take_them_away),
