@@ -117,7 +117,7 @@ def level_of(keying, transport, we_call, they_change=False):
 class Call:
     """A call that stands, with our end, the peer and what they said to each other."""
 
-    def __init__(self, stage, kind, keying, transport, we_call, seconds=8, policy="required", peer_keying=None, ours_more=(),
+    def __init__(self, stage, kind, keying, transport, we_call, seconds=4, policy="required", peer_keying=None, ours_more=(),
                  our_keying=None, rings=None, **peer_how):
         self.stage, self.kind, self.keying, self.rings = stage, kind, keying, rings
         ours_how = {"keying": our_keying or ("sdes,dtls" if keying == "none" else keying), "seconds": seconds, "policy": policy}
@@ -365,7 +365,7 @@ def digits(folder, kind, keying):
 def unprotected(folder, kind, we_call, policy):
     """A peer that knows no encryption: `prefer` talks in clear and says so, `required` does not talk."""
     with Stage(folder) as stage:
-        call = Call(stage, kind, "none", "udp", we_call, policy=policy, seconds=8)
+        call = Call(stage, kind, "none", "udp", we_call, policy=policy)
         if policy == "prefer":
             call.stands("plain")
             return call.over("open")[1]
@@ -466,7 +466,7 @@ def scenarios():
     for name, key in (("agreed", "c"), ("not-agreed", "s")):
         yield f"ciphony zrtp goclear {name}", lambda f, k=key: goes_clear(f, k)
     yield "ciphony zrtp goclear required", keeps_keys
-    for name, forget, words in (("lost-secrets", forget_secrets, "should have the secret"),
+    for name, forget, words in (("lost-secrets", forget_secrets, "should have a secret"),
                                 ("new-device", forget_all, "another device")):
         yield f"linphonec zrtp {name} we-call", lambda f, a=(forget, words): zrtp_lost(f, *a)
     for we_call, who in ways:

@@ -66,6 +66,10 @@ struct cph_sip_load {
 
 CPH_API struct cph_sip_load cph_sip_ua_load(const struct cph_sip_ua *ua);
 
+/** Does a request of ours still wait for its final answer, as a BYE does once its call is over? Who
+ *  goes before that takes its repetitions along. */
+CPH_API bool cph_sip_ua_waits(const struct cph_sip_ua *ua);
+
 /* ---- evidence: the signalling hop next to us ---- */
 
 /* How the name of a TLS peer was checked. */

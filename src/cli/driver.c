@@ -547,6 +547,14 @@ void cli_driver_free(struct cli_driver *d)
     free(d);
 }
 
+bool cli_driver_owes(const struct cli_driver *d)
+{
+    for (const struct conn *k = d->conns; k; k = k->next)
+        if (cph_net_conn_queued(k->c) > 0)
+            return true;
+    return cph_sip_ua_waits(d->ua);
+}
+
 struct cph_phone *cli_driver_phone(struct cli_driver *d)
 {
     return d->phone;

@@ -38,6 +38,8 @@ struct cli_driver_config {
 CPH_MUST_CHECK cph_err cli_driver_new(const struct cli_driver_config *cfg, char why[CPH_PHONE_WHY],
                                       struct cli_driver **out);
 void cli_driver_free(struct cli_driver *d); /* the phone too; NULL is fine */
+/** Is there something to be sent still, or to be said again? */
+bool cli_driver_owes(const struct cli_driver *d);
 struct cph_phone *cli_driver_phone(struct cli_driver *d);
 /** Do what the phone wants done now; call after every call of the phone from outside its events. */
 void cli_driver_pump(struct cli_driver *d);

@@ -27,7 +27,8 @@ static void leave(struct terminal *t)
 {
     cph_time now = cph_net_now(t->net);
 
-    if (t->leaving) { /* asked twice: go at once */
+    if (t->leaving || t->ended) { /* asked twice: go at once */
+        t->hurried = true;
         finish(t, t->status);
         return;
     }
@@ -281,6 +282,16 @@ static cph_err begin(struct terminal *t, char why[CLI_WHY])
     return err;
 }
 
+/* The call is over here; the peer shall hear of it, also when the first BYE is lost. */
+static void see_off(struct terminal *t)
+{
+    cph_time now = cph_net_now(t->net), until = now + CPH_SEC(BYE_S);
+
+    for (; !t->hurried && now < until && cli_driver_owes(t->driver); now = cph_net_now(t->net))
+        if (cph_net_turn(t->net, until - now) != CPH_OK)
+            return;
+}
+
 static void close_all(struct terminal *t)
 {
     cph_net_watch_close(t->keys);
@@ -313,6 +324,8 @@ enum cli_exit cli_terminal_run(struct cli *cli, const struct cli_terminal_option
     }
     if (err == CPH_OK && !t->ended)
         err = cph_net_run(t->net);
+    if (err == CPH_OK)
+        see_off(t);
     if (err != CPH_OK)
         cli_error("%s", why[0] ? why : cph_err_text(err));
     status = err == CPH_OK                                  ? t->status

@@ -33,7 +33,7 @@ struct terminal {
     struct cph_net_wake *panel, *limit;
     struct cph_net_watch *keys;
     uint32_t call;
-    bool answered, leaving, held, muted, ended, in_call;
+    bool answered, leaving, hurried, held, muted, ended, in_call;
     enum cli_exit status;
     char why[CPH_PHONE_WHY];
 };

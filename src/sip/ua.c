@@ -258,6 +258,17 @@ struct cph_sip_load cph_sip_ua_load(const struct cph_sip_ua *ua)
     return l;
 }
 
+bool cph_sip_ua_waits(const struct cph_sip_ua *ua)
+{
+    for (struct sip_link *l = ua->reqs.next; l != &ua->reqs; l = l->next) {
+        const struct sip_req *q = SIP_OF(struct sip_req, link, l);
+
+        if (!q->ack && !q->final && !q->dead)
+            return true;
+    }
+    return false;
+}
+
 /* ---- time ---- */
 
 cph_time cph_sip_ua_deadline(const struct cph_sip_ua *ua)

@@ -36,6 +36,34 @@ static void say(const char *request, const char *status, const char *tag, const 
     w_run(&w, CPH_MS(20));
 }
 
+/* The call is over when the BYE goes, but who stops then would not say it again. */
+static void a_bye_that_was_lost_is_still_waited_for(void **state)
+{
+    const char *bye;
+    uint32_t id;
+
+    (void)state;
+    begin();
+    id = place("offer");
+    assert_true(cph_sip_ua_waits(w.node[0].ua));
+    say(hear("INVITE"), "200 OK", "t1", CONTACT, "answer");
+    (void)hear("ACK"); /* kept for a repeated 200, and nothing to wait for */
+    (void)w_want(&w, 0, CPH_SIP_EV_ANSWERED);
+    assert_false(cph_sip_ua_waits(w.node[0].ua));
+    assert_ok(cph_sip_call_hangup(w.node[0].ua, id, NULL, w.now));
+    w_run(&w, CPH_MS(20));
+    (void)w_want(&w, 0, CPH_SIP_EV_ENDED);
+    (void)hear("BYE"); /* lost */
+    assert_true(cph_sip_ua_waits(w.node[0].ua));
+    w_run(&w, CPH_MS(500));
+    bye = hear("BYE");
+    assert_true(cph_sip_ua_waits(w.node[0].ua));
+    say(bye, "200 OK", "", "", NULL);
+    assert_false(cph_sip_ua_waits(w.node[0].ua));
+    w_run(&w, CPH_SEC(40));
+    w_quiet(&w, 0);
+}
+
 /* ---- forks ---- */
 
 static void forked_answers_make_branches_and_the_second_2xx_is_ended(void **state)
@@ -704,6 +732,7 @@ static void line_breaks_of_the_app_do_not_get_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_bye_that_was_lost_is_still_waited_for),
         cmocka_unit_test(forked_answers_make_branches_and_the_second_2xx_is_ended),
         cmocka_unit_test(forks_beyond_the_limit_cost_nothing),
         cmocka_unit_test(a_repeated_2xx_is_acknowledged_again),
