@@ -197,10 +197,11 @@ automatically_accept=0
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.process.say("zrtp-set-verified\n")
-            time.sleep(1)
-            with contextlib.closing(sqlite3.connect(self.folder / "home" / ".linphone-zidcache")) as cache:
-                if cache.execute("select count(*) from zrtp where pvs = x'01'").fetchone()[0]:
-                    return True
+            for _ in range(10):
+                time.sleep(0.1)
+                with contextlib.closing(sqlite3.connect(self.folder / "home" / ".linphone-zidcache")) as cache:
+                    if cache.execute("select count(*) from zrtp where pvs = x'01'").fetchone()[0]:
+                        return True
         return False
 
     def knew_us(self):
@@ -219,6 +220,9 @@ automatically_accept=0
 
     def press(self, digit):
         self.process.say(f"{digit}\n")
+
+    def told_over(self, seconds):
+        return self.process.wait_line(lambda line: " ended (" in line, seconds)
 
     def heard_digit(self, digit, seconds):
         return self.process.wait_line(lambda line: f"Receiving tone {digit} " in line, seconds)
@@ -297,6 +301,9 @@ cons_listen {HOST}:{sip_port + 500}
 
     def press(self, digit):
         self.command(digit + "\x04")  # its code for a key let go: the event ends there
+
+    def told_over(self, seconds):
+        return self.process.wait_line(lambda line: " terminated (duration:" in line, seconds)
 
     def heard_digit(self, digit, seconds):
         return self.process.wait_line(lambda line: f"received event: '{digit}' (end=1)" in line, seconds)

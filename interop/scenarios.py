@@ -120,7 +120,8 @@ class Call:
     def __init__(self, stage, kind, keying, transport, we_call, seconds=4, policy="required", peer_keying=None, ours_more=(),
                  our_keying=None, rings=None, **peer_how):
         self.stage, self.kind, self.keying, self.rings = stage, kind, keying, rings
-        ours_how = {"keying": our_keying or ("sdes,dtls" if keying == "none" else keying), "seconds": seconds, "policy": policy}
+        self.seconds, self.until = seconds, None
+        ours_how = {"keying": our_keying or ("sdes,dtls" if keying == "none" else keying), "seconds": 40, "policy": policy}
         if transport == "tls":
             self._through_proxy(ours_how, we_call)
         elif we_call:
@@ -160,11 +161,14 @@ class Call:
     def stands(self, kind="secured"):
         need("the call was not answered", self.ours.event("answered", 12))
         need(f"no event: {kind}", self.ours.event(kind, 10))
+        self.until = time.monotonic() + self.seconds
 
     def over(self, level, least_packets=150, least=LEAST):
-        """Both ends are done; what each heard is what the other said."""
+        """We hang up when the time is over; both ends are done; what each heard is what the other said."""
+        time.sleep(max(0, self.until - time.monotonic()))
+        self.ours.key("q")
         last = settle(self.ours, self.keying, level, least_packets)
-        time.sleep(0.5)
+        need(f"{self.kind} was not told that the call is over", self.peer.told_over(3))
         self.stage.running.remove(self.peer)
         self.peer.stop()
         heard = compare(self.stage.said, self.ours.recording, "heard by ciphony", least)
@@ -183,18 +187,18 @@ def talk(folder, kind, keying, transport, we_call, **how):
 def changes(folder, kind, keying, transport, we_call):
     """We hold, resume and change the keys; then the peer holds and resumes; then it goes on."""
     with Stage(folder) as stage:
-        call = Call(stage, kind, keying, transport, we_call, seconds=14)
+        call = Call(stage, kind, keying, transport, we_call, seconds=3)
         call.stands()
         ours = call.ours
-        time.sleep(2.5)  # the sentence once, undisturbed: it is what is compared
+        time.sleep(call.seconds)  # the sentence once, undisturbed: it is what is compared
         for who, act, state in (("we", lambda: ours.key("h"), "held"), ("we", lambda: ours.key("h"), "talking"),
                                 ("we", lambda: ours.key("k"), "talking"), ("they", call.peer.hold, "held"),
                                 ("they", call.peer.resume, "talking")):
             seen = ours.seen()
             act()
             need(f"{who} wanted '{state}', and it did not come", ours.event("changed", 6, state=state, start=seen))
-            time.sleep(0.8)
-        last, text = call.over(level_of(keying, transport, we_call, they_change=True), 300, 0.6)
+            time.sleep(0.4)
+        last, text = call.over(level_of(keying, transport, we_call, they_change=True), 200, 0.6)
         # DTLS keys change with a new tls-id (RFC 8842), which neither peer knows: theirs stay, and we must not say otherwise.
         changed = "the keys changed during the call" in last["verdict"]["reasons"]
         need(f"the keys changed: {changed}", changed == (keying == "sdes"))
@@ -254,21 +258,23 @@ def zrtp_lost(folder, forget, words):
     """The strings were compared; then the peer loses what it kept, and our user is warned and asked again."""
     with Stage(folder) as stage:
         for known in (False, True):
-            call = Call(stage, "linphonec", "zrtp", "udp", True, seconds=5)
+            call = Call(stage, "linphonec", "zrtp", "udp", True)
             call.stands()
             if known:
                 warned = call.ours.event("notice", 10)
                 need("nobody was warned", warned and words in warned["why"])
                 one_string(call, 2, False)
+                call.ours.key("q")
                 last, status = call.ours.ended()
                 need(f"level {last['verdict']['level']} instead of hop", last["verdict"]["level"] == "hop" and status == 0)
                 return warned["why"]
             one_string(call, 1, False)
             call.ours.key("y")
             call.peer.verified()
-            settle(call.ours, "zrtp", "verified", 50)
+            call.ours.key("q")
+            settle(call.ours, "zrtp", "verified", 1)
             peer = call.peer
-            time.sleep(0.5)
+            need("linphonec was not told that the call is over", peer.told_over(3))
             hang_up(stage)
             forget(peer)
 
@@ -349,7 +355,7 @@ def keeps_keys(folder):
 def digits(folder, kind, keying):
     """Keys pressed at each end are heard at the other (RFC 4733)."""
     with Stage(folder) as stage:
-        call = Call(stage, kind, keying, "udp", True, seconds=7)
+        call = Call(stage, kind, keying, "udp", True)
         call.stands()
         time.sleep(1)
         for digit in "5#":
@@ -357,6 +363,7 @@ def digits(folder, kind, keying):
             need(f"{kind} did not hear our {digit}", call.peer.heard_digit(digit, 4))
             call.peer.press(digit)
             need(f"we did not hear {kind}'s {digit}", call.ours.event("digit", 4, digit=digit))
+        call.ours.key("q")
         last, status = call.ours.ended()
         need(f"exit status {status} instead of 0: {last}", last and status == 0)
         return "both ways"
@@ -466,7 +473,7 @@ def scenarios():
     for name, key in (("agreed", "c"), ("not-agreed", "s")):
         yield f"ciphony zrtp goclear {name}", lambda f, k=key: goes_clear(f, k)
     yield "ciphony zrtp goclear required", keeps_keys
-    for name, forget, words in (("lost-secrets", forget_secrets, "should have a secret"),
+    for name, forget, words in (("lost-secrets", forget_secrets, "should have the secret"),
                                 ("new-device", forget_all, "another device")):
         yield f"linphonec zrtp {name} we-call", lambda f, a=(forget, words): zrtp_lost(f, *a)
     for we_call, who in ways:

@@ -1,20 +1,23 @@
 """Calls between ciphony and Chromium, over DTLS-SRTP."""
+import time
+
 from mangler import other_fingerprint
 from scenarios import HOST, PEER, US, Stage, compare, need, settle, silent
 from webrtc import Chromium
 
 MEDIA = 23000
+TALK = 5  # seconds
 LEAST = 0.6  # a browser on a busy machine leaves gaps in what it says
 
 
-def begin(stage, we_call, seconds, **how):
+def begin(stage, we_call, **how):
     """Both ends, and the call on its way."""
     def browser():
         return stage.add(Chromium(stage.folder / "chromium", PEER, MEDIA, stage.long, **how))
     if we_call:
         peer = browser()
-        return stage.ours("call", f"sip:peer@{HOST}:{PEER}", keying="dtls", seconds=seconds), peer
-    ours = stage.ours("answer", keying="dtls", seconds=seconds)
+        return stage.ours("call", f"sip:peer@{HOST}:{PEER}", keying="dtls", seconds=40), peer
+    ours = stage.ours("answer", keying="dtls", seconds=40)
     peer = browser()
     peer.call(f"sip:us@{HOST}:{US}")
     return ours, peer
@@ -23,7 +26,7 @@ def begin(stage, we_call, seconds, **how):
 def talk(folder, we_call, role, codec):
     """Keys by a handshake in which we are what role says, and audio both ways."""
     with Stage(folder) as stage:
-        ours, peer = begin(stage, we_call, 4, role=role, codec=codec)
+        ours, peer = begin(stage, we_call, role=role, codec=codec)
         need("the call was not answered", ours.event("answered", 12))
         need("no keys", ours.event("secured", 10))
         said = peer.connected()
@@ -31,6 +34,8 @@ def talk(folder, we_call, role, codec):
         theirs = {"active": "server", "passive": "client"}[role]
         need(f"the page is {said['dtlsRole']} instead of {theirs}", said["dtlsRole"] == theirs)
         need("no ICE check was answered", peer.relay.checks > 0)
+        time.sleep(TALK)
+        ours.key("q")
         last = settle(ours, "dtls", "private", 150)
         need(f"codec {last['media']['codec']} instead of {codec}", last["media"]["codec"] == codec)
         stage.running.remove(peer)
@@ -43,7 +48,7 @@ def talk(folder, we_call, role, codec):
 def attacked(folder, we_call, role):
     """Somebody alters the fingerprint that the page promised: we refuse its certificate, and say so."""
     with Stage(folder) as stage:
-        ours, _ = begin(stage, we_call, 12, role=role, alter_theirs=other_fingerprint)
+        ours, _ = begin(stage, we_call, role=role, alter_theirs=other_fingerprint)
         last, status = ours.ended(25)
         need("ciphony did not say that the call ended", last)
         need(f"exit status {status} instead of 3: {last}", status == 3)
@@ -55,7 +60,7 @@ def attacked(folder, we_call, role):
 def attacked_ours(folder, we_call, role):
     """Somebody alters the fingerprint that we promised: Chromium refuses our certificate, and no call comes of it."""
     with Stage(folder) as stage:
-        ours, peer = begin(stage, we_call, 12, role=role, alter_ours=other_fingerprint)
+        ours, peer = begin(stage, we_call, role=role, alter_ours=other_fingerprint)
         need("no answer", ours.event("answered", 12))
         said = peer.connected()
         need(f"the page took our certificate: {said}", said["state"] == "failed" and said["dtlsState"] == "failed")
