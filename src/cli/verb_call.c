@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "ciphony/keying.h"
+#include "conflicts.h"
 #include "terminal.h"
 
 /* What the verbs that run a terminal need besides their options, for as long as it runs. */
@@ -116,41 +117,6 @@ static cph_err fill(struct cli *cli, enum cli_terminal_mode mode, struct outfit 
     return CPH_OK;
 }
 
-static bool lists(const struct cph_policy *p, const char *keying)
-{
-    for (unsigned i = 0; i < p->keying_n; i++)
-        if (strcmp(p->keying[i], keying) == 0)
-            return true;
-    return false;
-}
-
-/* Options that would be passed over, because of what stands beside them or is missing. */
-static const char *useless(const struct cli_args *args, const struct outfit *f)
-{
-    const struct cph_policy *p = &f->account.policy;
-    enum cph_security media = cph_policy_media(p);
-    bool listed = p->keying_n > 0;
-
-    if (cli_given(args, CLI_OPT_LOOP) && !f->terminal.play)
-        return "--loop speaks a file again and again; name it with --play FILE";
-    if (cli_given(args, CLI_OPT_CA) && f->terminal.insecure_tls)
-        return "--insecure-tls accepts any server, so --ca has nothing to say; keep one";
-    if (cli_given(args, CLI_OPT_EFFORT) && media != CPH_SECURITY_PREFER)
-        return "--best-effort says how to ask under --policy prefer; add that, or leave it out";
-    if (p->form == CPH_KEYING_FORM_PROBE && cli_given(args, CLI_OPT_EFFORT) && !lists(p, "zrtp"))
-        return "--best-effort probe asks by ZRTP; add zrtp to --keying";
-    if (p->precondition != CPH_PRECONDITION_OFF && cli_given(args, CLI_OPT_PRECONDITION) &&
-        media == CPH_SECURITY_NONE)
-        return "--precondition waits for keys, and --policy none asks for none; leave one out";
-    if (cli_given(args, CLI_OPT_EKT) && media == CPH_SECURITY_NONE)
-        return "--ekt tells keys, and --policy none asks for none; leave one out";
-    if (cli_given(args, CLI_OPT_EKT) && listed && !lists(p, "sdes") && !lists(p, "mikey"))
-        return "--ekt comes with sdes or mikey; add one to --keying, or leave --ekt out";
-    if (cli_given(args, CLI_OPT_RESUME) && listed && !lists(p, "dtls"))
-        return "--resume is for dtls; add it to --keying, or leave --resume out";
-    return NULL;
-}
-
 /* What has no final text is spoken by nobody else. */
 static void tell_expired(const struct cph_policy *p)
 {
@@ -168,7 +134,12 @@ static enum cli_exit run(struct cli *cli, enum cli_terminal_mode mode)
     __attribute__((cleanup(wipe))) struct outfit f = { 0 };
     char why[CLI_WHY] = "";
     cph_err err = fill(cli, mode, &f, why);
-    const char *mistake = err == CPH_OK ? useless(&cli->args, &f) : NULL;
+    const struct cli_choice choice = { .args = &cli->args,
+                                       .policy = &f.account.policy,
+                                       .calls = mode == CLI_CALL,
+                                       .play = f.terminal.play,
+                                       .record = f.terminal.record };
+    const char *mistake = err == CPH_OK ? cli_conflict(&choice) : NULL;
 
     if (err != CPH_OK || mistake) {
         cli_error("%s", mistake ? mistake : why[0] ? why : cph_err_text(err));
@@ -225,7 +196,8 @@ const struct cli_verb cli_verb_call = {
             "(dtls, sdes), and in clear if the peer has neither. legacy: one alone (sdes) for\n"
             "old phones, and in clear if need be. --policy says otherwise what is done about a\n"
             "peer without keys. A peer that refuses to leave encryption open (488) is called\n"
-            "once more with encryption as a condition. Without --keying: dtls,sdes. For experiments there are sdp-dh,\n"
+            "once more with encryption as a condition. Without --keying: dtls,sdes. For "
+            "experiments there are sdp-dh,\n"
             "mikeyv2 and mikeyv2-inband too, which expired without a final text: no other\n"
             "program has them, and they are spoken only where they are named.\n"
             "\n"
@@ -261,11 +233,11 @@ const struct cli_verb cli_verb_call = {
             "and must come so: no server can read or change them. smime = yes in a [peer NAME]\n"
             "of the configuration does the same for that peer, with its certificate there.\n"
             "\n"
-            "With --ekt (RFC 8870; by sdes or mikey) each side makes its media keys itself and\n"
-            "tells them in the media, under a key that came with the offer; both sides need\n"
-            "it. That key is one of a group: who has it could speak for anybody in it, so\n"
-            "such a call is hop at best. RTP header extensions are encrypted where the peer\n"
-            "can do that, too (RFC 9335), but with --no-cryptex.\n"
+            "With --ekt (RFC 8870; with --keying sdes or mikey) each side makes its media keys\n"
+            "itself and tells them in the media, under a key that came with the offer; both\n"
+            "sides need it. That key is one of a group: who has it could speak for anybody in\n"
+            "it, so such a call is hop at best. RTP header extensions are encrypted where the\n"
+            "peer can do that, too (RFC 9335), but with --no-cryptex.\n"
             "\n"
             "With --resume a further DTLS call with the same peer, within ten minutes and while\n"
             "this program runs, needs no public-key operation and one round trip less. The\n"

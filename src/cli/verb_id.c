@@ -1,4 +1,4 @@
-#include "cli_int.h"
+#include "conflicts.h"
 
 #include <stdio.h>
 
@@ -51,11 +51,13 @@ static enum cli_exit run_id(struct cli *cli)
     struct cph_store *store = NULL;
     struct cph_device *d = NULL;
     enum cli_exit status = CLI_FAILED;
+    const char *mistake;
     bool made;
     cph_err err;
 
-    if (cli_given(&cli->args, CLI_OPT_JSON) && cli_given(&cli->args, CLI_OPT_PEM)) {
-        cli_error("--json and --pem ask for two outputs; keep one");
+    mistake = cli_conflict(&(struct cli_choice){ .args = &cli->args });
+    if (mistake) {
+        cli_error("%s", mistake);
         return CLI_USAGE;
     }
     if (cli_store_open(cli, &store) != CPH_OK)

@@ -1,4 +1,4 @@
-#include "cli_int.h"
+#include "conflicts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -204,7 +204,12 @@ static enum cli_exit run_trust(struct cli *cli)
 {
     struct cph_store *store;
     enum cli_exit status;
+    const char *mistake = cli_conflict(&(struct cli_choice){ .args = &cli->args });
 
+    if (mistake) {
+        cli_error("%s", mistake);
+        return CLI_USAGE;
+    }
     if (cli_store_open(cli, &store) != CPH_OK)
         return CLI_FAILED;
     if (strcmp(cli->args.pos[0], "list") == 0)

@@ -53,6 +53,16 @@ static void follow_proof(struct engine_line *l, const struct cph_keying_status *
     }
 }
 
+/* How the keys are told, and whether that is what was asked for. */
+static const char *ekt_words(const struct cph_session *s, const struct engine_line *l)
+{
+    if (l->ekt)
+        return ", told in the media (EKT)";
+    return s->cfg.ekt ? ", without the EKT that was asked for: it comes with sdes or mikey, from a "
+                        "peer that has it"
+                      : "";
+}
+
 static void secure(struct cph_session *s, struct engine_branch *b, unsigned stream,
                    const struct cph_nego_status *st, cph_time now)
 {
@@ -89,7 +99,7 @@ static void secure(struct cph_session *s, struct engine_branch *b, unsigned stre
     s->media[stream].rekeys += again;
     engine_event(s, CPH_SESSION_KEYED, stream, b, CPH_OK, "%s: %s by %s, %s%s",
                  s->media[stream].kind, again ? "new keys" : "keys", ke.method ? ke.method : "?",
-                 ke.suite ? ke.suite : "?", l->ekt ? ", told in the media (EKT)" : "");
+                 ke.suite ? ke.suite : "?", ekt_words(s, l));
 }
 
 void engine_plain(struct cph_session *s, struct engine_branch *b, unsigned stream, const char *why)

@@ -7,6 +7,7 @@
 #include "ciphony/json.h"
 #include "ciphony/keying.h"
 #include "cli_int.h"
+#include "conflicts.h"
 
 static void the_identity_is_made_once(void **state)
 {
@@ -119,14 +120,12 @@ static void mistakes_with_trust_are_usage_errors(void **state)
 static void options_that_would_be_passed_over_are_told(void **state)
 {
     static const char *const row[][2] = {
-        { "--loop", "name it with --play FILE" },
-        { "--insecure-tls --ca /etc/ssl/certs", "keep one" },
-        { "--best-effort capneg", "under --policy prefer" },
-        { "--best-effort probe --policy prefer", "add zrtp to --keying" },
-        { "--precondition optional --policy none", "leave one out" },
-        { "--ekt --policy none", "leave one out" },
         { "--ekt --keying dtls", "--ekt comes with sdes or mikey" },
-        { "--resume --keying sdes", "--resume is for dtls" },
+        { "--ekt --keying dtls,sdes", "name one of them first" },
+        { "--ekt --keying best", "name one of them first" },
+        { "--ekt --keying zrtp", "--ekt comes with sdes or mikey" },
+        { "--resume --keying zrtp,sdes", "--resume is for dtls" },
+        { "--pgp a.asc --keying dtls", "add zrtp to --keying" },
         { "--play /no/such.wav", "cannot read /no/such.wav: No such file or directory" },
         { "--play /", "expected a WAV file" },
         { "--record /no/such/r.wav", "cannot be written: No such file or directory" },
@@ -158,6 +157,46 @@ static void options_that_would_be_passed_over_are_told(void **state)
     says(err, "that is no address; one looks like sip:");
     assert_int_equal(run("register"), CLI_USAGE);
     says(err, "there is no account; write uri and registrar");
+}
+
+/* Each row is shown by its example, and none hides behind another. */
+static void every_pair_of_options_that_undo_one_another_is_told(void **state)
+{
+    (void)state;
+    for (const struct cli_conflict *row = cli_conflicts; row->words; row++) {
+        if (run(row->example) != CLI_USAGE)
+            fail_msg("%s: \"%s\" is no usage error", row->example, err);
+        says(err, row->words);
+    }
+}
+
+/* What would work must not be refused. */
+static void options_that_go_together_are_not_refused(void **state)
+{
+    static const char *const words[] = {
+        "--ekt --keying sdes",
+        "--ekt --keying sdes,dtls",
+        "--ekt --keying mikey",
+        "--ekt --keying legacy",
+        "--resume",
+        "--resume --keying zrtp,dtls",
+        "--policy none",
+        "--best-effort bodies --policy prefer",
+        "--best-effort probe --policy prefer --keying sdes,zrtp",
+        "--insecure-tls",
+        "--keying compatible --best-effort group",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        char all[256];
+
+        (void)snprintf(all, sizeof all, "call sip:bob@127.0.0.1:9;transport=tcp --device none %s",
+                       words[i]);
+        if (run(all) != CLI_FAILED)
+            fail_msg("%s: %s", words[i], err);
+        says(out, "nobody listens there");
+    }
 }
 
 static void every_mechanism_calls_without_a_configuration(void **state)
@@ -366,6 +405,8 @@ int main(void)
         CLI_TEST(a_peer_is_pinned_listed_and_forgotten),
         CLI_TEST(mistakes_with_trust_are_usage_errors),
         CLI_TEST(options_that_would_be_passed_over_are_told),
+        CLI_TEST(every_pair_of_options_that_undo_one_another_is_told),
+        CLI_TEST(options_that_go_together_are_not_refused),
         CLI_TEST(every_mechanism_calls_without_a_configuration),
         CLI_TEST(either_command_tells_another_key_in_a_call_with_ekt),
         CLI_TEST(mistakes_with_the_lab_are_usage_errors),

@@ -115,16 +115,20 @@ static void either_side_takes_another_key_at_any_time(void **state)
 static void without_ekt_at_both_ends_there_is_nothing_to_tell(void **state)
 {
     (void)state;
-    for (unsigned who = 0; who < 3; who++) {
-        const bool ekt[2] = { who == 0, who == 1 };
+    for (unsigned who = 0; who < 4; who++) { /* nobody has it; one; both, but DTLS brings none */
+        const bool ekt[2] = { who == 0 || who == 3, who == 1 || who == 3 };
         struct line l;
 
-        open_with(&l, "sdes", ekt);
+        open_with(&l, who == 3 ? "dtls" : "sdes", ekt);
         dial(&l, 0, BOB);
         assert_err(tell(&l, 0), CPH_E_STATE); /* nor before the call stands */
         run(&l, 1000);
         for (unsigned i = 0; i < 2; i++) {
-            assert_non_null(heard(&l, i, CPH_PHONE_SECURED));
+            const struct cph_phone_event *ev = heard(&l, i, CPH_PHONE_SECURED);
+
+            assert_non_null(ev);
+            /* and who asked for it hears that it did not come about */
+            assert_int_equal(strstr(ev->why, "without the EKT that was asked for") != NULL, ekt[i]);
             assert_err(tell(&l, i), CPH_E_STATE);
             assert_int_equal(told(&l, i), 0);
         }
