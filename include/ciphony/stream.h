@@ -191,6 +191,7 @@ struct cph_stream_counts {
     uint64_t dropped;                     /* DTLS datagrams or records not believed */
     uint64_t retransmitted;               /* DTLS flights sent again */
     uint64_t alerts_unproven;             /* DTLS alerts in clear: somebody says the peer gave up */
+    uint8_t alert_unproven;               /* the last of them, RFC 5246 7.2; 0: none */
 };
 CPH_API void cph_stream_counts(const struct cph_stream *s, struct cph_stream_counts *out);
 

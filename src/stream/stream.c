@@ -76,6 +76,25 @@ static void fail(struct cph_stream *s, cph_err err, const char *why)
     enter(s, CPH_STREAM_FAILED);
 }
 
+static cph_err blame(int lib, int reason)
+{
+    if (reason == ERR_R_MALLOC_FAILURE)
+        return CPH_E_NOMEM;
+    if (lib != ERR_LIB_SSL)
+        return CPH_E_MALFORMED;
+    switch (reason) {
+    case SSL_R_NO_SHARED_CIPHER:
+    case SSL_R_NO_SHARED_GROUPS:
+    case SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS:
+    case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_VERSION_TOO_LOW:
+        return CPH_E_UNSUPPORTED;
+    default:
+        return CPH_E_MALFORMED;
+    }
+}
+
 /* The library ended the stream: say why in words, by what is known best. */
 static void fail_by_library(struct cph_stream *s)
 {
@@ -102,7 +121,7 @@ static void fail_by_library(struct cph_stream *s)
                    s->state == CPH_STREAM_HANDSHAKE ? "the handshake went wrong"
                                                     : "the stream is broken",
                    text ? text : "the library does not say why");
-    fail(s, reason == ERR_R_MALLOC_FAILURE ? CPH_E_NOMEM : CPH_E_MALFORMED, why);
+    fail(s, blame(ERR_GET_LIB(e), reason), why);
 }
 
 /* What a call into the library left behind; true to go on calling. */
@@ -546,4 +565,5 @@ cph_err cph_stream_export(const struct cph_stream *s, const char *label, struct 
 void cph_stream_counts(const struct cph_stream *s, struct cph_stream_counts *out)
 {
     *out = s->counts;
+    out->alert_unproven = s->alert;
 }

@@ -251,6 +251,9 @@ struct dtls {
     unsigned tries[2];    /* times the active side began, by component */
     cph_time retry_at[2]; /* when it may begin anew */
     bool mismatch;        /* a certificate was not the promised one */
+    bool answered;        /* something came to a handshake of ours (words.c) */
+    uint8_t alert;        /* the last one that came in clear; 0: none */
+    cph_err trouble;      /* what the last handshake failed of */
     cph_time since;       /* begun */
     cph_time open_at[2];  /* passive: when the path is opened from our side (again) */
     unsigned opens[2];    /* how often it was */
@@ -287,6 +290,10 @@ void dtls_follow_begin(struct dtls *d, enum cph_stream_role role, struct dtls_po
 void dtls_follow(struct dtls *d, cph_time now);          /* look at every handshake once more */
 void dtls_follow_answered(struct dtls *d, cph_time now); /* the call was taken */
 void dtls_fail(struct dtls *d, cph_err err, const char *why);
+
+/* words.c: why there are no keys, once it is sure; static text. */
+void dtls_words_note(struct dtls *d, const struct dtls_shake *shake);
+const char *dtls_words(const struct dtls *d, cph_err *err);
 
 /* Is component c of the association being made still open? */
 bool dtls_wanting(const struct dtls *d, enum cph_keying_component c);

@@ -35,6 +35,9 @@ void dtls_follow_begin(struct dtls *d, enum cph_stream_role role, struct dtls_po
         d->retry_at[c] = CPH_TIME_NEVER;
     }
     d->mismatch = false;
+    d->answered = false;
+    d->alert = 0;
+    d->trouble = CPH_OK;
     d->status.err = CPH_OK;
     d->status.why = NULL;
     if (d->state != CPH_KEYING_KEYED)
@@ -130,7 +133,9 @@ static void judge(struct dtls *d, enum cph_keying_component c, unsigned i, cph_t
     }
     suite = cph_srtp_suite_by_dtls(cph_stream_srtp_profile(shake->s));
     if (!suite) {
-        dtls_fail(d, CPH_E_UNSUPPORTED, "the peer and we have no SRTP profile in common");
+        dtls_fail(d, CPH_E_UNSUPPORTED,
+                  "the DTLS handshake was done without an SRTP profile: the peer and we have none "
+                  "in common, or it does not do DTLS-SRTP");
         return;
     }
     err = export_keys(shake, suite);
@@ -170,6 +175,21 @@ static void age(struct dtls *d)
     }
 }
 
+static void no_keys(struct dtls *d)
+{
+    const char *why;
+    cph_err err;
+
+    for (unsigned i = 0; i < DTLS_SLOTS; i++) {
+        const struct dtls_shake *shake = d->pool->slot[CPH_KEYING_RTP][i];
+
+        if (shake && mine(d, shake) && !shake->judged)
+            dtls_words_note(d, shake);
+    }
+    why = dtls_words(d, &err);
+    dtls_fail(d, err, why);
+}
+
 /*
  * As the active side, begin or begin anew. Anew only after a pause: answers to the ClientHello that
  * went wrong are still under way, and would spoil the next one.
@@ -180,7 +200,7 @@ static void connect(struct dtls *d, enum cph_keying_component c, cph_time now)
     cph_err err;
 
     if (d->tries[c] > DTLS_RESTARTS) {
-        dtls_fail(d, CPH_E_CERT, "too many false answers to our handshake");
+        no_keys(d);
         return;
     }
     if (d->tries[c] > 0 && d->retry_at[c] == CPH_TIME_NEVER)
@@ -247,8 +267,10 @@ static void look(struct dtls *d, enum cph_keying_component c, cph_time now)
             break;
         case CPH_STREAM_CLOSED:
         case CPH_STREAM_FAILED:
-            if (cph_stream_pending(shake->s) == 0 && !shake->judged)
+            if (cph_stream_pending(shake->s) == 0 && !shake->judged) {
+                dtls_words_note(d, shake);
                 dtls_shake_free(dtls_pool_take(d->pool, c, i));
+            }
             break;
         }
     }
@@ -299,11 +321,8 @@ static void out_of_time(struct dtls *d)
     if (!dtls_wanting(d, CPH_KEYING_RTP)) {
         finish(d); /* RTP has its keys; RTCP will do without */
         d->status.why = "no keys for RTCP: its handshake did not come about";
-    } else if (d->mismatch) {
-        dtls_fail(d, CPH_E_CERT,
-                  "the only certificate shown is not the one the peer's fingerprint promised");
     } else {
-        dtls_fail(d, CPH_E_TIMEOUT, "the DTLS handshake did not come about in time");
+        no_keys(d);
     }
 }
 
