@@ -125,10 +125,9 @@ static void experiments(const struct lab_results *r, struct cph_buf *out)
 
 static const struct {
     const char *css, *sign;
-} hold[] = { [LAB_HOLDS] = { "same", "\u2713" },
-             [LAB_FAILS] = { "bad", "\u2717" },
-             [LAB_CONFLICT] = { "differs", "\u2194" },
-             [LAB_NOT_TRIED] = { "", "\u2013" } };
+} hold[] = { [LAB_HOLDS] = { "same", "\u2713" },       [LAB_FAILS] = { "bad", "\u2717" },
+             [LAB_CONFLICT] = { "differs", "\u2194" }, [LAB_EXCEPTED] = { "differs", "\u2298" },
+             [LAB_DEPENDS] = { "differs", "\u00b1" },  [LAB_NOT_TRIED] = { "", "\u2013" } };
 
 static void rules(const struct lab_results *r, struct cph_buf *out)
 {
@@ -137,7 +136,9 @@ static void rules(const struct lab_results *r, struct cph_buf *out)
     html_put(out, "<h2 id=\"requirements\">The requirements R1 to R26</h2>\n<p>Each is judged by "
                   "the experiments named beside it. <em>Conflict</em>: whoever can notice an "
                   "intermediary (R17, R20) also notices lawful interception (R24). We side with "
-                  "the users.</p>\n");
+                  "the users. <em>Refuses</em>: the call reaches somebody who was not called, and "
+                  "the key exchange finds that out, which R1 allows. <em>Depends</em>: some modes "
+                  "of the mechanism hold it, and others do not.</p>\n");
     heads(r, "requirement", "requirements and mechanisms", out);
     for (unsigned i = 0; i < LAB_RULES; i++) {
         html_put(out, "<tr><th scope=\"row\"><b>%s</b> %s <small>%s</small></th>",
@@ -246,9 +247,11 @@ static void trial(const struct lab_results *r, struct cph_buf *out)
     html_put(out,
              "<h2 id=\"trial\">The verdict on trial</h2>\n<p>In %u attacked calls the attacker "
              "heard something in %u, and a phone noticed him in %u. What the phones showed was "
-             "better than what the attacker achieved in <strong>%u</strong>%s%s.</p>\n",
+             "better than what the attacker achieved in <strong>%u</strong>%s%s.</p>\n<p>In %u "
+             "more, a device that holds the called user's own keys could listen, and nobody "
+             "without them: to whoever calls, that is the user who was called.</p>\n",
              r->trial.sessions, r->trial.heard, r->trial.noticed, r->trial.failures,
-             r->trial.failures ? ": " : "", html_text(r->trial.first, a));
+             r->trial.failures ? ": " : "", html_text(r->trial.first, a), r->trial.peers);
 }
 
 static void mechanisms(const struct lab_results *r, struct cph_buf *out)
@@ -262,6 +265,31 @@ static void mechanisms(const struct lab_results *r, struct cph_buf *out)
     html_put(out, "</dl>\n");
 }
 
+/* What stands in cells. */
+static void words(struct cph_buf *out)
+{
+    static const struct {
+        const char *word, *means;
+    } row[] = {
+        { "open", "level: whoever listens on the way hears the call" },
+        { "hop", "level: who listens does not, but whoever handles the messages may" },
+        { "private", "level: two ends have the keys; nobody says who the other one is" },
+        { "identified", "level: a domain or an authority says who the other one is" },
+        { "verified", "level: the users know by what they hold themselves who it is" },
+        { "I", "class: to hear the call it is enough to listen" },
+        { "II", "class: ... to change the signalling and to listen" },
+        { "III", "class: ... to change the signalling and the media" },
+        { "IV", "class: whoever tries is noticed, or hears nothing" },
+        { "alice, bob, carol", "users; bob has two phones" },
+        { "mallory", "whoever should not be there" },
+    };
+
+    html_put(out, "<h2 id=\"words\">Words</h2>\n<dl>\n");
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        html_put(out, "<dt>%s</dt><dd>%s</dd>\n", row[i].word, row[i].means);
+    html_put(out, "</dl>\n");
+}
+
 void lab_results_html(const struct lab_results *r, struct cph_buf *out)
 {
     html_put(out,
@@ -272,13 +300,15 @@ void lab_results_html(const struct lab_results *r, struct cph_buf *out)
              "outcome of calls between phones in the lab's network. Beside it stands what "
              "draft-wing-media-security-requirements-05 says.</p>\n"
              "<nav aria-label=\"this page\"><ul><li><a href=\"#mechanisms\">Mechanisms</a></li>"
-             "<li><a href=\"#plots\">Plots</a></li><li><a href=\"#experiments\">Experiments</a>"
+             "<li><a href=\"#words\">Words</a></li><li><a href=\"#plots\">Plots</a></li><li><a "
+             "href=\"#experiments\">Experiments</a>"
              "</li><li><a href=\"#requirements\">Requirements</a></li><li><a href=\"#trial\">The "
              "verdict on trial</a></li><li><a href=\"#findings\">What was seen</a></li></ul></nav>"
              "\n",
              style);
     tiles(r, out);
     mechanisms(r, out);
+    words(out);
     html_put(out, "<h2 id=\"plots\">Plots</h2>\n");
     html_plots(r, out);
     experiments(r, out);

@@ -261,7 +261,7 @@ static void several_answers_of_the_draft_are_told_apart(void **state)
 static void the_report_needs_nothing_from_elsewhere(void **state)
 {
     static const char *const never[] = { "<script", "href=\"h", "href=\"/", "src=",
-                                         "url(",    "@import",  "http" };
+                                         "url(",    "@import",  "http",     "(null)" };
     struct cph_buf text = { .limit = 16 << 20 };
     struct cph_span page;
 
@@ -273,6 +273,39 @@ static void the_report_needs_nothing_from_elsewhere(void **state)
     assert_non_null(memmem(page.p, page.n, "<polyline", 9));
     assert_non_null(memmem(page.p, page.n, "INVITE (SDP: fingerprint)", 25));
     assert_non_null(memmem(page.p, page.n, "</html>", 7));
+    cph_buf_clear(&text);
+}
+
+static struct lab_outcome *outcome_of(const char *experiment, unsigned keying)
+{
+    for (unsigned e = 0; e < results->experiments; e++)
+        if (strcmp(lab_experiments[e]->name, experiment) == 0)
+            return &results->outcome[e][keying];
+    fail();
+    return NULL;
+}
+
+/* Whatever comes of a requirement has a sign and a sentence. */
+static void the_report_has_words_for_every_judgement(void **state)
+{
+    struct lab_outcome *sent_on = outcome_of("forwarding", 1),
+                       *later = outcome_of("forward-secrecy", 1);
+    struct lab_outcome were[2] = { *sent_on, *later };
+    struct cph_buf text = { .limit = 16 << 20 };
+    struct cph_span page;
+
+    (void)state;
+    (void)snprintf(sent_on->answer, LAB_ANSWER, "only to who was called");
+    later->modes = 2;
+    (void)snprintf(later->mode[0].answer, LAB_ANSWER, "yes");
+    (void)snprintf(later->mode[1].answer, LAB_ANSWER, "no");
+    lab_results_html(results, &text);
+    *sent_on = were[0];
+    *later = were[1];
+    page = cph_buf_view(&text);
+    assert_non_null(memmem(page.p, page.n, "\u2298 refuses</td>", 16));
+    assert_non_null(memmem(page.p, page.n, "\u00b1 depends</td>", 15));
+    assert_null(memmem(page.p, page.n, "(null)", 6));
     cph_buf_clear(&text);
 }
 
@@ -637,6 +670,7 @@ int main(void)
         cmocka_unit_test(the_draft_s_answers_are_about_our_experiments),
         cmocka_unit_test(several_answers_of_the_draft_are_told_apart),
         cmocka_unit_test(the_report_needs_nothing_from_elsewhere),
+        cmocka_unit_test(the_report_has_words_for_every_judgement),
         cmocka_unit_test(the_report_can_be_read_without_eyes),
         cmocka_unit_test(the_same_seed_gives_the_same_messages_at_the_same_times),
         cmocka_unit_test(showing_too_much_is_caught),
