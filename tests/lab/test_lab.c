@@ -290,7 +290,7 @@ static void the_report_has_words_for_every_judgement(void **state)
 {
     struct lab_outcome *sent_on = outcome_of("forwarding", 1),
                        *later = outcome_of("forward-secrecy", 1);
-    struct lab_outcome were[2] = { *sent_on, *later };
+    struct lab_outcome sent_on_was = *sent_on, later_was = *later;
     struct cph_buf text = { .limit = 16 << 20 };
     struct cph_span page;
 
@@ -300,8 +300,8 @@ static void the_report_has_words_for_every_judgement(void **state)
     (void)snprintf(later->mode[0].answer, LAB_ANSWER, "yes");
     (void)snprintf(later->mode[1].answer, LAB_ANSWER, "no");
     lab_results_html(results, &text);
-    *sent_on = were[0];
-    *later = were[1];
+    *sent_on = sent_on_was;
+    *later = later_was;
     page = cph_buf_view(&text);
     assert_non_null(memmem(page.p, page.n, "\u2298 refuses</td>", 16));
     assert_non_null(memmem(page.p, page.n, "\u00b1 depends</td>", 15));
