@@ -1,6 +1,6 @@
 /* Every attacker both succeeds where he should and fails where he should: one who never succeeds
  * proves nothing. */
-#include "support.h"
+#include "lab_keys.h"
 
 #include "denier.h"
 #include "ear.h"
@@ -11,20 +11,6 @@
 #include "ciphony/base_text.h"
 
 enum { SEED = 3, A = 1 << LAB_ALICE, B = 1 << LAB_BOB };
-
-static int open_lab(void **state)
-{
-    (void)state;
-    assert_ok(lab_keys_open());
-    return 0;
-}
-
-static int close_lab(void **state)
-{
-    (void)state;
-    lab_keys_close();
-    return 0;
-}
 
 static struct lab_stage *talk(const char *keying)
 {
@@ -491,5 +477,5 @@ int main(void)
         cmocka_unit_test(who_makes_up_packets_is_heard_in_rtp_and_not_in_srtp),
     };
 
-    return cmocka_run_group_tests(tests, open_lab, close_lab);
+    return cmocka_run_group_tests(tests, open_keys, close_keys);
 }

@@ -1,6 +1,6 @@
 /* What the less polite servers of the lab do to messages, seen from the hosts on both sides. Each
  * is tried beside a polite one, where the same is seen not to happen. */
-#include "support.h"
+#include "lab_keys.h"
 
 #include "lab.h"
 #include "proxy.h"
@@ -259,20 +259,6 @@ static void calls_survive_another_order_of_attributes(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof keying / sizeof *keying; i++)
         assert_true(heard_reordered(keying[i]));
-}
-
-static int open_keys(void **state)
-{
-    (void)state;
-    assert_ok(lab_keys_open());
-    return 0;
-}
-
-static int close_keys(void **state)
-{
-    (void)state;
-    lab_keys_close();
-    return 0;
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* The nodes of the lab and the experiments that are about them. */
-#include "support.h"
+#include "lab_keys.h"
 
 #include "gate.h"
 #include "gateway.h"
@@ -9,20 +9,6 @@
 #include "rtp_only.h"
 
 enum { SEED = 1, A = 1 << LAB_ALICE, B = 1 << LAB_BOB };
-
-static int open_keys(void **state)
-{
-    (void)state;
-    assert_ok(lab_keys_open());
-    return 0;
-}
-
-static int close_keys(void **state)
-{
-    (void)state;
-    lab_keys_close();
-    return 0;
-}
 
 static struct lab_outcome outcome(const char *experiment, const char *keying,
                                   struct lab_trial *trial)

@@ -1,6 +1,6 @@
 /* Constant cost: what an offer costs does not grow with what it offers (R9, R19, C.4). Public-key
  * operations are counted where the rooms call them. */
-#include "support.h"
+#include "lab_keys.h"
 
 #include "ciphony/keying_zrtp.h"
 #include "duo.h"
@@ -91,19 +91,6 @@ static void no_form_costs_more_than_another(void **state)
                 offer_ops(lab_columns[i]->name, (enum cph_keying_form)f, CPH_SECURITY_PREFER),
                 least);
     }
-}
-
-static int open_keys(void **state)
-{
-    (void)state;
-    return lab_keys_open() == CPH_OK ? 0 : -1;
-}
-
-static int close_keys(void **state)
-{
-    (void)state;
-    lab_keys_close();
-    return 0;
 }
 
 int main(void)

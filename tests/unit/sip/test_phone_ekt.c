@@ -1,39 +1,14 @@
 /* Calls whose keys are told in the media (EKT, RFC 8870), its set brought by SDES and by MIKEY:
  * either side takes another key whenever it likes, and nothing of what is said is lost. */
-#include "phone_support.h"
-
-#include "ciphony/keying_mikey.h"
-
-#define BOB "sip:bob@10.0.0.2:5060"
-
-static const char *const names[] = { "sip:alice@10.0.0.1:5060", BOB };
-static const struct cph_secret psk = { .n = 16, .b = "sixteen bytes..." };
-static struct cph_mikey *mikey[2];
+#include "phone_mikey.h"
 
 static void open_with(struct line *l, const char *keying, const bool ekt[2])
 {
     line_open(l, 1);
     for (unsigned i = 0; i < 2; i++) {
-        struct cph_mikey_cfg cfg = {
-            .env = &l->env, .mode = CPH_MIKEY_PSK, .id = names[i], .peer_id = names[!i], .psk = &psk
-        };
-        struct cph_phone_account a = { .name = "", .aor = names[i], .user = i ? "bob" : "alice" };
-        struct phone_extra x = { .account = &a, .n_accounts = 1, .ekt = ekt[i] };
-
-        assert_ok(cph_mikey_new(&cfg, &mikey[i]));
-        x.mikey = mikey[i];
-        a.policy.media = CPH_SECURITY_REQUIRED;
-        a.policy.keying[0] = keying;
-        a.policy.keying_n = 1;
-        phone_add(l, i, &x);
+        material(l, i, CPH_MIKEY_PSK, &psk);
+        phone_with(l, i, keying, ekt[i]);
     }
-}
-
-static void over(struct line *l)
-{
-    line_close(l);
-    for (unsigned i = 0; i < 2; i++)
-        cph_mikey_free(mikey[i]);
 }
 
 static cph_err tell(struct line *l, unsigned i)

@@ -1,47 +1,13 @@
 /* Calls with MIKEYv2: in SDP, where the phone needs a second exchange for the keys, and in band. */
-#include "phone_support.h"
-
-#include "ciphony/keying_mikey.h"
-
-#define ALICE "sip:alice@10.0.0.1:5060"
-#define BOB   "sip:bob@10.0.0.2:5060"
-
-static const struct cph_secret psk = { .n = 16, .b = "sixteen bytes..." };
-static const struct cph_secret other = { .n = 16, .b = "another secret.." };
-static const char *const names[] = { ALICE, BOB };
-static struct cph_mikey *mikey[2];
+#include "phone_mikey.h"
 
 static void open_with(struct line *l, uint64_t seed, const char *keying, enum cph_mikey_mode mode,
                       const struct cph_secret *bobs)
 {
     line_open(l, seed);
     for (unsigned i = 0; i < 2; i++) {
-        struct cph_mikey_cfg cfg = { .env = &l->env,
-                                     .mode = mode,
-                                     .id = names[i],
-                                     .peer_id = names[!i],
-                                     .psk = i ? bobs : &psk,
-                                     .key = phone_key[i],
-                                     .cert = phone_cert[i],
-                                     .peer_cert = phone_cert[!i] };
-        struct cph_phone_account a = { .name = "", .aor = names[i], .user = i ? "bob" : "alice" };
-        struct phone_extra x = { .account = &a, .n_accounts = 1 };
-
-        assert_ok(cph_mikey_new(&cfg, &mikey[i]));
-        x.mikey = mikey[i];
-        a.policy.media = CPH_SECURITY_REQUIRED;
-        a.policy.keying[0] = keying;
-        a.policy.keying_n = 1;
-        phone_add(l, i, &x);
-    }
-}
-
-static void over(struct line *l)
-{
-    line_close(l);
-    for (unsigned i = 0; i < 2; i++) {
-        cph_mikey_free(mikey[i]);
-        mikey[i] = NULL;
+        material(l, i, mode, i ? bobs : &psk);
+        phone_with(l, i, keying, false);
     }
 }
 
