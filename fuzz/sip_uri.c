@@ -52,13 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     if (cph_sip_via_parse(text, &v) == CPH_OK && v.host.n == 0)
         abort();
-    if (cph_sip_date_parse(text, &date) == CPH_OK) {
-        struct cph_wr wr = cph_wr_open(buf, sizeof buf);
-
-        cph_sip_wr_date(&wr, date);
-        if (!cph_span_eq(cph_wr_done(&wr), cph_span_trim(text)))
-            abort();
-    }
+    (void)!cph_sip_date_parse(text, &date);
     (void)!cph_sip_retry_after_parse(text, &r);
     (void)!cph_sip_reason_parse(text, &reason);
     return 0;

@@ -19,7 +19,6 @@ struct cph_net_listener;
 struct cph_net_conn;
 struct cph_net_query;
 struct cph_net_watch;
-struct cph_net_bell;
 
 enum {
     CPH_NET_UDP_MAX = 65535,         /* largest datagram that is received */
@@ -226,11 +225,5 @@ CPH_API CPH_MUST_CHECK cph_err cph_net_watch(struct cph_net *net, int fd, bool r
                                              cph_net_watch_fn *fn, void *arg,
                                              struct cph_net_watch **out);
 CPH_API void cph_net_watch_close(struct cph_net_watch *w); /* of either kind; NULL is fine */
-
-/** A bell another thread may ring; the loop calls fn once for one or more rings. */
-CPH_API CPH_MUST_CHECK cph_err cph_net_bell_new(struct cph_net *net, cph_net_wake_fn *fn, void *arg,
-                                                struct cph_net_bell **out);
-CPH_API void cph_net_bell_ring(struct cph_net_bell *b); /* any thread, any time before the free */
-CPH_API void cph_net_bell_free(struct cph_net_bell *b); /* NULL is fine */
 
 #endif

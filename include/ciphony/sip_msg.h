@@ -243,8 +243,6 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_reason_parse(struct cph_span text,
                                                     struct cph_sip_reason *out);
 /** RFC 3261 20.17: "Sat, 13 Nov 2010 23:29:00 GMT", GMT alone; seconds since 1970. */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_date_parse(struct cph_span text, int64_t *out);
-CPH_API void cph_sip_wr_date(struct cph_wr *wr,
-                             int64_t seconds); /* the value alone; years 1970-9999 */
 /** Digits alone: Expires, Min-Expires, Max-Forwards, Content-Length, RSeq. Leading zeros allowed.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_number_parse(struct cph_span text, uint32_t *out);
@@ -359,8 +357,6 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_addr_at(const struct cph_sip_msg *msg, en
 /** A number header (Expires, Min-Expires, RSeq, ...). CPH_E_NOTFOUND if absent. */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_number(const struct cph_sip_msg *msg, enum cph_sip_hdr id,
                                               uint32_t *out);
-/** Is the body's Content-Type this one ("application/sdp")? False if there is none. */
-CPH_API bool cph_sip_content_is(const struct cph_sip_msg *msg, const char *type);
 
 /* ---- framing on a stream --------------------------------------------------------------------- */
 

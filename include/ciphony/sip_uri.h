@@ -52,10 +52,6 @@ CPH_API bool cph_sip_uri_eq(const struct cph_sip_uri *a, const struct cph_sip_ur
 /** Write it anew from its parts: the same URI, and the same text. Headers only if asked for. */
 CPH_API void cph_sip_uri_wr(struct cph_wr *wr, const struct cph_sip_uri *uri, bool with_headers);
 
-/** The address of record: scheme, user and host (port if given), without password, parameters and
- * headers. */
-CPH_API void cph_sip_uri_wr_aor(struct cph_wr *wr, const struct cph_sip_uri *uri);
-
 /** Value of a URI parameter ("transport", "lr", ...), names without case; false if absent. A
  *  parameter without value gives the empty span. */
 CPH_API bool cph_sip_uri_param(const struct cph_sip_uri *uri, const char *name,

@@ -35,27 +35,26 @@ static cph_err copy_uri(struct cph_span value, bool user, char *out)
     return copy(value, out, CLI_URI_MAX);
 }
 
+/* That of [defaults], or of the account the section is about. */
+static struct cph_policy *policy_of(struct config_parse *p, void *object)
+{
+    return p->section == DEFAULTS ? &p->c->policy : &((struct cli_account *)object)->policy;
+}
+
 static cph_err set_policy(struct config_parse *p, void *object, struct cph_span value)
 {
-    struct cph_policy *policy = p->section == DEFAULTS ? &p->c->policy
-                                                       : &((struct cli_account *)object)->policy;
-
-    return cph_security_parse(value, &policy->media);
+    return cph_security_parse(value, &policy_of(p, object)->media);
 }
 
 static cph_err set_need(struct config_parse *p, void *object, struct cph_span value)
 {
-    struct cph_policy *policy = p->section == DEFAULTS ? &p->c->policy
-                                                       : &((struct cli_account *)object)->policy;
-
-    return cph_level_parse(value, &policy->need);
+    return cph_level_parse(value, &policy_of(p, object)->need);
 }
 
 /* "keys": a proof that covers the keys in the message, which not every phone can give. */
 static cph_err set_challenge(struct config_parse *p, void *object, struct cph_span value)
 {
-    struct cph_policy *policy = p->section == DEFAULTS ? &p->c->policy
-                                                       : &((struct cli_account *)object)->policy;
+    struct cph_policy *policy = policy_of(p, object);
     bool yes = cph_span_is(value, "yes"), keys = cph_span_is(value, "keys");
 
     policy->challenge = yes || keys;
@@ -65,26 +64,17 @@ static cph_err set_challenge(struct config_parse *p, void *object, struct cph_sp
 
 static cph_err set_keying(struct config_parse *p, void *object, struct cph_span value)
 {
-    struct cph_policy *policy = p->section == DEFAULTS ? &p->c->policy
-                                                       : &((struct cli_account *)object)->policy;
-
-    return cph_policy_keying(policy, value);
+    return cph_policy_keying(policy_of(p, object), value);
 }
 
 static cph_err set_effort(struct config_parse *p, void *object, struct cph_span value)
 {
-    struct cph_policy *policy = p->section == DEFAULTS ? &p->c->policy
-                                                       : &((struct cli_account *)object)->policy;
-
-    return cph_keying_form_parse(value, &policy->form);
+    return cph_keying_form_parse(value, &policy_of(p, object)->form);
 }
 
 static cph_err set_precondition(struct config_parse *p, void *object, struct cph_span value)
 {
-    struct cph_policy *policy = p->section == DEFAULTS ? &p->c->policy
-                                                       : &((struct cli_account *)object)->policy;
-
-    return cph_precondition_parse(value, &policy->precondition);
+    return cph_precondition_parse(value, &policy_of(p, object)->precondition);
 }
 
 static cph_err yes_or_no(struct cph_span value, bool *out)
@@ -97,8 +87,7 @@ static cph_err set_smime(struct config_parse *p, void *object, struct cph_span v
 {
     if (p->section == PEER)
         return yes_or_no(value, &((struct cli_peer *)object)->smime);
-    return yes_or_no(value, p->section == DEFAULTS ? &p->c->policy.smime
-                                                   : &((struct cli_account *)object)->policy.smime);
+    return yes_or_no(value, &policy_of(p, object)->smime);
 }
 
 static cph_err set_listen(struct config_parse *p, void *object, struct cph_span value)

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -182,81 +181,4 @@ cph_err cph_net_signals(struct cph_net *net, cph_net_signal_fn *fn, void *arg)
         }
     }
     return CPH_OK;
-}
-
-/* ---- a bell for other threads ---------------------------------------------------------------- */
-
-struct cph_net_bell {
-    struct net_handle h;
-    struct event *ev;
-    int fd;
-    cph_net_wake_fn *fn;
-    void *arg;
-};
-
-static void on_bell(evutil_socket_t fd, short what, void *arg)
-{
-    struct cph_net_bell *b = arg;
-    uint64_t rings;
-
-    (void)what;
-    if (read(fd, &rings, sizeof rings) == (ssize_t)sizeof rings)
-        b->fn(b->arg, cph_net_now(b->h.net));
-}
-
-static void bell_stop(struct net_handle *h)
-{
-    struct cph_net_bell *b = (struct cph_net_bell *)h;
-
-    event_free(b->ev);
-    (void)close(b->fd);
-}
-
-static void bell_release(struct net_handle *h)
-{
-    free(h);
-}
-
-cph_err cph_net_bell_new(struct cph_net *net, cph_net_wake_fn *fn, void *arg,
-                         struct cph_net_bell **out)
-{
-    struct cph_net_bell *b = calloc(1, sizeof *b);
-    cph_err err;
-
-    if (!b)
-        return CPH_E_NOMEM;
-    b->fn = fn;
-    b->arg = arg;
-    b->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (b->fd < 0) {
-        err = net_err(errno);
-        free(b);
-        return err;
-    }
-    b->ev = event_new(net->base, b->fd, EV_READ | EV_PERSIST, on_bell, b);
-    if (!b->ev || event_add(b->ev, NULL) != 0) {
-        err = b->ev ? CPH_E_IO : CPH_E_NOMEM;
-        if (b->ev)
-            event_free(b->ev);
-        (void)close(b->fd);
-        free(b);
-        return err;
-    }
-    net_adopt(net, &b->h, bell_stop, bell_release);
-    *out = b;
-    return CPH_OK;
-}
-
-void cph_net_bell_ring(struct cph_net_bell *b)
-{
-    uint64_t one = 1;
-
-    if (write(b->fd, &one, sizeof one) < 0)
-        return; /* EAGAIN: it is ringing already */
-}
-
-void cph_net_bell_free(struct cph_net_bell *b)
-{
-    if (b)
-        net_close(&b->h);
 }

@@ -462,17 +462,6 @@ void cph_sip_uri_wr(struct cph_wr *wr, const struct cph_sip_uri *uri, bool with_
     }
 }
 
-void cph_sip_uri_wr_aor(struct cph_wr *wr, const struct cph_sip_uri *uri)
-{
-    struct cph_sip_uri aor = *uri;
-
-    aor.has_password = false;
-    aor.password = aor.headers = (struct cph_span){ 0 };
-    if (uri->scheme != CPH_SIP_SCHEME_TEL) /* a telephone number is not whole without its context */
-        aor.params = (struct cph_span){ 0 };
-    cph_sip_uri_wr(wr, &aor, false);
-}
-
 cph_err cph_sip_unescape(struct cph_span text, uint8_t *buf, size_t cap, size_t *n)
 {
     size_t at = 0;

@@ -355,24 +355,6 @@ cph_err cph_sip_date_parse(struct cph_span text, int64_t *out)
     return CPH_OK;
 }
 
-void cph_sip_wr_date(struct cph_wr *wr, int64_t seconds)
-{
-    int64_t days = seconds / 86400, left = seconds % 86400, year = 1970, month = 1;
-
-    if (seconds < 0 || seconds >= days_of(10000, 1, 1) * 86400) {
-        wr->failed = true;
-        return;
-    }
-    year += days / 366;
-    while (days_of(year + 1, 1, 1) <= days)
-        year++;
-    while (month < 12 && days_of(year, month + 1, 1) <= days)
-        month++;
-    cph_wr_fmt(wr, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", weekdays + 3 * ((days + 4) % 7),
-               (int)(days - days_of(year, month, 1) + 1), months + 3 * (month - 1), (int)year,
-               (int)(left / 3600), (int)(left / 60 % 60), (int)(left % 60));
-}
-
 /* ---- checks without a result ----------------------------------------------------------------- */
 
 static cph_err check_words(struct cph_span s, unsigned classes)

@@ -82,13 +82,3 @@ cph_err cph_sip_number(const struct cph_sip_msg *msg, enum cph_sip_hdr id, uint3
 
     return h ? cph_sip_number_parse(h->value, out) : CPH_E_NOTFOUND;
 }
-
-bool cph_sip_content_is(const struct cph_sip_msg *msg, const char *type)
-{
-    const struct cph_sip_header *h = cph_sip_find(msg, CPH_SIP_H_CONTENT_TYPE);
-    struct cph_span want = cph_span_of(type), main = cph_span_cut(&want, '/');
-    struct cph_sip_content_type t;
-
-    return h && cph_sip_content_type_parse(h->value, &t) == CPH_OK && cph_span_ieq(t.type, main) &&
-           cph_span_ieq(t.subtype, want);
-}

@@ -1,7 +1,6 @@
 #include "support.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -229,31 +228,6 @@ static void a_watched_descriptor_tells_when_it_is_ready(void **state)
     cph_net_free(log.net);
 }
 
-static void *ring(void *arg)
-{
-    cph_net_bell_ring(arg);
-    cph_net_bell_ring(arg);
-    return NULL;
-}
-
-static void another_thread_may_ring_the_bell(void **state)
-{
-    struct log log = { .net = net_new() };
-    struct cph_net_bell *bell;
-    pthread_t thread;
-
-    (void)state;
-    assert_ok(cph_net_bell_new(log.net, on_a, &log, &bell));
-    assert_int_equal(pthread_create(&thread, NULL, ring, bell), 0);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_ok(cph_net_turn(log.net, CPH_SEC(1)));
-    assert_ok(cph_net_turn(log.net, 0));
-    assert_string_equal(log.text, "a"); /* two rings, one call */
-    cph_net_bell_free(bell);
-    cph_net_bell_free(NULL);
-    cph_net_free(log.net);
-}
-
 static void the_real_environment_is_random_and_knows_the_date(void **state)
 {
     uint8_t a[300] = { 0 }, b[300] = { 0 };
@@ -294,15 +268,12 @@ static void a_log_line_cannot_steer_the_terminal(void **state)
 static cph_err scenario(void *arg)
 {
     struct cph_net_wake *w;
-    struct cph_net_bell *b;
     struct cph_net *net;
     cph_err err;
 
     (void)arg;
     CPH_TRY(cph_net_new(&host.env, &net));
     err = cph_net_wake_new(net, on_a, NULL, &w);
-    if (err == CPH_OK)
-        err = cph_net_bell_new(net, on_a, NULL, &b);
     cph_net_free(net);
     return err;
 }
@@ -325,7 +296,6 @@ int main(void)
         cmocka_unit_test(keys_come_from_a_pipe_until_its_end),
         cmocka_unit_test(a_file_that_cannot_be_waited_for_is_refused),
         cmocka_unit_test(a_watched_descriptor_tells_when_it_is_ready),
-        cmocka_unit_test(another_thread_may_ring_the_bell),
         cmocka_unit_test(the_real_environment_is_random_and_knows_the_date),
         cmocka_unit_test(a_log_line_cannot_steer_the_terminal),
         cmocka_unit_test(running_out_of_memory_is_reported),

@@ -99,8 +99,6 @@ static void every_part_keeps_its_original_bytes(void **state)
     }
     assert_ptr_equal(at + 2, p.msg.body.p);
     assert_int_equal(p.msg.n_header, 9);
-    assert_true(cph_sip_content_is(&p.msg, "Application/SDP"));
-    assert_false(cph_sip_content_is(&p.msg, "application/sd"));
     parsed_free(&p);
 }
 

@@ -257,13 +257,8 @@ static void dates_are_gmt_and_real_days(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        char buf[64];
-        struct cph_wr wr = cph_wr_open(buf, sizeof buf);
-
         assert_ok(cph_sip_date_parse(cph_span_of(good[i].text), &t));
         assert_int_equal(t, good[i].t);
-        cph_sip_wr_date(&wr, t);
-        assert_span(cph_wr_done(&wr), good[i].text);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_err(cph_sip_date_parse(cph_span_of(bad[i]), &t), CPH_E_MALFORMED);
