@@ -142,6 +142,10 @@ struct cph_stream_facts {
     uint64_t refused_in;         /* packets in clear that were thrown away; shown, not judged */
     unsigned rekeys;             /* keys changed this often; shown */
     bool resumed;                /* keys from a secret that was kept since an earlier call; shown */
+    /* What the keys, or the proof of who the peer is, rested on, and was not counted for it: the
+     * graded facts above say what that leaves. Told as the reason. */
+    bool weak_group;     /* Diffie-Hellman over less than 2048 bits */
+    bool weak_signature; /* over SHA-1 */
     char keying[CPH_FACT_TEXT];  /* "dtls", "sdes", "none": the latest */
     char suite[CPH_FACT_TEXT];   /* name in the SDES register: the latest */
     char voucher[CPH_FACT_TEXT]; /* name of the authority or the pin */
@@ -260,6 +264,8 @@ enum cph_ends {
     X(BINDING_UNCOMPARED, "nobody compared the authentication string, so anybody may be in between") \
     X(BINDING_NONE,     "the signalling promised no certificate to compare with")                   \
     X(BINDING_WEAK,     "the certificate was promised by a digest that can be forged (sha-1)")      \
+    X(WEAK_GROUP,       "the keys rest on a group of less than 2048 bits, so who carried the messages may have them") \
+    X(WEAK_SIGNATURE,   "the peer signed by a digest that can be forged (sha-1), so the signature says nothing") \
     X(BINDING_PATH,     "a server on the path could have put its own keys in place of the peer's")   \
     X(BOUND_BY_PATH,    "keys agreed in messages that nobody on the way could alter")               \
     X(BOUND,            "keys agreed end to end with the certificate the signalling promised")      \

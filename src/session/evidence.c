@@ -81,6 +81,8 @@ static void merge_stream(struct cph_stream_facts *s, const struct cph_stream_fac
     KEEP_MORE(refused_in);
     KEEP_MORE(rekeys);
     KEEP_MORE(resumed);
+    KEEP_MORE(weak_group);
+    KEEP_MORE(weak_signature);
     memcpy(s->keying, f->keying, sizeof s->keying);
     memcpy(s->suite, f->suite, sizeof s->suite);
     memcpy(s->voucher, f->voucher, sizeof s->voucher);

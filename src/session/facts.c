@@ -105,6 +105,8 @@ static void facts_secure(const struct cph_session *s, const struct engine_line *
     f->vouched_by = ke.keys_stay_at_ends ? voucher_of(l, &ke) : CPH_VOUCHER_NOBODY;
     f->in = f->out = guard_of(&ke);
     f->resumed = ke.notes & CPH_KEYING_NOTE_RESUMED;
+    f->weak_group = ke.notes & CPH_KEYING_NOTE_WEAK_GROUP;
+    f->weak_signature = ke.notes & CPH_KEYING_NOTE_WEAK_SIGNATURE;
     f->rtcp = ke.rtcp_encrypted ? CPH_RTCP_FULL : CPH_RTCP_UNENCRYPTED;
     name_keying(f->keying, ke.method, l->ekt != NULL);
     cph_fact_text(f->suite, cph_span_of(ke.suite));

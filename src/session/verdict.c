@@ -322,6 +322,10 @@ static struct grade judge_stream(struct judge *j, unsigned i, struct vouching *w
     struct grade g = open_i;
 
     *who = (struct vouching){ CPH_VOUCHER_NOBODY, open_i, CPH_REASON_NOBODY_VOUCHES, false };
+    if (s->weak_group) /* why the facts below are no better */
+        because(j, CPH_REASON_WEAK_GROUP, CPH_ABOUT_STREAM, i);
+    if (s->weak_signature)
+        because(j, CPH_REASON_WEAK_SIGNATURE, CPH_ABOUT_STREAM, i);
     switch (s->keys) {
     case CPH_KEYS_UNKNOWN:
         because(j, CPH_REASON_KEYS_UNKNOWN, CPH_ABOUT_STREAM, i);

@@ -54,6 +54,21 @@ a_peer_that_is_not_the_device_of_earlier_calls_is_told_to_people_and_programs(vo
     }
 }
 
+static void weak_algorithms_are_among_the_reasons_for_programs(void **state)
+{
+    struct cph_phone_event ev = { .kind = CPH_PHONE_ENDED };
+    struct cph_phone_status st = { .verdict = { .streams_n = 1, .reasons_n = 2 } };
+    char *json;
+
+    (void)state;
+    st.verdict.reason[0].code = CPH_REASON_WEAK_GROUP;
+    st.verdict.reason[1].code = CPH_REASON_WEAK_SIGNATURE;
+    json = said_of(&ev, &st, true);
+    assert_non_null(strstr(json, "group of less than 2048 bits"));
+    assert_non_null(strstr(json, "(sha-1), so the signature says nothing"));
+    free(json);
+}
+
 static void a_peer_s_words_cannot_steer_the_terminal(void **state)
 {
     static const char *const evil[] = {
@@ -87,6 +102,7 @@ static void a_peer_s_words_cannot_steer_the_terminal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(weak_algorithms_are_among_the_reasons_for_programs),
         cmocka_unit_test(a_peer_s_words_cannot_steer_the_terminal),
         cmocka_unit_test(
             a_peer_that_is_not_the_device_of_earlier_calls_is_told_to_people_and_programs),

@@ -110,7 +110,7 @@ static int keys_free(void **state)
     return 0;
 }
 
-/* The same call, and what each part of it that is not sound costs. */
+/* The same call, and what each part of it that is not sound costs, with the words for it. */
 static void what_is_weak_costs_the_call_its_level(void **state)
 {
     static const struct {
@@ -136,6 +136,8 @@ static void what_is_weak_costs_the_call_its_level(void **state)
                 assert_true(level(p) <= CPH_LEVEL_HOP);
             else
                 assert_int_equal(level(p), CPH_LEVEL_IDENTIFIED);
+            assert_int_equal(reason(p, CPH_REASON_WEAK_GROUP), row[i].weak && !row[i].sha1);
+            assert_int_equal(reason(p, CPH_REASON_WEAK_SIGNATURE), row[i].sha1);
         }
         close_call();
     }

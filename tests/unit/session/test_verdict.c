@@ -549,6 +549,31 @@ static void what_happened_once_stays_told(void **state)
     assert_int_equal(ev.stream[0].packets_in, 10);
 }
 
+/* They are words for what other facts say, so alone they neither lower nor raise; and once told
+ * they stay, whatever keys come later. */
+static void what_was_weak_is_told_and_stays_told(void **state)
+{
+    for (int i = 0; i < 3; i++) {
+        struct cph_evidence ev = evidence("dtls", PROXY), calm = ev;
+        struct cph_stream_facts later = stream("dtls");
+        struct cph_verdict v, was;
+
+        ev.stream[0].weak_group = i != 1;
+        ev.stream[0].weak_signature = i != 0;
+        cph_verdict_of(&calm, NULL, &was);
+        cph_verdict_of(&ev, NULL, &v);
+        assert_int_equal(v.level, was.level);
+        assert_int_equal(v.attacker, was.attacker);
+        cph_evidence_stream(&ev, 0, &later);
+        cph_verdict_of(&ev, NULL, &v);
+        assert_int_equal(v.reasons_n, was.reasons_n + (i == 2 ? 2 : 1));
+        assert_int_equal(v.reason[0].code,
+                         i == 1 ? CPH_REASON_WEAK_SIGNATURE : CPH_REASON_WEAK_GROUP);
+        assert_int_equal(v.reason[0].about, CPH_ABOUT_STREAM);
+    }
+    (void)state;
+}
+
 static void keys_made_in_two_ways_count_as_the_worse(void **state)
 {
     struct cph_evidence ev = evidence("sdes", PROXY);
@@ -790,6 +815,7 @@ int main(void)
         cmocka_unit_test(the_worst_stream_counts),
         cmocka_unit_test(a_stream_nobody_spoke_about_opens_the_call),
         cmocka_unit_test(what_happened_once_stays_told),
+        cmocka_unit_test(what_was_weak_is_told_and_stays_told),
         cmocka_unit_test(keys_made_in_two_ways_count_as_the_worse),
         cmocka_unit_test(a_downgrade_or_a_missing_look_for_one_lowers),
         cmocka_unit_test(policy_may_refuse_authorities_and_ask_for_a_level),
