@@ -26,7 +26,12 @@ def as_rtp(sdp):
     return re.sub(r"(m=\S+ \d+ )(UDP/TLS/)?RTP/SAVPF?", r"\1RTP/AVP", sdp)
 
 
-MANGLES = {"wrong-fingerprint": other_fingerprint, "stripped-crypto": without_keys, "stripped-to-rtp": as_rtp}
+def active(sdp):
+    """Who offers wants to be the client of DTLS."""
+    return sdp.replace("a=setup:actpass", "a=setup:active")
+
+
+MANGLES = {"active-offer": active, "wrong-fingerprint": other_fingerprint, "stripped-crypto": without_keys, "stripped-to-rtp": as_rtp}
 
 
 class Mangler:

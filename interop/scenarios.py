@@ -35,7 +35,8 @@ def compare(said, heard, what, least=LEAST):
 
 def media(keying, peer):
     return {"linphonec": {"sdes": "srtp", "dtls": "dtls", "zrtp": "zrtp", "none": "none"},
-            "baresip": {"sdes": "srtp-mand", "dtls": "dtls_srtp", "none": None}}[peer][keying]
+            "baresip": {"sdes": "srtp-mand", "dtls": "dtls_srtp", "none": None,
+                        "sdes-optional": "srtp", "sdes-feedback": "srtp-mandf"}}[peer][keying]
 
 
 def sounds(folder):
@@ -450,6 +451,21 @@ def attacked(folder, kind, keying, mangle, we_call):
         return last.get("why", "")
 
 
+def roles_swapped(folder, kind):
+    """An offer says actpass, which we answer with active; here it says active on its way, and we are passive."""
+    with Stage(folder) as stage:
+        ours = stage.ours("answer", keying="dtls", seconds=40)
+        relay = stage.add(Mangler(RELAY, US, "active-offer", answers=False))
+        peer = stage.peer(kind, "dtls", auto=False)
+        peer.call(f"sip:us@{HOST}:{RELAY}")
+        need("no keys", ours.event("answered", 12) and ours.event("secured", 10))
+        need("the relay altered nothing", relay.altered > 0)
+        time.sleep(4)
+        ours.key("q")
+        settle(ours, "dtls", "private", 150)
+        return compare(stage.said, ours.recording, "heard by ciphony")
+
+
 def scenarios():
     """Names and what to run, the longest first."""
     kinds, ways = ("linphonec", "baresip"), ((True, "we-call"), (False, "they-call"))
@@ -508,6 +524,14 @@ def scenarios():
     for we_call, who in ways:
         yield (f"baresip dtls rtcp-mux {who}",
                lambda f, w=we_call: talk(f, "baresip", "dtls", "udp", w, rtcp_mux=True))
+    for form in ("sdes-optional", "sdes-feedback"):  # RTP/AVP with keys; RTP/SAVPF, and then it refuses our RTP/SAVP
+        for we_call, who in ways:
+            if we_call and form == "sdes-feedback":
+                continue
+            yield (f"baresip {form} {who}",
+                   lambda f, a=(form, we_call): talk(f, "baresip", a[0].split("-")[0], "udp", a[1], peer_keying=a[0]))
+    for kind in kinds:  # neither answers an offer of active with passive
+        yield f"{kind} dtls roles-swapped they-call", lambda f, k=kind: roles_swapped(f, k)
     for kind in kinds:
         yield f"{kind} sdes digits", lambda f, k=kind: digits(f, k, "sdes")
         for we_call, who in ways:
