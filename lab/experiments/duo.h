@@ -25,6 +25,10 @@ struct lab_party_config {
     uint64_t draws; /* seed of its randomness: the same draws, the same keys of its own */
 };
 
+/** Alice calls Bob and demands keys; whoever is not Alice talks to her. */
+enum { LAB_SSRC_CALLED = 0x11111111, LAB_SSRC_CALLER = 0x22222222 };
+struct lab_party_config lab_party_usual(const char *keying, uint64_t seed, enum lab_person who);
+
 CPH_MUST_CHECK cph_err lab_duo_new(struct lab_duo **out);
 void lab_duo_free(struct lab_duo *d);
 CPH_MUST_CHECK cph_err lab_duo_add(struct lab_duo *d, const struct lab_party_config *cfg,

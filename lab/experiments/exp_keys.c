@@ -1,5 +1,5 @@
 /* Sessions without signalling around them: which keys, when, at what cost. Draft B.1, B.3, B.4,
- * C.4.
+ * 4 R19, R21, R22.
  */
 #include "duo.h"
 #include "lab.h"
@@ -9,18 +9,6 @@
 
 #include "ciphony/base_text.h"
 #include "mikey_read.h"
-
-enum { SSRC = 0x11111111, CALLER_SSRC = 0x22222222 };
-
-static struct lab_party_config party(const struct lab_case *c, enum lab_person who)
-{
-    return (struct lab_party_config){ .keying = c->keying,
-                                      .security = CPH_SECURITY_REQUIRED,
-                                      .who = who,
-                                      .peer = who == LAB_ALICE ? LAB_BOB : LAB_ALICE,
-                                      .ssrc = who == LAB_ALICE ? CALLER_SSRC : SSRC,
-                                      .draws = c->seed * 1000 + who };
-}
 
 /* ---- two-time pad ---------------------------------------------------------------------------- */
 
@@ -46,7 +34,7 @@ static bool same_pad(const struct sample *a, const struct sample *b)
 static cph_err three(const struct lab_case *c, uint32_t callers, unsigned *pads, unsigned *refused)
 {
     static const enum lab_person who[] = { LAB_ALICE, LAB_BOB, LAB_BOB2 };
-    const uint32_t ssrc[] = { callers, SSRC, SSRC };
+    const uint32_t ssrc[] = { callers, LAB_SSRC_CALLED, LAB_SSRC_CALLED };
     struct sample sample[3];
     struct lab_duo *d;
     unsigned p[3];
@@ -55,7 +43,7 @@ static cph_err three(const struct lab_case *c, uint32_t callers, unsigned *pads,
     *pads = *refused = 0;
     CPH_TRY(lab_duo_new(&d));
     for (unsigned i = 0; i < 3; i++) {
-        struct lab_party_config cfg = party(c, who[i]);
+        struct lab_party_config cfg = lab_party_usual(c->keying, c->seed, who[i]);
 
         cfg.ssrc = ssrc[i];
         err = lab_duo_add(d, &cfg, &p[i]);
@@ -87,10 +75,10 @@ static cph_err run_pad(const struct lab_case *c, struct lab_outcome *out)
     unsigned pads, refused;
     bool all = true;
 
-    CPH_TRY(three(c, SSRC, &pads, &refused));
+    CPH_TRY(three(c, LAB_SSRC_CALLED, &pads, &refused));
     if (refused == 3) { /* a mechanism may notice that the caller has it too */
         all = false;
-        CPH_TRY(three(c, CALLER_SSRC, &pads, &refused));
+        CPH_TRY(three(c, LAB_SSRC_CALLER, &pads, &refused));
     }
     out->sessions = all ? 2 : 4;
     lab_measure(out, "pairs under one keystream", "pairs", pads);
@@ -116,7 +104,8 @@ const struct lab_experiment lab_exp_pad = {
 static cph_err mixed(const struct lab_case *c, bool mixer_offers, enum lab_person who,
                      struct sample *out)
 {
-    struct lab_party_config mixer = party(c, LAB_CAROL), user = party(c, who);
+    struct lab_party_config mixer = lab_party_usual(c->keying, c->seed, LAB_CAROL),
+                            user = lab_party_usual(c->keying, c->seed, who);
     struct lab_duo *d;
     unsigned m, u;
     cph_err err;
@@ -124,7 +113,7 @@ static cph_err mixed(const struct lab_case *c, bool mixer_offers, enum lab_perso
     memset(out, 0, sizeof *out);
     mixer.peer = who;
     user.peer = LAB_CAROL;
-    user.ssrc = CALLER_SSRC;
+    user.ssrc = LAB_SSRC_CALLER;
     CPH_TRY(lab_duo_new(&d));
     err = lab_duo_add(d, &mixer, &m);
     if (err == CPH_OK)
@@ -134,7 +123,7 @@ static cph_err mixed(const struct lab_case *c, bool mixer_offers, enum lab_perso
                            : lab_duo_connect(d, u, &m, 1, true);
     if (err == CPH_OK) {
         lab_speech_frame(c->seed, LAB_CAROL, 0, out->plain);
-        lab_duo_protect(d, m, SSRC, 1, out->plain, out->wire, &out->n);
+        lab_duo_protect(d, m, LAB_SSRC_CALLED, 1, out->plain, out->wire, &out->n);
     }
     lab_duo_free(d);
     return err;
@@ -199,7 +188,8 @@ const struct lab_experiment lab_exp_central_user = {
 
 static cph_err pair(const struct lab_case *c, struct lab_duo **d, unsigned p[2])
 {
-    struct lab_party_config a = party(c, LAB_ALICE), b = party(c, LAB_BOB);
+    struct lab_party_config a = lab_party_usual(c->keying, c->seed, LAB_ALICE),
+                            b = lab_party_usual(c->keying, c->seed, LAB_BOB);
     cph_err err;
 
     CPH_TRY(lab_duo_new(d));
@@ -246,12 +236,12 @@ static cph_err run_ssrc(const struct lab_case *c, struct lab_outcome *out)
 
     CPH_TRY(pair(c, &d, p));
     lab_speech_frame(c->seed, LAB_ALICE, 0, plain);
-    lab_duo_protect(d, p[0], CALLER_SSRC, 1, plain, wire, &n);
+    lab_duo_protect(d, p[0], LAB_SSRC_CALLER, 1, plain, wire, &n);
     first = lab_duo_take(d, p[1], p[0], wire, n, plain);
     for (uint16_t seq = 1; seq <= 4; seq++) /* the first three may announce it; they are lost */
-        lab_duo_protect(d, p[0], CALLER_SSRC + 1, seq, plain, wire, &n);
+        lab_duo_protect(d, p[0], LAB_SSRC_CALLER + 1, seq, plain, wire, &n);
     second = lab_duo_take(d, p[1], p[0], wire, n, plain);
-    told = named(lab_duo_said(d, p[0]), CALLER_SSRC);
+    told = named(lab_duo_said(d, p[0]), LAB_SSRC_CALLER);
     lab_duo_free(d);
     out->sessions = 1;
     if (!first)
@@ -280,14 +270,14 @@ static cph_err run_roc(const struct lab_case *c, struct lab_outcome *out)
 
     CPH_TRY(pair(c, &d, p));
     lab_speech_frame(c->seed, LAB_ALICE, 0, plain);
-    lab_duo_protect(d, p[0], CALLER_SSRC, 65535, plain, wire, &n); /* never delivered */
-    lab_duo_protect(d, p[0], CALLER_SSRC, 0, plain, wire, &n);
-    lab_duo_protect(d, p[0], CALLER_SSRC, 1, plain, wire, &n);
+    lab_duo_protect(d, p[0], LAB_SSRC_CALLER, 65535, plain, wire, &n); /* never delivered */
+    lab_duo_protect(d, p[0], LAB_SSRC_CALLER, 0, plain, wire, &n);
+    lab_duo_protect(d, p[0], LAB_SSRC_CALLER, 1, plain, wire, &n);
     sent = n > 0;
     late = lab_duo_take(d, p[1], p[0], wire, n, plain);
     if (sent && !late) {
         err = lab_duo_reoffer(d, p[0], p[1]);
-        lab_duo_protect(d, p[0], CALLER_SSRC, 2, plain, wire, &n);
+        lab_duo_protect(d, p[0], LAB_SSRC_CALLER, 2, plain, wire, &n);
         after = lab_duo_take(d, p[1], p[0], wire, n, plain);
     }
     lab_duo_free(d);
@@ -308,127 +298,6 @@ const struct lab_experiment lab_exp_roc = {
     "roc", "B.4", "Does a receiver that missed the roll-over learn the counter?", run_roc
 };
 
-/* ---- cost ------------------------------------------------------------------------------------ */
-
-static cph_err offer_cost(const struct lab_case *c, unsigned suites, unsigned *ops)
-{
-    const char *list[8] = { NULL };
-    struct lab_party_config a = party(c, LAB_ALICE);
-    struct lab_count before, after;
-    struct lab_duo *d;
-    unsigned p;
-    cph_err err;
-
-    for (unsigned i = 0; i < suites && i < 7 && cph_keying_suites[i]; i++)
-        list[i] = cph_keying_suites[i];
-    a.suites = list;
-    CPH_TRY(lab_duo_new(&d));
-    (void)lab_column_cert(lab_column_find(c->keying), LAB_ALICE); /* made once for all */
-    (void)lab_column_cert(lab_column_find(c->keying), LAB_BOB);
-    before = lab_count_now();
-    err = lab_duo_add(d, &a, &p);
-    if (err == CPH_OK)
-        err = lab_duo_offer(d, p);
-    after = lab_count_now();
-    *ops = lab_count_between(&before, &after);
-    lab_duo_free(d);
-    return err;
-}
-
-static cph_err run_offer_cost(const struct lab_case *c, struct lab_outcome *out)
-{
-    static const char *const name[] = { "1 suite", "2 suites", "3 suites", "4 suites" };
-    unsigned ops[4];
-
-    CPH_TRY(offer_cost(c, 1, &ops[0])); /* keys that are made when first asked for are made now */
-    for (unsigned i = 0; i < 4; i++) {
-        CPH_TRY(offer_cost(c, i + 1, &ops[i]));
-        lab_measure(out, name[i], "public-key operations", ops[i]);
-    }
-    out->sessions = 4;
-    if (ops[3] == 0)
-        lab_say(out, "none",
-                "an offer costs no public-key operation and begins no handshake, "
-                "whatever it offers");
-    else if (ops[3] == ops[0])
-        lab_say(out, "constant",
-                "%u public-key operations for each offer, however many suites it "
-                "has",
-                ops[0]);
-    else
-        lab_say(out, "per suite", "%u public-key operations with one suite, %u with four", ops[0],
-                ops[3]);
-    return CPH_OK;
-}
-
-const struct lab_experiment lab_exp_offer_cost = {
-    "offer-cost", "C.4", "Public-key operations for an offer, as suites are added", run_offer_cost
-};
-
-/* Handshakes of these two that had no public-key operation. */
-static unsigned resumed(struct lab_duo *d, const unsigned p[2])
-{
-    struct cph_verdict v;
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < 2; i++) {
-        cph_session_verdict(lab_duo_session(d, p[i]), &v);
-        for (unsigned k = 0; k < v.reasons_n; k++)
-            n += v.reason[k].code == CPH_REASON_RESUMED;
-    }
-    return n;
-}
-
-/* Two calls, one after the other, of users who checked each other in the first. */
-static cph_err run_resume(const struct lab_case *c, struct lab_outcome *out)
-{
-    struct lab_party_config a = party(c, LAB_ALICE), b = party(c, LAB_BOB);
-    unsigned ops[2], p[2], keyed = 0, taken_up = 0;
-    struct lab_duo *d;
-    cph_err err;
-
-    a.resume = b.resume = true;
-    CPH_TRY(lab_duo_new(&d));
-    err = lab_duo_add(d, &a, &p[0]);
-    if (err == CPH_OK)
-        err = lab_duo_add(d, &b, &p[1]);
-    for (unsigned i = 0; i < 2 && err == CPH_OK; i++) {
-        struct lab_count before = lab_count_now(), after;
-
-        if (i > 0)
-            err = lab_duo_again(d);
-        if (err == CPH_OK)
-            err = lab_duo_connect(d, p[0], &p[1], 1, true);
-        after = lab_count_now();
-        ops[i] = lab_count_between(&before, &after) - resumed(d, p);
-        taken_up += resumed(d, p);
-        for (unsigned k = 0; k < 2 && err == CPH_OK; k++) {
-            keyed += lab_duo_keyed(d, p[k]);
-            (void)!cph_session_sas_compared(lab_duo_session(d, p[k]),
-                                            true); /* where there is one */
-        }
-    }
-    lab_duo_free(d);
-    CPH_TRY(err);
-    out->sessions = 2;
-    lab_measure(out, "first call", "operations and handshakes", ops[0]);
-    lab_measure(out, "second call", "operations and handshakes", ops[1]);
-    if (keyed < 4)
-        lab_say(out, "call fails", "nobody had keys");
-    else if (ops[0] == 0)
-        lab_say(out, "not needed", "a call costs no public-key operation");
-    else
-        lab_say(out, ops[1] < ops[0] ? "yes" : "no",
-                "first call between the two: %u operations and handshakes, second: %u%s", ops[0],
-                ops[1],
-                taken_up ? "; only if both ask for it (--resume), and the verdict says so" : "");
-    return CPH_OK;
-}
-
-const struct lab_experiment lab_exp_resume = { "resumption", "4 R4, R11",
-                                               "Is a second call between the same two cheaper?",
-                                               run_resume };
-
 /* ---- agility --------------------------------------------------------------------------------- */
 
 static cph_err run_agility(const struct lab_case *c, struct lab_outcome *out)
@@ -438,7 +307,8 @@ static cph_err run_agility(const struct lab_case *c, struct lab_outcome *out)
 
     for (unsigned i = 0; i < 8 && cph_keying_suites[i]; i++) {
         const char *one[] = { cph_keying_suites[i], NULL };
-        struct lab_party_config a = party(c, LAB_ALICE), b = party(c, LAB_BOB);
+        struct lab_party_config a = lab_party_usual(c->keying, c->seed, LAB_ALICE),
+                                b = lab_party_usual(c->keying, c->seed, LAB_BOB);
         struct cph_verdict v;
         struct lab_duo *d;
         unsigned p[2], k = 0;
@@ -484,7 +354,7 @@ static cph_err run_no_sip(const struct lab_case *c, struct lab_outcome *out)
 
     CPH_TRY(pair(c, &d, p));
     lab_speech_frame(c->seed, LAB_BOB, 0, plain);
-    lab_duo_protect(d, p[1], SSRC, 1, plain, wire, &n);
+    lab_duo_protect(d, p[1], LAB_SSRC_CALLED, 1, plain, wire, &n);
     ok = lab_duo_take(d, p[0], p[1], wire, n, plain);
     lab_duo_free(d);
     out->sessions = 1;

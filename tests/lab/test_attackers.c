@@ -60,6 +60,11 @@ static void who_reads_mikey_opens_what_his_keys_open_and_no_more(void **state)
         { "mikey-dhhmac", false, false, false },
         { "sdes", true, true, true },
         { "zrtp", false, false, false },
+        { "mikeyv2-null", true, true, true },
+        { "mikeyv2-psk", false, true, true },
+        { "mikeyv2-inband-null", true, true, true },
+        { "mikeyv2-inband-psk", false, true, true },
+        { "mikeyv2-inband", false, false, false },
     };
 
     (void)state;
@@ -141,6 +146,11 @@ static void who_stands_in_the_middle_of_zrtp_is_betrayed_by_the_string(void **st
     (void)in_the_middle("zrtp", LAB_MEDDLE_BOTH, true, &noticed);
     assert_true(noticed);
     assert_int_equal(in_the_middle("zrtp", LAB_MEDDLE_MEDIA, false, &noticed), 0);
+    assert_true(noticed); /* he stood there, and they went away */
+    assert_int_equal(in_the_middle("dtls", LAB_MEDDLE_MEDIA, false, &noticed), 0);
+    assert_true(noticed);
+    assert_int_equal(in_the_middle("zrtp", LAB_MEDDLE_WEAKEN_BOTH, false, &noticed), 0);
+    assert_true(noticed);
 }
 
 static void who_stands_in_the_middle_of_mikey_needs_the_users_keys(void **state)

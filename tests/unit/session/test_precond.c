@@ -68,6 +68,13 @@ static void start(struct pair *t)
     (void)happened(&t->b, CPH_SESSION_KEYED, NULL);
 }
 
+/* A call with keys from SDES, of one who would have preconditions so and one who takes them. */
+static void open_call(struct pair *t, enum cph_precondition a)
+{
+    open_pre(t, a, CPH_PRECONDITION_OPTIONAL, "sdes");
+    start(t);
+}
+
 static uint32_t branch_of(const struct pair *t, const struct party *p)
 {
     return p == &t->a ? A_BRANCH : B_BRANCH;
@@ -136,8 +143,7 @@ static void new_keys_in_a_call_wait_for_the_word_in_both_directions(void **state
 
     (void)state;
     for (int a = CPH_PRECONDITION_OPTIONAL; a <= CPH_PRECONDITION_MANDATORY; a++) {
-        open_pre(&t, (enum cph_precondition)a, CPH_PRECONDITION_OPTIONAL, "sdes");
-        start(&t);
+        open_call(&t, (enum cph_precondition)a);
         rekey(&t, &t.a, &t.b);
         rekey(&t, &t.b, &t.a);
         rekey(&t, &t.a, &t.b);
@@ -190,8 +196,7 @@ static void without_the_word_the_old_keys_go_on(void **state)
     struct pair t;
 
     (void)state;
-    open_pre(&t, CPH_PRECONDITION_OPTIONAL, CPH_PRECONDITION_OPTIONAL, "sdes");
-    start(&t);
+    open_call(&t, CPH_PRECONDITION_OPTIONAL);
     assert_ok(cph_session_rekey(t.a.s));
     exchange(&t, &t.a, &t.b);
     t.now += CPH_SEC(31);
@@ -215,8 +220,7 @@ static void an_added_stream_is_silent_until_the_word(void **state)
     unsigned at;
 
     (void)state;
-    open_pre(&t, CPH_PRECONDITION_MANDATORY, CPH_PRECONDITION_OPTIONAL, "sdes");
-    start(&t);
+    open_call(&t, CPH_PRECONDITION_MANDATORY);
     assert_ok(cph_session_add(t.a.s, &t.a.media[1], &at));
     assert_ok(cph_session_add(t.b.s, &t.b.media[1], &at));
     exchange(&t, &t.a, &t.b);
@@ -244,8 +248,7 @@ static void media_stays_where_it_went_until_the_word(void **state)
 
     (void)state;
     assert_ok(cph_addr_parse(CPH_SPAN_LIT("192.0.2.1:7000"), &elsewhere));
-    open_pre(&t, CPH_PRECONDITION_MANDATORY, CPH_PRECONDITION_OPTIONAL, "sdes");
-    start(&t);
+    open_call(&t, CPH_PRECONDITION_MANDATORY);
     assert_ok(cph_session_rekey(t.a.s));
     assert_ok(offer(&t, &t.a));
     edit(&t.a, "m=audio 4000", "m=audio 7000");
@@ -286,8 +289,7 @@ static void sendrecv_said_of_other_keys_is_not_believed(void **state)
     struct pair t;
 
     (void)state;
-    open_pre(&t, CPH_PRECONDITION_OPTIONAL, CPH_PRECONDITION_OPTIONAL, "sdes");
-    start(&t);
+    open_call(&t, CPH_PRECONDITION_OPTIONAL);
     assert_ok(cph_session_rekey(t.a.s));
     assert_ok(offer(&t, &t.a));
     edit(&t.a, "a=curr:sec e2e none", "a=curr:sec e2e sendrecv");
@@ -303,8 +305,7 @@ static void half_a_word_is_none(void **state)
     struct pair t;
 
     (void)state;
-    open_pre(&t, CPH_PRECONDITION_OPTIONAL, CPH_PRECONDITION_OPTIONAL, "sdes");
-    start(&t);
+    open_call(&t, CPH_PRECONDITION_OPTIONAL);
     assert_ok(cph_session_rekey(t.a.s));
     exchange(&t, &t.a, &t.b);
     assert_ok(offer(&t, &t.a));
@@ -320,8 +321,7 @@ static void what_is_unknown_and_mandatory_is_refused_and_the_call_stays(void **s
     struct pair t;
 
     (void)state;
-    open_pre(&t, CPH_PRECONDITION_OPTIONAL, CPH_PRECONDITION_OPTIONAL, "sdes");
-    start(&t);
+    open_call(&t, CPH_PRECONDITION_OPTIONAL);
     assert_ok(cph_session_rekey(t.a.s));
     assert_ok(offer(&t, &t.a));
     edit(&t.a, "a=curr:sec", "a=des:qos mandatory e2e sendrecv\r\na=curr:sec");
@@ -339,8 +339,7 @@ static void an_offer_that_drops_them_frees_what_waited(void **state)
     struct pair t;
 
     (void)state;
-    open_pre(&t, CPH_PRECONDITION_OPTIONAL, CPH_PRECONDITION_OPTIONAL, "sdes");
-    start(&t);
+    open_call(&t, CPH_PRECONDITION_OPTIONAL);
     assert_ok(cph_session_rekey(t.a.s));
     exchange(&t, &t.a, &t.b);
     assert_ok(offer(&t, &t.a));
@@ -378,8 +377,7 @@ static void a_refused_rekey_leaves_all_as_it_was(void **state)
     struct pair t;
 
     (void)state;
-    open_pre(&t, CPH_PRECONDITION_OPTIONAL, CPH_PRECONDITION_OPTIONAL, "sdes");
-    start(&t);
+    open_call(&t, CPH_PRECONDITION_OPTIONAL);
     assert_ok(cph_session_rekey(t.a.s));
     assert_ok(offer(&t, &t.a));
     strip(&t.a, "a=crypto");
