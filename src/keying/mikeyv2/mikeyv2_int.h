@@ -12,6 +12,7 @@ enum {
     V2_SUITES = 8,       /* we offer */
     V2_HELLO_MAX = 1024, /* bytes of a message of the first round trip */
     V2_MSG_MAX = MIKEY_MSG_MAX + 64,
+    V2_BYTES = 14336, /* of an instance, without what it has while its proof is out */
 };
 
 enum v2_type {
@@ -100,7 +101,7 @@ struct v2 {
 };
 
 /* It is there once for each stream of a call. */
-_Static_assert(sizeof(struct v2) <= 14 * 1024, "an instance is one bundle and two hellos");
+_Static_assert(sizeof(struct v2) <= V2_BYTES, "an instance is one bundle and two hellos");
 
 /** Free what it owns, and wipe it. */
 void v2_shake_wipe(struct v2_shake *s);
