@@ -22,45 +22,6 @@
 
 static const char NAME[] = "sdp-dh";
 
-/* A share of ours, without what it was made of. */
-struct share {
-    const struct sdpdh_group *group; /* NULL: none */
-    uint8_t value[SDPDH_SHARE];
-    size_t n;
-};
-
-/* Our offer; kept for later answers to it and for further branches. */
-struct offered {
-    struct share share[SDPDH_GROUPS];
-    struct cph_secret secret[SDPDH_GROUPS]; /* of each; none if the share is said again */
-    unsigned n;
-    const struct cph_srtp_suite *suite[SDPDH_SUITES];
-    unsigned n_suites;
-    uint8_t hash[SDPDH_HASH];
-};
-
-/* What an exchange agreed on. */
-struct deal {
-    struct share mine;
-    uint8_t theirs[SDPDH_SHARE];
-    size_t theirs_n;
-    const struct cph_srtp_suite *suite;
-    struct cph_srtp_key key[2]; /* by enum cph_keying_dir */
-};
-
-struct sdpdh {
-    struct cph_keying base;
-    struct cph_keying_cfg cfg;
-    bool open;  /* our offer may be answered */
-    bool first; /* and it was the first exchange */
-    bool keyed;
-    bool renew;
-    struct offered offered;
-    struct deal deal;
-    struct cph_keying_status status;
-    unsigned notes;
-};
-
 static void offered_wipe(struct offered *o)
 {
     cph_wipe(o, sizeof *o);
