@@ -108,17 +108,18 @@ cph_err cph_sdp_line_add(struct cph_sdp *sdp, struct cph_sdp_media *media, char 
 cph_err cph_sdp_attr_add(struct cph_sdp *sdp, struct cph_sdp_media *media, const char *name,
                          const char *arg)
 {
-    size_t name_n = strlen(name), n = name_n + (arg ? 1 + strlen(arg) : 0);
-    char *text = cph_arena_alloc(sdp->arena, n + 1);
+    size_t n = strlen(name) + (arg ? 1 + strlen(arg) : 0);
+    uint8_t *text = cph_arena_alloc(sdp->arena, n + 1); /* all zero */
+    struct cph_wr wr = cph_wr_open(text, n);
 
     if (!text)
         return CPH_E_NOMEM;
-    memcpy(text, name, name_n);
+    cph_wr_span(&wr, cph_span_of(name));
     if (arg) {
-        text[name_n] = ':';
-        memcpy(text + name_n + 1, arg, n - name_n); /* with its NUL */
+        cph_wr_u8(&wr, ':');
+        cph_wr_span(&wr, cph_span_of(arg));
     }
-    return sdp_view_add(sdp, media, 'a', (struct cph_span){ (uint8_t *)text, n });
+    return sdp_view_add(sdp, media, 'a', cph_wr_done(&wr));
 }
 
 cph_err cph_sdp_attr_fmt(struct cph_sdp *sdp, struct cph_sdp_media *media, const char *name,
