@@ -9,6 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 struct sum {
     uint64_t frames, bytes, kinds;
     cph_err end;
+    size_t need, searched; /* as the reader of a stream keeps them */
 };
 
 /* As much as arrived, frame by frame; what is left stays for the next read. */
@@ -17,8 +18,13 @@ static void take(struct cph_span s, size_t upto, size_t *at, struct sum *sum)
     struct cph_sip_frame f;
 
     while (sum->end == CPH_OK && *at < upto) {
-        cph_err err = cph_sip_frame((struct cph_span){ s.p + *at, upto - *at }, true, &f);
+        cph_err err;
 
+        if (upto - *at < sum->need)
+            return;
+        err = cph_sip_frame((struct cph_span){ s.p + *at, upto - *at }, true, sum->searched, &f);
+        sum->need = f.need;
+        sum->searched = f.searched;
         if (err == CPH_E_AGAIN)
             return;
         if (err != CPH_OK) {

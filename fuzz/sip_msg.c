@@ -62,7 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     if (n > CPH_SIP_MSG_MAX || cph_arena_new((size_t)2 * CPH_SIP_ARENA, &a) != CPH_OK)
         return 0;
-    if (cph_sip_frame(bytes, n & 1, &frame) == CPH_OK && (frame.bytes.n == 0 || frame.bytes.n > n))
+    if (cph_sip_frame(bytes, n & 1, 0, &frame) == CPH_OK &&
+        (frame.bytes.n == 0 || frame.bytes.n > n))
         abort();
     if (cph_sip_msg_parse(a, bytes, CPH_SIP_DATAGRAM, &m, &fault) == CPH_OK)
         write_again(a, &m);

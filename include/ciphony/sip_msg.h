@@ -369,6 +369,9 @@ enum cph_sip_frame_kind {
 struct cph_sip_frame {
     enum cph_sip_frame_kind kind;
     struct cph_span bytes; /* drop this many from the buffer once handled */
+    /* With CPH_E_AGAIN: before so many bytes are there, there is no use in asking again; and what
+     * to say as searched then. Zero else. */
+    size_t need, searched;
 };
 
 /**
@@ -376,6 +379,8 @@ struct cph_sip_frame {
  *
  * pong_due  true while a ping of ours is unanswered: then one CRLF is a pong at once; otherwise it
  * may be the first half of a ping and waits for the next byte.
+ * searched  what the last call for these bytes said, 0 if there was none: so much is known to have
+ * no end of the head. Bytes that come one by one are then looked at once each, not again and again.
  *
  * Returns CPH_OK; CPH_E_AGAIN (more bytes needed; never more than CPH_SIP_MSG_MAX are); or, and
  * then the connection must be closed: CPH_E_LIMIT (too large), CPH_E_MALFORMED (no, two different,
@@ -383,7 +388,7 @@ struct cph_sip_frame {
  * found, else empty: cph_sip_msg_parse() of it gives the response to send before closing.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_frame(struct cph_span received, bool pong_due,
-                                             struct cph_sip_frame *out);
+                                             size_t searched, struct cph_sip_frame *out);
 /** A datagram that is only a keep-alive (empty, CRLFs, NULs): drop it silently. */
 CPH_API bool cph_sip_is_keepalive(struct cph_span datagram);
 

@@ -124,7 +124,7 @@ static void give(struct lab_tls *t, struct connection *c)
     uint32_t flow = c->flow;
     struct cph_sip_frame f;
 
-    while (c->flow == flow && cph_sip_frame(cph_buf_view(&c->in), false, &f) == CPH_OK) {
+    while (c->flow == flow && cph_sip_frame(cph_buf_view(&c->in), false, 0, &f) == CPH_OK) {
         if (f.kind == CPH_SIP_FRAME_MESSAGE)
             t->message(t->ctx, &c->remote, f.bytes);
         cph_buf_drop(&c->in, f.bytes.n);

@@ -328,11 +328,13 @@ static cph_err take_frames(struct cph_sip_ua *ua, uint32_t id, bool *alive)
     struct cph_sip_frame fr;
     cph_err err = CPH_OK;
 
-    while (f && f->in.n) {
+    while (f && f->in.n && f->in.n >= f->need) {
         struct sip_path path = { f->proto, f->listener, f->id, f->peer };
 
         memset(&fr, 0, sizeof fr);
-        err = cph_sip_frame(cph_buf_view(&f->in), f->pong_due, &fr);
+        err = cph_sip_frame(cph_buf_view(&f->in), f->pong_due, f->searched, &fr);
+        f->need = fr.need;
+        f->searched = fr.searched;
         if (err == CPH_E_AGAIN) {
             err = CPH_OK;
             break;

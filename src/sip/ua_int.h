@@ -106,6 +106,7 @@ struct sip_flow {
     uint8_t cert_sha256[32];
     struct cph_stream *tls;
     struct cph_buf in, pending;
+    size_t need, searched; /* of in, as cph_sip_frame() said */
     struct cph_timer idle, ping;
     cph_time used;
     bool pong_due;
