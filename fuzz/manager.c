@@ -84,7 +84,7 @@ static void carry(struct lines *to, struct cph_span headers, struct cph_rd *rd)
     if (to->n > 0)
         memcpy(to->b, headers.p, to->n);
     if (how > 0 && to->n > 0)
-        to->b[how * 3U % to->n] ^= cph_rd_u8(rd) | 1;
+        to->b[(size_t)how * 3 % to->n] ^= cph_rd_u8(rd) | 1;
 }
 
 /* A request of one who has the password, the challenge it meets, and the same again with the proof.

@@ -606,6 +606,33 @@ static void words_of_a_refusal_cannot_steer_a_terminal(void **state)
     }
 }
 
+/* The second call has a session of its own, which may not come about. */
+static void want_of_memory_in_the_second_call_ends_it(void **state)
+{
+    bool ill = true;
+
+    (void)state;
+    for (size_t at = 0; ill; at++) {
+        struct line l;
+
+        ring_hand(&l, CPH_KEYING_FORM_OSRTP);
+        hand_answers(&l, 488, "x", NULL);
+        test_alloc_ill(at);
+        run(&l, 100);
+        ill = test_alloc_refused();
+        test_alloc_heal();
+        if (heard(&l, 0, CPH_PHONE_ENDED)) {
+            assert_err(
+                cph_phone_hold(lab_terminal_phone(l.t[0]), l.ear[0].call, true, lab_now(l.net)),
+                CPH_E_NOTFOUND);
+            assert_int_equal(l.hand.invites, 1);
+        } else {
+            assert_false(status(&l, 0).secured);
+        }
+        line_close(&l);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -613,6 +640,7 @@ int main(void)
         cmocka_unit_test(a_phone_in_rtp_is_called_in_rtp_in_every_form),
         cmocka_unit_test(a_peer_that_refuses_a_stream_offered_twice_is_offered_one),
         cmocka_unit_test(a_refusal_for_another_reason_is_one),
+        cmocka_unit_test(want_of_memory_in_the_second_call_ends_it),
         cmocka_unit_test(a_peer_may_answer_either_body),
         cmocka_unit_test(a_configuration_that_was_taken_comes_again_as_the_line_itself),
         cmocka_unit_test(
