@@ -426,6 +426,49 @@ static void a_refused_change_of_a_standing_call_calls_nobody_again(void **state)
     line_close(&l);
 }
 
+/* 488: told, and the old keys go on. 491: tried again. RFC 3261 14.1 */
+static void new_keys_that_a_peer_refuses_leave_the_old_ones(void **state)
+{
+    static const unsigned refusal[] = { 488, 606, 500, 491 };
+    char sdp[1024], first[256], offered[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof refusal / sizeof *refusal; i++) {
+        struct line l;
+        size_t media;
+
+        ring_demanding(&l, "sdes");
+        hand_sdp(sdp, sizeof sdp, "RTP/AVP", CRYPTO(HAND_KEY_A));
+        header(l.hand.invite, "a=crypto:1", first, sizeof first);
+        hand_answers(&l, 200, "y", sdp);
+        run(&l, 300);
+        assert_true(status(&l, 0).secured);
+        assert_ok(cph_phone_rekey(lab_terminal_phone(l.t[0]), l.ear[0].call, lab_now(l.net)));
+        lab_terminal_pump(l.t[0]);
+        run(&l, 100);
+        assert_int_equal(l.hand.invites, 2);
+        header(l.hand.invite, "a=crypto:1", offered, sizeof offered);
+        assert_string_not_equal(first, offered);
+        hand_answers(&l, refusal[i], "y", NULL);
+        media = l.hand.n_media;
+        run(&l, 1000);
+        assert_true(l.hand.n_media >= media + 45);
+        assert_true(status(&l, 0).secured);
+        assert_null(heard(&l, 0, CPH_PHONE_ENDED));
+        assert_null(heard(&l, 0, CPH_PHONE_CHANGED));
+        if (refusal[i] != 491) {
+            assert_string_equal(heard(&l, 0, CPH_PHONE_NOTICE)->why,
+                                "the peer refused the change; the call goes on as it was");
+            assert_int_equal(l.hand.invites, 2);
+        } else {
+            run(&l, 4000);
+            assert_true(l.hand.invites > 2);
+        }
+        hangup(&l, 0);
+        line_close(&l);
+    }
+}
+
 /* The forms of best effort come first, each once, and then the demand. */
 static void a_stream_offered_twice_comes_once_and_then_as_a_demand(void **state)
 {
@@ -651,6 +694,7 @@ int main(void)
         cmocka_unit_test(other_refusals_lead_to_no_second_call),
         cmocka_unit_test(an_answer_to_the_refused_call_is_not_taken),
         cmocka_unit_test(a_refused_change_of_a_standing_call_calls_nobody_again),
+        cmocka_unit_test(new_keys_that_a_peer_refuses_leave_the_old_ones),
         cmocka_unit_test(a_stream_offered_twice_comes_once_and_then_as_a_demand),
         cmocka_unit_test(of_several_bodies_the_last_that_we_understand_is_answered),
         cmocka_unit_test(who_offers_no_keys_hears_that_they_are_demanded),
