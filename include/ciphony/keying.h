@@ -33,9 +33,8 @@ enum cph_keying_where {
 enum cph_keying_needs {
     CPH_KEYING_NEEDS_NOTHING = 0,
     CPH_KEYING_NEEDS_CERT = 1,  /* cfg.key and cfg.cert */
-    CPH_KEYING_NEEDS_PSK = 2,   /* cfg.psk */
-    CPH_KEYING_NEEDS_ZRTP = 4,  /* cfg.zrtp */
-    CPH_KEYING_NEEDS_MIKEY = 8, /* cfg.mikey */
+    CPH_KEYING_NEEDS_ZRTP = 2,  /* cfg.zrtp */
+    CPH_KEYING_NEEDS_MIKEY = 4, /* cfg.mikey */
 };
 
 enum cph_keying_component { CPH_KEYING_RTP, CPH_KEYING_RTCP }; /* with rtcp-mux only RTP is used */
@@ -171,7 +170,6 @@ struct cph_keying_cfg {
     const struct cph_env *env;
     const struct cph_key *key;   /* our device key, NULL if there is none */
     const struct cph_cert *cert; /* and its certificate */
-    const struct cph_secret *psk;
     struct cph_dtls *dtls;        /* of the same key and cert; NULL: each instance is on its own */
     struct cph_mikey *mikey;      /* NULL: MIKEY is neither offered nor answered */
     const char *const *suites;    /* SDES names, best first, NULL-ended; NULL: cph_keying_suites */

@@ -61,6 +61,8 @@ CPH_API struct cph_policy cph_policy_choose(const struct cph_policy *account,
  * unknown name, or one twice. Mechanisms that expired are in no policy, but may stand in a list.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_policy_keying(struct cph_policy *p, struct cph_span text);
+/** Does the list name a mechanism that needs this (enum cph_keying_needs)? Without a list: no. */
+CPH_API bool cph_policy_needs(const struct cph_policy *p, unsigned need);
 /** What media says, or the policy's name where it is UNSET; else REQUIRED. */
 CPH_API enum cph_security cph_policy_media(const struct cph_policy *p);
 /** "off", "optional", "mandatory". */

@@ -477,10 +477,8 @@ cph_err lab_kit_session(struct lab_kit *k, enum lab_person peer, struct cph_keyi
     cfg->cert = lab_cert(k->cfg.who);
     cfg->rtcp_mux = true;
     cfg->suites = k->cfg.suites;
-    if (peer < LAB_PEOPLE) {
-        cfg->psk = lab_secret(k->cfg.who, peer);
+    if (peer < LAB_PEOPLE)
         cfg->mikey = lab_kit_mikey(k, peer);
-    }
     if (names(k->cfg.column, "zrtp")) {
         CPH_TRY(zrtp_call(k));
         cfg->zrtp = k->call;

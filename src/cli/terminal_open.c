@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ciphony/base_text.h"
+#include "ciphony/keying.h"
 #include "ciphony/media_io.h"
 #include "ciphony/sip_msg.h"
 
@@ -160,18 +161,12 @@ static cph_err open_identity(struct terminal *t, char why[CLI_WHY])
 
 /* ---- what mechanisms need besides ------------------------------------------------------------ */
 
-static bool names(const struct cph_policy *p, const char *keying)
-{
-    for (unsigned i = 0; i < p->keying_n && i < CPH_POLICY_KEYING_MAX; i++)
-        if (strcmp(p->keying[i], keying) == 0)
-            return true;
-    return false;
-}
-
 /* The store is touched only where the list of key managements names ZRTP. */
 static cph_err open_zrtp(struct terminal *t, char why[CLI_WHY])
 {
-    return names(&t->o->account->policy, "zrtp") ? cli_zrtp_open(&t->zrtp, t->store, why) : CPH_OK;
+    if (!cph_policy_needs(&t->o->account->policy, CPH_KEYING_NEEDS_ZRTP))
+        return CPH_OK;
+    return cli_zrtp_open(&t->zrtp, t->store, why);
 }
 
 static struct cph_mikey *mikey_for(void *arg, struct cph_span peer_uri)
@@ -190,8 +185,7 @@ static cph_err open_mikey(struct terminal *t, char why[CLI_WHY])
                                     .peer = t->o->peer,
                                     .n_peers = t->o->n_peers };
 
-    if (!names(&t->o->account->policy, "mikey") && !names(&t->o->account->policy, "mikeyv2") &&
-        !names(&t->o->account->policy, "mikeyv2-inband"))
+    if (!cph_policy_needs(&t->o->account->policy, CPH_KEYING_NEEDS_MIKEY))
         return CPH_OK;
     (void)snprintf(here, sizeof here, "sip:ciphony@%s",
                    t->sip.listener[0].addr.port > 0 ? cph_addr_text(&t->sip.listener[0].addr, addr)

@@ -25,9 +25,7 @@ static bool needs_met(const struct cph_keying_method *m, const struct cph_keying
         return false;
     if ((m->needs & CPH_KEYING_NEEDS_MIKEY) && !cfg->mikey)
         return false;
-    if ((m->needs & CPH_KEYING_NEEDS_ZRTP) && !cfg->zrtp)
-        return false;
-    return !(m->needs & CPH_KEYING_NEEDS_PSK) || cfg->psk;
+    return !(m->needs & CPH_KEYING_NEEDS_ZRTP) || cfg->zrtp;
 }
 
 /* What would cost something in every offer, where others cost nothing. */

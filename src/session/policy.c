@@ -39,6 +39,17 @@ struct cph_policy cph_policy_choose(const struct cph_policy *account, const stru
     return p;
 }
 
+bool cph_policy_needs(const struct cph_policy *p, unsigned need)
+{
+    for (unsigned i = 0; i < p->keying_n && i < CPH_POLICY_KEYING_MAX; i++) {
+        const struct cph_keying_method *m = cph_keying_method_by_name(cph_span_of(p->keying[i]));
+
+        if (m && (m->needs & need))
+            return true;
+    }
+    return false;
+}
+
 enum cph_security cph_policy_media(const struct cph_policy *p)
 {
     enum cph_security s = p->media == CPH_SECURITY_UNSET ? p->media_named : p->media;

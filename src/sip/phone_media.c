@@ -84,11 +84,8 @@ static cph_err add_zrtp(struct phone_call *c, struct cph_keying_cfg *keying)
         /* a policy that demands keys does not let the peer take them away */
         .allow_clear = cph_policy_media(&c->policy) != CPH_SECURITY_REQUIRED
     };
-    bool named = false;
 
-    for (unsigned i = 0; i < c->policy.keying_n && i < CPH_POLICY_KEYING_MAX; i++)
-        named |= strcmp(c->policy.keying[i], "zrtp") == 0;
-    if (!named || !p->has_zrtp)
+    if (!cph_policy_needs(&c->policy, CPH_KEYING_NEEDS_ZRTP) || !p->has_zrtp)
         return CPH_OK;
     memcpy(cfg.zid, p->zrtp.zid, sizeof cfg.zid);
     /* Who has no address in one spelling is nobody that a string was ever compared with. */

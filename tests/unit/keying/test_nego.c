@@ -330,7 +330,7 @@ static void a_policy_that_cannot_be_kept_is_a_mistake_of_configuration(void **st
     needy.needs = CPH_KEYING_NEEDS_CERT;
     c.methods = needy_only;
     assert_err(cph_nego_new(&c, &n), CPH_E_CONFIG);
-    needy.needs = CPH_KEYING_NEEDS_PSK;
+    needy.needs = CPH_KEYING_NEEDS_ZRTP;
     assert_err(cph_nego_new(&c, &n), CPH_E_CONFIG);
     c.policy = CPH_KEYING_PREFER;
     assert_ok(cph_nego_new(&c, &n));

@@ -37,6 +37,29 @@ static void a_name_stands_for_an_order_and_for_what_is_done_without_keys(void **
     assert_int_equal(cph_policy_media(&p), CPH_SECURITY_REQUIRED);
 }
 
+static void what_the_rows_of_a_list_need_is_known(void **state)
+{
+    static const struct {
+        const char *list;
+        unsigned needs;
+    } row[] = {
+        { "best", CPH_KEYING_NEEDS_CERT | CPH_KEYING_NEEDS_ZRTP | CPH_KEYING_NEEDS_MIKEY },
+        { "compatible", CPH_KEYING_NEEDS_CERT },
+        { "legacy", 0 },
+        { "sdes,zrtp", CPH_KEYING_NEEDS_ZRTP },
+        { "mikeyv2-inband", CPH_KEYING_NEEDS_MIKEY },
+    };
+    struct cph_policy p = { 0 };
+
+    (void)state;
+    assert_false(cph_policy_needs(&p, CPH_KEYING_NEEDS_CERT)); /* nobody is named */
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        assert_ok(named(&p, row[i].list));
+        for (unsigned need = 1; need <= CPH_KEYING_NEEDS_MIKEY; need <<= 1)
+            assert_int_equal(cph_policy_needs(&p, need), (row[i].needs & need) != 0);
+    }
+}
+
 static void what_is_no_name_and_no_list_changes_nothing(void **state)
 {
     static const char *const wrong[] = { "",          "Best",          "best,dtls", "dtls,",
@@ -173,6 +196,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_stands_for_an_order_and_for_what_is_done_without_keys),
+        cmocka_unit_test(what_the_rows_of_a_list_need_is_known),
         cmocka_unit_test(what_is_no_name_and_no_list_changes_nothing),
         cmocka_unit_test(every_row_of_a_policy_exists_and_none_has_expired),
         cmocka_unit_test(a_call_by_name_asks_for_no_less_than_its_account_says),
