@@ -431,6 +431,55 @@ static void continuity_is_theirs_too(void **state)
     sqlite3_close(db);
 }
 
+/* 4.3.2, without a comparison ever: whoever kept what the other has not is warned, on either side.
+ */
+static void a_cache_that_was_lost_or_is_old_is_told_on_the_side_that_can_know(void **state)
+{
+    enum { OURS_LOST, THEIRS_LOST, OURS_OLD, OURS_A_CALL_OLD, WAYS };
+    static const bool told[WAYS][2] = {
+        [OURS_LOST] = { false, true }, /* by us, by them */
+        [THEIRS_LOST] = { true, false },
+        [OURS_OLD] = { true, true },
+        [OURS_A_CALL_OLD] = { false, false }, /* rs2 makes up for it */
+    };
+    const uint8_t list[2] = { ZRTP_KEYAGREEMENT_X255, ZRTP_KEYAGREEMENT_Mult };
+
+    (void)state;
+    for (int way = 0; way < WAYS; way++) {
+        struct mem_store kept[4] = { 0 }; /* after each call */
+        sqlite3 *db;
+
+        assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
+        for (unsigned i = 0; i < 4; i++) {
+            const struct mem_store *from = &kept[i ? i - 1 : 0];
+            struct cph_zrtp_info info;
+            struct theirs t;
+            struct duo d;
+
+            if (i == 3 && way == THEIRS_LOST)
+                assert_int_equal(sqlite3_exec(db, "DELETE FROM zrtp;", NULL, NULL, NULL),
+                                 SQLITE_OK);
+            if (i == 3 && (way == OURS_OLD || way == OURS_A_CALL_OLD))
+                from = &kept[way == OURS_OLD ? 0 : 1];
+            duo_init(&d, 9900 + i);
+            if (i > 0 && !(i == 3 && way == OURS_LOST))
+                memcpy(d.end[0].mem.at, from->at, sizeof from->at);
+            ours_open(&d, 1, agreement[0].ours);
+            theirs_open(&t, &d, db, list, 2);
+            theirs_start(&t);
+            run_until_secure(&d, &t);
+            assert_keys_are_theirs(&d, &t.channel[0]);
+            info_of(d.end[0].z[0], &info);
+            assert_int_equal(info.mismatch, i == 3 && told[way][0]);
+            assert_int_equal(t.channel[0].mismatch != 0, i == 3 && told[way][1]);
+            memcpy(kept[i].at, d.end[0].mem.at, sizeof kept[i].at);
+            theirs_close(&t);
+            duo_close(&d);
+        }
+        sqlite3_close(db);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +488,7 @@ int main(void)
         cmocka_unit_test(the_hello_hash_binds_both_ways),
         cmocka_unit_test(an_auxiliary_secret_is_theirs_too),
         cmocka_unit_test(continuity_is_theirs_too),
+        cmocka_unit_test(a_cache_that_was_lost_or_is_old_is_told_on_the_side_that_can_know),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
