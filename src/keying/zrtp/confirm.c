@@ -9,11 +9,6 @@
  * around it. */
 enum { INNER = 32 + 4 + 4, OUTER = 12 + ZRTP_MAC + ZRTP_IV };
 
-static struct cph_span text_span(const struct zrtp_text *t)
-{
-    return (struct cph_span){ t->b, t->n };
-}
-
 /* ---- ours ------------------------------------------------------------------------------------ */
 
 static unsigned own_flags(const struct zrtp *z, const struct zrtp_peer *peer,
@@ -104,13 +99,14 @@ static cph_err check_chain(const struct zrtp_live *live, const uint8_t h0[ZRTP_H
 
     if (live->committed.mode == CPH_ZRTP_DH) {
         CPH_TRY(zrtp_check_image(h0, live->peer_h1));
-        return zrtp_mac_check(text_span(live->initiator ? &live->dhpart1 : &live->dhpart2), k0);
+        return zrtp_mac_check(zrtp_text_span(live->initiator ? &live->dhpart1 : &live->dhpart2),
+                              k0);
     }
     CPH_TRY(zrtp_hash256(k0, h1));
     CPH_TRY(zrtp_hash256(k1, h2));
     CPH_TRY(zrtp_check_image(h2, live->peer_hello.h3));
-    return live->initiator ? zrtp_mac_check(text_span(&live->hello), k2)
-                           : zrtp_mac_check(text_span(&live->commit), k1);
+    return live->initiator ? zrtp_mac_check(zrtp_text_span(&live->hello), k2)
+                           : zrtp_mac_check(zrtp_text_span(&live->commit), k1);
 }
 
 /* 7.2: padding zeros may follow the signature. */
@@ -241,7 +237,7 @@ cph_err zrtp_on_dhpart2_again(const struct zrtp *z, const struct zrtp_in *in,
                               struct zrtp_live *next)
 {
     if (z->live.committed.mode != CPH_ZRTP_DH ||
-        !cph_span_eq(in->msg->bytes, text_span(&z->live.dhpart2)))
+        !cph_span_eq(in->msg->bytes, zrtp_text_span(&z->live.dhpart2)))
         return CPH_E_STATE;
     next->due |= zrtp_bit(ZRTP_CONFIRM1);
     next->at = in->now + CPH_SEC(ZRTP_RESPOND_S);

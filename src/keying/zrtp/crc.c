@@ -1,5 +1,5 @@
 /* CRC-32C (RFC 4960 B), half a byte at a time. */
-#include "zrtp_int.h"
+#include "zrtp_wire.h"
 
 /* The remainder of every half byte by the reflected polynomial 0x82f63b78. */
 static const uint32_t half[16] = {

@@ -10,11 +10,6 @@ enum { ACKED_S = 12, WAIT_S = 30 };
 /* RFC 6189 4.1.1 MUST: the last octet of a version does not count */
 static const char our_version[5] = "1.10";
 
-static struct cph_span text_span(const struct zrtp_text *t)
-{
-    return (struct cph_span){ t->b, t->n };
-}
-
 /* ---- our Hello ------------------------------------------------------------------------------- */
 
 /* 9: H0 by chance, the others each the hash of the one before. */
@@ -127,7 +122,7 @@ cph_err zrtp_on_hello(const struct zrtp *z, const struct zrtp_in *in, struct zrt
 
 cph_err zrtp_on_hello_again(const struct zrtp *z, const struct zrtp_in *in, struct zrtp_live *next)
 {
-    if (!cph_span_eq(in->msg->bytes, text_span(&z->live.hello)))
+    if (!cph_span_eq(in->msg->bytes, zrtp_text_span(&z->live.hello)))
         return CPH_E_AUTH;
     next->due |= zrtp_bit(ZRTP_HELLOACK);
     return CPH_OK;
@@ -224,8 +219,8 @@ cph_err zrtp_commit_dh(const struct zrtp *z, const struct zrtp_peer *peer, struc
     CPH_TRY(zrtp_write_dhpart(z, peer, ZRTP_INITIATOR, next,
                               (struct cph_span){ pv, cph_agree_public_size(a->group) },
                               &next->dhpart2));
-    part[0] = text_span(&next->dhpart2);
-    part[1] = text_span(&next->hello);
+    part[0] = zrtp_text_span(&next->dhpart2);
+    part[1] = zrtp_text_span(&next->hello);
     CPH_TRY(zrtp_hash_all(next->alg[ZRTP_K_HASH], part, 2, hash));
     memcpy(c.hvi, hash, sizeof c.hvi);
     next->effects |= ZRTP_DO_OWN;

@@ -1,6 +1,6 @@
 /* The types of RFC 6189 5.1.2 to 5.1.6: what we can do, what we offer, and how two lists are one.
  */
-#include "zrtp_int.h"
+#include "zrtp_wire.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* Packets and messages of RFC 6189 5. No state, no keys: MACs are carried, not checked. */
-#include "zrtp_int.h"
+#include "zrtp_wire.h"
 
 #include <string.h>
 

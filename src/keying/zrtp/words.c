@@ -1,6 +1,6 @@
 /* The PGP word list (Juola and Zimmermann): two syllables for bytes at even places, three for those
  * at odd ones, so that a word left out is heard. RFC 6189 5.1.6 */
-#include "zrtp_int.h"
+#include "zrtp_wire.h"
 
 /* clang-format off */
 const char zrtp_words_even[256][10] = {

@@ -2,6 +2,8 @@
 #ifndef KEYING_TEST_ZRTP_PAIR_H
 #define KEYING_TEST_ZRTP_PAIR_H
 
+#include <limits.h>
+
 #include "support.h"
 
 #include "keying_int.h"
@@ -110,7 +112,11 @@ struct duo {
     unsigned sent[2][ZRTP_TYPES];
     /* Sees every packet before it goes; false: it is lost. May change it. */
     bool (*tap)(struct duo *d, int from, int stream, struct flight *f);
-    void *tap_ctx;
+    /* Taps of their own: this type is lost so often; or a byte of it is changed, counted in the
+     * message from its beginning or, if that is large, from its end, and the CRC made right. */
+    enum zrtp_type lose, flip;
+    unsigned lose_n, flip_n;
+    size_t flip_at;
 };
 
 static inline void end_cfg(struct end *e, uint64_t seed, uint8_t id)
@@ -359,6 +365,51 @@ static inline void fix_crc(struct flight *f)
 
     for (int i = 0; i < 4; i++)
         f->b[f->n - 4 + (size_t)i] = (uint8_t)(crc >> (24 - 8 * i));
+}
+
+static inline bool lose_some(struct duo *d, int from, int stream, struct flight *f)
+{
+    (void)from, (void)stream;
+    if (flight_type(f) != d->lose || d->lose_n == 0)
+        return true;
+    d->lose_n--;
+    return false;
+}
+
+static inline bool flip_some(struct duo *d, int from, int stream, struct flight *f)
+{
+    size_t n = f->n - ZRTP_FRAME;
+
+    (void)from, (void)stream;
+    if (flight_type(f) != d->flip || d->flip_n == 0)
+        return true;
+    d->flip_n--;
+    f->b[12 + (d->flip_at < n ? d->flip_at : n + d->flip_at)] ^= 0x01;
+    fix_crc(f);
+    return true;
+}
+
+/* The exchange failed by this code, on both sides, and nothing of it is left. Closes. */
+static inline void assert_refused(struct duo *d, int end, unsigned code)
+{
+    struct cph_keying_status st;
+    struct cph_srtp_policy p = { 0 };
+    struct cph_keying_evidence ev = { 0 };
+
+    assert_int_equal(d->end[end].z[0]->live.error, code);
+    for (int e = 0; e < 2; e++) {
+        cph_keying_zrtp.status(&d->end[e].z[0]->base, &st);
+        assert_int_equal(st.state, CPH_KEYING_FAILED);
+        assert_non_null(st.why);
+        assert_err(zrtp_srtp_policy(d->end[e].z[0], CPH_KEYING_SEND, &p), CPH_E_AGAIN);
+        assert_err(zrtp_srtp_policy(d->end[e].z[0], CPH_KEYING_RECV, &p), CPH_E_AGAIN);
+        cph_keying_zrtp.evidence(&d->end[e].z[0]->base, &ev);
+        assert_false(ev.keyed);
+        assert_int_equal(d->end[e].z[0]->live.keys.srtp[0].n, 0); /* wiped */
+        assert_int_equal(d->end[e].z[0]->live.dh.n, 0);
+        assert_int_equal(d->end[e].mem.puts, 0);
+    }
+    duo_close(d);
 }
 
 /* A message by itself, as if it came from there. */
