@@ -161,6 +161,13 @@ void sip_flow_free(struct sip_flow *f);
 /** Close it towards the driver, tell the transactions, free it. */
 void sip_flow_close(struct sip_flow *f, cph_err why);
 
+/* flow_tls.c */
+cph_err sip_flow_tls_begin(struct sip_flow *f);
+/** The handshake is over: the other end gets its name, or CPH_E_CERT. */
+cph_err sip_flow_tls_opened(struct sip_flow *f);
+/** Before it is closed: count it, and keep the words for whoever waits for the flow. */
+void sip_flow_tls_failed(struct sip_flow *f, cph_err err);
+
 /* ---- names ---- */
 
 enum sip_step_kind { SIP_STEP_SRV, SIP_STEP_HOST, SIP_STEP_ADDR };
