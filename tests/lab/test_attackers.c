@@ -5,6 +5,7 @@
 #include "denier.h"
 #include "ear.h"
 #include "forger.h"
+#include "rewrite.h"
 #include "siege.h"
 #include "weaken.h"
 
@@ -218,6 +219,43 @@ static void who_weakens_offers_changes_what_he_wants_to(void **state)
     }
 }
 
+static bool becomes(enum lab_meddling how, const char *line, const char *wanted)
+{
+    uint8_t out[512];
+    struct cph_wr wr = cph_wr_open(out, sizeof out);
+
+    lab_rewrite(how, cph_span_of(line), &wr);
+    return !wr.failed && cph_span_is(cph_wr_done(&wr), wanted);
+}
+
+/* What he makes of a description, line by line; one that is not his business stays. */
+static void who_rewrites_a_description_changes_what_his_attack_needs(void **state)
+{
+    static const char fp[] =
+        "a=fingerprint:sha-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:"
+        "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF\r\n";
+    uint8_t out[512];
+    struct cph_wr wr = cph_wr_open(out, sizeof out);
+
+    (void)state;
+    assert_true(becomes(LAB_MEDDLE_STRIP, "a=crypto:1 X inline:Y\r\n", ""));
+    assert_true(becomes(LAB_MEDDLE_STRIP, fp, ""));
+    assert_true(
+        becomes(LAB_MEDDLE_STRIP, "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n", "m=audio 9 RTP/AVPF 0\r\n"));
+    assert_true(becomes(LAB_MEDDLE_ROLES, "a=setup:actpass\r\n", "a=setup:passive\r\n"));
+    assert_true(becomes(LAB_MEDDLE_ROLES, "a=setup:passive\r\n", "a=setup:active\r\n"));
+    assert_true(becomes(LAB_MEDDLE_ROLES, "a=sendrecv\r\n", "a=sendrecv\r\n"));
+    lab_rewrite(LAB_MEDDLE_SUBSTITUTE, cph_span_of(fp), &wr);
+    assert_true(cph_span_starts(cph_wr_done(&wr), "a=fingerprint:"));
+    assert_false(cph_span_is(cph_wr_done(&wr), fp)); /* his */
+    wr = cph_wr_open(out, sizeof out);
+    lab_rewrite_mirror(CPH_SPAN_LIT("c=IN IP4 10.0.0.1\r\na=crypto:1 X\r\na=crypto:2 Y\r\n"
+                                    "a=setup:actpass\r\n"),
+                       "10.0.0.1", "10.0.0.2", &wr);
+    assert_true(
+        cph_span_is(cph_wr_done(&wr), "c=IN IP4 10.0.0.2\r\na=crypto:1 X\r\na=setup:active\r\n"));
+}
+
 static void an_offer_in_clear_is_weakened_and_the_callee_believes_it(void **state)
 {
     struct lab_stage_config cfg = { .seed = SEED,
@@ -306,6 +344,7 @@ static void every_verb_succeeds_against_something_weak(void **state)
     c.keying = NULL; /* replays: RTP has nothing against them */
     assert_ok(lab_run_one(&lab_exp_replay, &c, &o));
     assert_string_equal(o.answer, "taken");
+    assert_true(lab_value_of(&o, "taken twice") > 50);
     assert_ok(lab_run_one(&lab_exp_inject, &c, &o));
     assert_string_equal(o.answer, "heard");
     c.keying = "sdes"; /* a recorded offer */
@@ -476,6 +515,7 @@ int main(void)
         cmocka_unit_test(who_stands_in_the_middle_of_mikey_needs_the_users_keys),
         cmocka_unit_test(who_stands_in_the_middle_of_sealed_bodies_needs_the_users_keys),
         cmocka_unit_test(who_weakens_offers_changes_what_he_wants_to),
+        cmocka_unit_test(who_rewrites_a_description_changes_what_his_attack_needs),
         cmocka_unit_test(an_offer_in_clear_is_weakened_and_the_callee_believes_it),
         cmocka_unit_test(every_verb_succeeds_against_something_weak),
         cmocka_unit_test(
