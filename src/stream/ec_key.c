@@ -13,8 +13,8 @@
  * had been: it alone refuses.
  *
  * The key is handed on as that decoder does, by reference, to key management of the same provider.
- * That this takes an EC_KEY is not written anywhere; so it is tried with a known key once, and
- * unless that comes out as it should, nothing is done here.
+ * That this takes an EC_KEY is not written anywhere; so it is done with OpenSSL 3.0 alone, which we
+ * read, and tried there with a known key once: unless that comes out as it should, never.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED /* EC_KEY: what the default provider's keys are */
 #include "stream_int.h"
@@ -152,7 +152,8 @@ void stream_ec_key_prove(OSSL_LIB_CTX *ctx)
 {
     const unsigned char *p = known;
 
-    if (OPENSSL_version_major() != 3 || !bio_read || !bio_ctrl || !theirs)
+    if (OPENSSL_version_major() != 3 || OPENSSL_version_minor() != 0 || !bio_read || !bio_ctrl ||
+        !theirs)
         return;
     curve = d2i_EC_PUBKEY(NULL, &p, sizeof known);
     on = curve != NULL;
