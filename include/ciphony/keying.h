@@ -168,8 +168,8 @@ struct cph_keying_evidence {
 /* What an instance is made from; copied. The pointers outlive every instance. */
 struct cph_keying_cfg {
     const struct cph_env *env;
-    const struct cph_key *key;   /* our device key, NULL if there is none */
-    const struct cph_cert *cert; /* and its certificate */
+    const struct cph_key *key;    /* our device key, NULL if there is none */
+    const struct cph_cert *cert;  /* and its certificate */
     struct cph_dtls *dtls;        /* of the same key and cert; NULL: each instance is on its own */
     struct cph_mikey *mikey;      /* NULL: MIKEY is neither offered nor answered */
     const char *const *suites;    /* SDES names, best first, NULL-ended; NULL: cph_keying_suites */

@@ -139,13 +139,13 @@ struct cph_stream_facts {
     bool counted;                     /* the four counters below were kept */
     uint64_t clear_in, clear_out;     /* RTP packets in clear that were accepted, or sent */
     uint64_t packets_in, packets_out; /* all RTP accepted and sent; shown, not judged */
-    uint64_t refused_in;         /* packets in clear that were thrown away; shown, not judged */
-    unsigned rekeys;             /* keys changed this often; shown */
-    bool resumed;                /* keys from a secret that was kept since an earlier call; shown */
+    uint64_t refused_in; /* packets in clear that were thrown away; shown, not judged */
+    unsigned rekeys;     /* keys changed this often; shown */
+    bool resumed;        /* keys from a secret that was kept since an earlier call; shown */
     /* What the keys, or the proof of who the peer is, rested on, and was not counted for it: the
      * graded facts above say what that leaves. Told as the reason. */
-    bool weak_group;     /* Diffie-Hellman over less than 2048 bits */
-    bool weak_signature; /* over SHA-1 */
+    bool weak_group;             /* Diffie-Hellman over less than 2048 bits */
+    bool weak_signature;         /* over SHA-1 */
     char keying[CPH_FACT_TEXT];  /* "dtls", "sdes", "none": the latest */
     char suite[CPH_FACT_TEXT];   /* name in the SDES register: the latest */
     char voucher[CPH_FACT_TEXT]; /* name of the authority or the pin */
