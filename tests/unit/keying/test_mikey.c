@@ -182,11 +182,10 @@ static void timestamps_may_be_a_counter(void **state)
 {
     struct mikey_text t;
     struct mikey_msg m;
-    struct cph_sdp *offer;
+    struct cph_sdp *offer, *answer;
+    struct cph_mikey *nobody = NULL;
 
     (void)state;
-    struct cph_sdp *answer;
-
     cfg_a.counter = cfg_b.counter = true;
     cfg_a.counter_next = 7;
     reopen();
@@ -203,8 +202,7 @@ static void timestamps_may_be_a_counter(void **state)
     reopen();
     assert_err(try_answer(&p, &p.b, make_offer(&p, &p.a), &answer), CPH_E_POLICY);
     cfg_a.id = NULL; /* and without a name it is nobody's */
-    assert_err(cph_mikey_new(&cfg_a, &ma), CPH_E_CONFIG);
-    ma = NULL;
+    assert_err(cph_mikey_new(&cfg_a, &nobody), CPH_E_CONFIG);
 }
 
 /* ---- suites ---------------------------------------------------------------------------------- */

@@ -62,6 +62,7 @@ static void a_bye_that_was_lost_is_still_waited_for(void **state)
     assert_false(cph_sip_ua_waits(w.node[0].ua));
     w_run(&w, CPH_SEC(40));
     w_quiet(&w, 0);
+    finish();
 }
 
 /* ---- forks ---- */
