@@ -75,7 +75,7 @@ class Relay:
     def __init__(self, port, password):
         self.port, self.password = port, password
         self.phone = self.browser = None
-        self.checks = 0
+        self.checks = self.from_phone = self.from_browser = 0
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((HOST, port))
         self.socket.settimeout(0.2)
@@ -98,8 +98,13 @@ class Relay:
                     self.socket.sendto(answer, source)
                 continue
             to = self.browser if source == self.phone else self.phone if source == self.browser else None
+            self.from_phone += source == self.phone
+            self.from_browser += source == self.browser
             if to:
                 self.socket.sendto(packet, to)
+
+    def __str__(self):
+        return f"{self.checks} ICE checks, {self.from_phone} packets of the phone, {self.from_browser} of the page"
 
     def stop(self):
         self.over = True

@@ -78,7 +78,7 @@ def through(folder, caller, callee):
         for one in (ours, answering):
             need("not answered", one.event("answered", 12))
             need("no keys", one.event("secured", 10))
-        time.sleep(4)
+        time.sleep(6)
         ours.key("q")
         last = settle(ours, caller, LEVEL[caller], 150)
         theirs = settle(answering, callee, LEVEL[callee], 150)

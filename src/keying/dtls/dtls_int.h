@@ -169,6 +169,13 @@ struct dtls_said {
     uint8_t b[DTLS_ASK];
 };
 
+/* Who was asked for a cookie. */
+struct dtls_asked {
+    enum cph_keying_component component;
+    struct cph_addr from;
+    uint8_t random[DTLS_RANDOM]; /* of its hello */
+};
+
 struct dtls_pool {
     unsigned refs;
     unsigned moves; /* counts what other branches may want to look at */
@@ -184,6 +191,8 @@ struct dtls_pool {
     struct dtls_cookie_key cookie;
     struct dtls_said said[DTLS_SAID];
     unsigned n_said;
+    struct dtls_asked asked[DTLS_SAID]; /* the latest; a ring */
+    unsigned n_asked;                   /* ever */
     struct dtls_shake *slot[2][DTLS_SLOTS];
 };
 

@@ -27,7 +27,7 @@ cph_err dtls_pool_new(const struct dtls_pool *like, struct dtls_pool **out)
     pool->moves = 0;
     pool->rival = false;
     pool->home = NULL;
-    pool->n_said = 0;
+    pool->n_said = pool->n_asked = 0;
     pool->key = cph_key_ref(like->key);
     pool->cert = cph_cert_ref(like->cert);
     err = dtls_cookie_new(pool->env, &pool->cookie);
@@ -316,7 +316,38 @@ static bool latch(struct dtls_pool *pool, enum cph_keying_component c, const str
     return false;
 }
 
-/* Ask whoever says hello to show that he hears us. Nothing is remembered of him: RFC 6347 4.2.1. */
+/*
+ * Was the one who says this hello asked for a cookie? Then he shall show it, though by now he was
+ * announced: a flight for the hello without, beside the request that he answers, has messages of
+ * the same numbers, and no client can take both.
+ */
+static bool was_asked(const struct dtls_pool *pool, enum cph_keying_component c,
+                      const struct cph_addr *from, const struct dtls_hello *hello)
+{
+    for (unsigned i = 0; i < pool->n_asked && i < DTLS_SAID; i++) {
+        const struct dtls_asked *a = &pool->asked[i];
+
+        if (a->component == c && cph_addr_eq(&a->from, from) &&
+            memcmp(a->random, hello->random.p, DTLS_RANDOM) == 0) /* public bytes */
+            return true;
+    }
+    return false;
+}
+
+static void note_asked(struct dtls_pool *pool, enum cph_keying_component c,
+                       const struct cph_addr *from, const struct dtls_hello *hello)
+{
+    struct dtls_asked *a = &pool->asked[pool->n_asked % DTLS_SAID];
+
+    if (was_asked(pool, c, from, hello))
+        return;
+    a->component = c;
+    a->from = *from;
+    memcpy(a->random, hello->random.p, DTLS_RANDOM);
+    pool->n_asked++;
+}
+
+/* Ask whoever says hello to show that he hears us. No handshake begins: RFC 6347 4.2.1. */
 static cph_err ask(struct dtls_pool *pool, enum cph_keying_component c, const struct cph_addr *from,
                    const struct dtls_hello *hello, cph_time now)
 {
@@ -328,6 +359,7 @@ static cph_err ask(struct dtls_pool *pool, enum cph_keying_component c, const st
     said->component = c;
     said->to = *from;
     pool->n_said++;
+    note_asked(pool, c, from, hello);
     return CPH_OK;
 }
 
@@ -355,11 +387,13 @@ static bool begun_by(const struct dtls_pool *pool, enum cph_keying_component c,
 /* RFC 6347 4.2.1: whom the signalling named has asked for this; anybody else may be using another's
  * address. So may whoever begins several there and ends none. */
 static bool need_no_cookie(const struct dtls_pool *pool, enum cph_keying_component c,
-                           const struct cph_addr *from, const struct cph_addr *known)
+                           const struct cph_addr *from, const struct cph_addr *known,
+                           const struct dtls_hello *hello)
 {
     unsigned n = 0;
 
-    if (!known || !cph_addr_eq(from, known))
+    if (!known || !cph_addr_eq(from, known) ||
+        (hello->cookie.n == 0 && was_asked(pool, c, from, hello)))
         return false;
     for (unsigned i = 0; i < DTLS_SLOTS; i++) {
         const struct dtls_shake *r = pool->slot[c][i];
@@ -386,7 +420,8 @@ static cph_err feed_hello(struct dtls_pool *pool, enum cph_keying_component c,
         pool->rival = true;
         return CPH_E_STATE;
     }
-    if (!need_no_cookie(pool, c, from, known) && !dtls_cookie_ok(&pool->cookie, from, hello, now))
+    if (!need_no_cookie(pool, c, from, known, hello) &&
+        !dtls_cookie_ok(&pool->cookie, from, hello, now))
         return ask(pool, c, from, hello, now);
     err = welcome(pool, c, from, known, hello, now, &shake);
     if (err) {

@@ -99,6 +99,31 @@ static void a_stranger_is_asked_at_his_first_piece(void **state)
     assert_keyed_at_once();
 }
 
+/* The answer comes between a hello and its repetition: who was asked for a cookie by then is asked
+ * again, since no client can take a flight of each. */
+static void who_was_asked_before_he_was_announced_is_asked_still(void **state)
+{
+    struct cph_keying_remote offer = offer_by(&who[0]), answer = answer_by(&who[1], &offer);
+    const struct dtls *d = (const struct dtls *)who[0].k;
+    struct cph_keying_packet hello = hello_of(&who[1]), ask, again;
+
+    (void)state;
+    say(&who[0], who[1].at[0], &hello, LEAST);
+    assert_ok(cph_keying_pull(who[0].k, &ask, now)); /* and is on its way */
+    assert_ok(cph_keying_dtls.finish(who[0].k, &answer));
+    say(&who[0], who[1].at[0], &hello, LEAST);
+    assert_null(d->pool->slot[0][0]);
+    assert_ok(cph_keying_pull(who[0].k, &again, now));
+    assert_int_equal(again.n, DTLS_ASK);
+    assert_err(cph_keying_pull(who[0].k, &again, now), CPH_E_AGAIN);
+
+    assert_ok(hear(&who[1], who[0].at[0], &ask));
+    hello = hello_of(&who[1]); /* with the cookie */
+    say(&who[0], who[1].at[0], &hello, LEAST);
+    assert_non_null(d->pool->slot[0][0]);
+    assert_keyed_at_once();
+}
+
 static void pieces_out_of_order_come_again(void **state)
 {
     struct cph_keying_packet hello, part[3];
@@ -238,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_hello_in_pieces_is_one),
         T(a_stranger_is_asked_at_his_first_piece),
+        T(who_was_asked_before_he_was_announced_is_asked_still),
         T(pieces_out_of_order_come_again),
         T(a_repeated_first_piece_begins_anew),
         T(a_piece_of_another_hello_does_not_fit),
