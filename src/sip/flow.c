@@ -86,6 +86,7 @@ static void flow_gone(struct sip_flow *f, cph_err why)
 
     sip_flow_free(f);
     sip_tx_flow_gone(ua, id, why);
+    ua->tls_why[0] = '\0'; /* of this one: another that fails alike does not get its words */
 }
 
 void sip_flow_close(struct sip_flow *f, cph_err why)

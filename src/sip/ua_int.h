@@ -504,8 +504,8 @@ struct cph_sip_ua {
     struct cph_sip_counters count;
     uint8_t *scratch; /* one message being built */
     size_t scratch_n;
-    cph_err tls_err;                    /* why the last server was not taken, */
-    char tls_why[CPH_STREAM_WHY];       /* and in words */
+    cph_err tls_err;                    /* why a server is not taken, */
+    char tls_why[CPH_STREAM_WHY];       /* and in words, until all on its flow have heard it */
     size_t scratch_used, scratch2_used; /* to be wiped */
     uint8_t *scratch2;                  /* with the hook's headers */
 };

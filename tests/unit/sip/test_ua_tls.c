@@ -231,6 +231,21 @@ static void without_trust_or_pin_nobody_is_believed(void **state)
     done(&w);
 }
 
+static void the_words_about_one_server_are_not_told_of_the_next(void **state)
+{
+    static struct world w;
+
+    (void)state;
+    two(&w);
+    pin(0, "10.0.0.2", 0);
+    start(&w, 0, "10.0.0.1", "tls");
+    start(&w, 1, "10.0.0.2", "tls");
+    fails_with(&w, "sips:bob@10.0.0.2", CPH_E_CERT, "not the one the fingerprint promised");
+    /* nobody vouches for b.example: the same error, of which TLS says nothing */
+    fails_with(&w, "sips:bob@b.example", CPH_E_CERT, cph_err_text(CPH_E_CERT));
+    done(&w);
+}
+
 static void a_connection_is_not_reused_under_another_name(void **state)
 {
     static struct world w;
@@ -345,6 +360,7 @@ int main(void)
         cmocka_unit_test(an_untrusted_certificate_is_refused),
         cmocka_unit_test(a_wrong_pin_is_refused),
         cmocka_unit_test(without_trust_or_pin_nobody_is_believed),
+        cmocka_unit_test(the_words_about_one_server_are_not_told_of_the_next),
         cmocka_unit_test(a_connection_is_not_reused_under_another_name),
         cmocka_unit_test(sips_never_leaves_tls),
         cmocka_unit_test(sips_that_came_without_tls_is_refused),
