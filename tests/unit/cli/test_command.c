@@ -1,6 +1,7 @@
 /* What each verb does, as a user runs it. */
 #include "command.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "ciphony/base_text.h"
@@ -224,42 +225,95 @@ static size_t count_of(const char *text, const char *words)
     return n;
 }
 
-static void file_text(const char *name, char *text, size_t cap)
-{
-    char path[128];
-    FILE *f;
+/* A command with keys to press, whose words are read as they come. */
+struct phone {
+    pid_t pid;
+    int keys, says;
+    char text[8192];
+    size_t n;
+};
 
-    (void)snprintf(path, sizeof path, "%s/%s", home, name);
-    f = fopen(path, "rb");
-    assert_non_null(f);
-    text[fread(text, 1, cap - 1, f)] = '\0';
-    (void)fclose(f);
+static void phone_start(struct phone *p, const char *verb, const char *at, const char *store)
+{
+    int in[2], says_to[2];
+
+    p->n = 0;
+    p->text[0] = '\0';
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(says_to, O_CLOEXEC), 0);
+    p->pid = fork();
+    assert_true(p->pid >= 0);
+    if (p->pid == 0) {
+        if (chdir(home) == 0 && dup2(in[0], 0) == 0 && dup2(says_to[1], 1) == 1 &&
+            dup2(says_to[1], 2) == 2)
+            (void)execl(program, "ciphony", verb, at, "--device=none", "--keying=sdes", "--ekt",
+                        "--for=60", store, (char *)NULL);
+        _exit(99);
+    }
+    (void)close(in[0]);
+    (void)close(says_to[1]);
+    p->keys = in[1];
+    p->says = says_to[0];
+}
+
+/* Until the words were said so often, or the end. */
+static void phone_hear(struct phone *p, const char *words, size_t times)
+{
+    while (count_of(p->text, words) < times) {
+        ssize_t got = read(p->says, p->text + p->n, sizeof p->text - 1 - p->n);
+
+        if (got <= 0)
+            fail_msg("\"%s\" does not say \"%s\" %zu times", p->text, words, times);
+        p->n += (size_t)got;
+        p->text[p->n] = '\0';
+    }
+}
+
+static void phone_press(struct phone *p, char key)
+{
+    assert_int_equal(write(p->keys, &key, 1), 1);
+}
+
+static void phone_over(struct phone *p)
+{
+    int status;
+
+    phone_hear(p, "the keys changed during the call\n", 1);
+    assert_int_equal(waitpid(p->pid, &status, 0), p->pid);
+    assert_int_equal(status, CLI_OK);
+    (void)close(p->keys);
+    (void)close(p->says);
 }
 
 /* Two commands on the loopback interface, each with keys pressed: t takes another key at once. */
 static void either_command_tells_another_key_in_a_call_with_ekt(void **state)
 {
-    static const char *const told = "new sending key, told in the media";
-    int port = 20000 + getpid() % 20000;
-    char shell[2048];
+    static const char *const told = "new sending key, told in the media\n";
+    static struct phone a, b;
+    char uri[64];
+    int port;
 
     (void)state;
-    (void)snprintf(shell, sizeof shell,
-                   "cd %s; (sleep 1.2; printf t; sleep 2) | %s answer --listen udp:127.0.0.1:%d "
-                   "--device none --keying sdes --ekt --store a.db >a.out 2>&1 & sleep 0.4; "
-                   "(sleep 0.6; printf t; sleep 0.8; printf t; sleep 1) | %s call "
-                   "sip:bob@127.0.0.1:%d --device none --keying sdes --ekt --for 2 --store b.db "
-                   ">b.out 2>&1; echo $? >b.rc; wait",
-                   home, program, port, program, port);
-    assert_int_equal(system(shell), 0);
-    file_text("b.rc", out, sizeof out);
-    assert_string_equal(out, "0\n");
-    file_text("a.out", out, sizeof out);
-    says(out, "told in the media (EKT)");
-    assert_int_equal(count_of(out, told), 1);
-    file_text("b.out", out, sizeof out);
-    says(out, "the keys are a group's (EKT)");
-    assert_int_equal(count_of(out, told), 2);
+    phone_start(&a, "answer", "--listen=udp:127.0.0.1:0", "--store=a.db");
+    phone_hear(&a, "\n", 1);
+    assert_int_equal(sscanf(a.text, "listening on UDP 127.0.0.1:%d\n", &port), 1);
+    (void)snprintf(uri, sizeof uri, "sip:bob@127.0.0.1:%d", port);
+    phone_start(&b, "call", uri, "--store=b.db");
+    phone_hear(&a, "\nanswered: ", 1);
+    phone_hear(&b, "\nanswered: ", 1);
+    phone_press(&a, 't');
+    phone_hear(&a, told, 1);
+    phone_press(&b, 't');
+    phone_hear(&b, told, 1);
+    phone_press(&b, 't');
+    phone_hear(&b, told, 2);
+    phone_press(&b, 'q');
+    phone_over(&a);
+    phone_over(&b);
+    says(a.text, "told in the media (EKT)");
+    assert_int_equal(count_of(a.text, told), 1);
+    says(b.text, "the keys are a group's (EKT)");
+    assert_int_equal(count_of(b.text, told), 2);
 }
 
 static void mistakes_with_the_lab_are_usage_errors(void **state)
