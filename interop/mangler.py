@@ -5,7 +5,7 @@ import socket
 import struct
 import threading
 
-HOST = "127.0.0.1"
+from udp import HOST, Listener
 
 
 def other_fingerprint(sdp):
@@ -34,18 +34,14 @@ def active(sdp):
 MANGLES = {"active-offer": active, "wrong-fingerprint": other_fingerprint, "stripped-crypto": without_keys, "stripped-to-rtp": as_rtp}
 
 
-class Mangler:
+class Mangler(Listener):
     """Listens on one port, forwards to another; answers go back to whoever asked last. Alters what the target
     sends (answers) or what is sent to it (offers)."""
 
     def __init__(self, port, target, mangle, answers):
         self.alter, self.target, self.answers, self.altered = MANGLES.get(mangle), (HOST, target), answers, 0
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((HOST, port))
-        self.socket.settimeout(0.2)
-        self.asker, self.over = None, False
-        self.thread = threading.Thread(target=self._relay, daemon=True)
-        self.thread.start()
+        self.asker = None
+        super().__init__(port)
 
     def _message(self, data):
         text = data.decode("utf-8", "surrogateescape")
@@ -59,28 +55,16 @@ class Mangler:
         head = re.sub(r"(?im)^(content-length|l)\s*:.*?(\r?)$", lambda m: f"Content-Length: {len(new.encode())}{m.group(2)}", head)
         return (head + gap + new).encode("utf-8", "surrogateescape")
 
-    def _relay(self):
-        while not self.over:
-            try:
-                data, source = self.socket.recvfrom(65535)
-            except (socket.timeout, ConnectionError):
-                continue
-            except OSError:
-                return
-            if source == self.target:
-                where = self.asker
-            else:
-                self.asker, where = source, self.target
-            if where:
-                self.socket.sendto(self._pass(data, source == self.target), where)
+    def heard(self, data, source):
+        if source == self.target:
+            where = self.asker
+        else:
+            self.asker, where = source, self.target
+        if where:
+            self.socket.sendto(self._pass(data, source == self.target), where)
 
     def _pass(self, data, from_target):
         return self._message(data) if from_target == self.answers else data
-
-    def stop(self):
-        self.over = True
-        self.thread.join(1)
-        self.socket.close()
 
 
 # ---- the media path ------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import subprocess
 import threading
 import time
 
-HOST = "127.0.0.1"
+from udp import HOST
 
 
 class Process:

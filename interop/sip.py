@@ -1,10 +1,9 @@
 """As much SIP over UDP as a gateway needs: one call at a time, one description each way, no loss (it is a loopback)."""
 import itertools
 import re
-import socket
 import threading
 
-HOST = "127.0.0.1"
+from udp import HOST, Listener
 
 
 class Message:
@@ -35,38 +34,26 @@ def text(first, lines, body=""):
     return "\r\n".join([first, *(f"{n}: {v}" for n, v in lines), "", body]).encode()
 
 
-class Agent:
+class Agent(Listener):
     """A user agent on one port. answer(sdp) makes the description for a call that comes; None refuses it (488)."""
 
     def __init__(self, port, answer=None):
-        self.port, self.answer = port, answer
+        self.answer = answer
         self.contact = f"<sip:gateway@{HOST}:{port}>"
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((HOST, port))
-        self.socket.settimeout(0.2)
-        self.over = False
         self.final, self.seen = None, threading.Condition()
         self.sent = {}  # what a request was answered with, by branch and method, for when it comes again
         self.branch = itertools.count(1)
         self.dialog = None  # where, its URI, and our lines From, To, Call-ID
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
+        super().__init__(port)
 
-    def _run(self):
-        while not self.over:
-            try:
-                data, source = self.socket.recvfrom(65535)
-            except (socket.timeout, ConnectionError):
-                continue
-            except OSError:
-                return
-            message = Message(data)
-            if message.status is None:
-                self._request(message, source)
-            elif message.method == "INVITE" and message.status >= 200:
-                with self.seen:
-                    self.final = message
-                    self.seen.notify_all()
+    def heard(self, data, source):
+        message = Message(data)
+        if message.status is None:
+            self._request(message, source)
+        elif message.method == "INVITE" and message.status >= 200:
+            with self.seen:
+                self.final = message
+                self.seen.notify_all()
 
     def _request(self, message, source):
         key = message.header("Via"), message.method
@@ -115,8 +102,3 @@ class Agent:
 
     def bye(self):
         self._send("BYE", self.dialog[1], 2)
-
-    def stop(self):
-        self.over = True
-        self.thread.join(1)
-        self.socket.close()

@@ -19,6 +19,7 @@ import zlib
 
 from peers import HOST, Process
 from sip import Agent
+from udp import Listener
 
 PAGE = pathlib.Path(__file__).with_name("webrtc.html")
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-background-networking
@@ -69,47 +70,30 @@ def stun_answer(packet, source, password):
 
 # ---- the media path ------------------------------------------------------------------------------
 
-class Relay:
+class Relay(Listener):
     """One port between the two. Whoever proves the ICE password is the browser."""
 
     def __init__(self, port, password):
-        self.port, self.password = port, password
+        self.password = password
         self.phone = self.browser = None
         self.checks = self.from_phone = self.from_browser = 0
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((HOST, port))
-        self.socket.settimeout(0.2)
-        self.over = False
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
+        super().__init__(port)
 
-    def _run(self):
-        while not self.over:
-            try:
-                packet, source = self.socket.recvfrom(65535)
-            except (socket.timeout, ConnectionError):
-                continue
-            except OSError:
-                return
-            if source != self.phone and packet[:1] <= b"\x03":  # RFC 7983
-                answer = stun_answer(packet, source, self.password)
-                if answer:
-                    self.browser, self.checks = source, self.checks + 1
-                    self.socket.sendto(answer, source)
-                continue
-            to = self.browser if source == self.phone else self.phone if source == self.browser else None
-            self.from_phone += source == self.phone
-            self.from_browser += source == self.browser
-            if to:
-                self.socket.sendto(packet, to)
+    def heard(self, data, source):
+        if source != self.phone and data[:1] <= b"\x03":  # RFC 7983
+            answer = stun_answer(data, source, self.password)
+            if answer:
+                self.browser, self.checks = source, self.checks + 1
+                self.socket.sendto(answer, source)
+            return
+        to = self.browser if source == self.phone else self.phone if source == self.browser else None
+        self.from_phone += source == self.phone
+        self.from_browser += source == self.browser
+        if to:
+            self.socket.sendto(data, to)
 
     def __str__(self):
         return f"{self.checks} ICE checks, {self.from_phone} packets of the phone, {self.from_browser} of the page"
-
-    def stop(self):
-        self.over = True
-        self.thread.join(1)
-        self.socket.close()
 
 
 # ---- the page ------------------------------------------------------------------------------------

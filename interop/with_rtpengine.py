@@ -3,7 +3,7 @@ the other. The media server holds the keys of both sides and hears the call."""
 import time
 
 from peers import HOST, Ciphony, Process, wait_port
-from scenarios import OURS, PEER, US, Stage, compare, need, settle
+from scenarios import OURS, PEER, Stage, compare, need, settle
 
 PROXY, NG = 5060, 2223
 # What the description says that goes on to the one who is called.
