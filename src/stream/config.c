@@ -124,7 +124,8 @@ static cph_err set_profiles(struct cph_stream *s, const struct cph_stream_config
     cph_wr_u8(&wr, 0);
     if (wr.failed)
         return CPH_E_CONFIG;
-    return SSL_set_tlsext_use_srtp(s->ssl, list) == 0 ? CPH_OK : CPH_E_CONFIG; /* 0 is good here */
+    /* 0 is good here; of names that it has, it only refuses them for want of memory */
+    return SSL_set_tlsext_use_srtp(s->ssl, list) == 0 ? CPH_OK : CPH_E_NOMEM;
 }
 
 /* ---- the session ----------------------------------------------------------------------------- */

@@ -17,9 +17,12 @@ static cph_err by_pin(const struct cph_stream *s, char why[CPH_CERT_WHY])
         (void)snprintf(why, CPH_CERT_WHY, "no fingerprint was given to compare with");
         err = CPH_E_CERT;
         break;
-    default:
+    case CPH_E_CERT:
         (void)snprintf(why, CPH_CERT_WHY,
                        "the certificate is not the one the fingerprint promised");
+        break;
+    default: /* memory is short, say: it tells nothing of the peer */
+        (void)snprintf(why, CPH_CERT_WHY, "%s", cph_err_text(err));
     }
     return err;
 }

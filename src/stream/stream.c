@@ -80,6 +80,8 @@ static cph_err blame(int lib, int reason)
 {
     if (reason == ERR_R_MALLOC_FAILURE)
         return CPH_E_NOMEM;
+    if (ERR_FATAL_ERROR(ERR_peek_last_error())) /* no memory, mostly; the library's own trouble */
+        return CPH_E_CRYPTO;
     if (lib != ERR_LIB_SSL)
         return CPH_E_MALFORMED;
     switch (reason) {
@@ -107,7 +109,8 @@ static void fail_by_library(struct cph_stream *s)
         fail(s, s->err, s->why);
         return;
     }
-    if (ERR_GET_LIB(e) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET) {
+    if (ERR_GET_LIB(e) == ERR_LIB_SSL && reason > SSL_AD_REASON_OFFSET &&
+        reason <= SSL_AD_REASON_OFFSET + UINT8_MAX) { /* errors of our own side have flags above */
         (void)snprintf(why, sizeof why, "the peer gave up: %s",
                        SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET));
         fail(s, CPH_E_CLOSED, why);

@@ -172,7 +172,8 @@ static cph_time dtls_deadline(const struct cph_keying *k)
     if (d->pool)
         at = earlier(at, dtls_pool_deadline(d->pool));
     if (d->making && d->pool) /* 0: at once, there is something to begin or to look at */
-        at = earlier(at, d->begun && d->looked == d->pool->moves ? d->give_up : 0);
+        at = earlier(at, d->begun && d->looked == d->pool->moves ? earlier(d->give_up, d->again_at)
+                                                                 : 0);
     for (int c = 0; c < 2 && d->making; c++)
         at = earlier(at, d->retry_at[c]);
     return earlier(at, dtls_path_deadline(d));

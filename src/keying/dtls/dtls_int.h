@@ -259,6 +259,7 @@ struct dtls {
     cph_time give_up;
     unsigned tries[2];    /* times the active side began, by component */
     cph_time retry_at[2]; /* when it may begin anew */
+    cph_time again_at;    /* when to look once more at a handshake that is done: memory was short */
     bool mismatch;        /* a certificate was not the promised one */
     bool answered;        /* something came to a handshake of ours (words.c) */
     uint8_t alert;        /* the last one that came in clear; 0: none */

@@ -34,6 +34,7 @@ void dtls_follow_begin(struct dtls *d, enum cph_stream_role role, struct dtls_po
         d->tries[c] = 0;
         d->retry_at[c] = CPH_TIME_NEVER;
     }
+    d->again_at = CPH_TIME_NEVER;
     d->mismatch = false;
     d->answered = false;
     d->alert = 0;
@@ -124,9 +125,9 @@ static void judge(struct dtls *d, enum cph_keying_component c, unsigned i, cph_t
     const struct cph_cert *cert = cph_stream_peer(shake->s);
     enum cph_fp_hash hash = CPH_FP_NONE;
     const struct cph_srtp_suite *suite;
-    cph_err err;
+    cph_err err = cert ? cph_cert_match(cert, d->peer.fp, d->peer.n_fp, &hash) : CPH_E_CERT;
 
-    if (!cert || cph_cert_match(cert, d->peer.fp, d->peer.n_fp, &hash) != CPH_OK) {
+    if (err != CPH_OK && cph_err_blame(err) != CPH_BLAME_HOST) {
         if (!shake->judged)
             mismatch(d, c, i, now);
         return;
@@ -138,9 +139,11 @@ static void judge(struct dtls *d, enum cph_keying_component c, unsigned i, cph_t
                   "in common, or it does not do DTLS-SRTP");
         return;
     }
-    err = export_keys(shake, suite);
-    if (err) {
-        dtls_fail(d, err, cph_err_text(err));
+    if (err == CPH_OK)
+        err = export_keys(shake, suite);
+    if (err) { /* want of memory, say: it tells nothing of the peer, who has its keys already */
+        d->trouble = err;
+        d->again_at = now + CPH_MS(DTLS_PAUSE_MS);
         return;
     }
     d->hash = hash;
@@ -211,8 +214,12 @@ static void connect(struct dtls *d, enum cph_keying_component c, cph_time now)
     d->tries[c]++;
     wish.resume = dtls_find_peer(d->shared, d->peer.fp, d->peer.n_fp, now);
     err = dtls_pool_connect(d->pool, &wish, now);
-    if (err)
+    if (err != CPH_OK && cph_err_blame(err) == CPH_BLAME_HOST) {
+        d->trouble = err;
+        d->retry_at[c] = now + CPH_MS(DTLS_PAUSE_MS);
+    } else if (err != CPH_OK) {
         dtls_fail(d, err, cph_err_text(err));
+    }
 }
 
 /*
@@ -337,6 +344,7 @@ void dtls_follow(struct dtls *d, cph_time now)
         age(d);
         dtls_path_begin(d, now);
     }
+    d->again_at = CPH_TIME_NEVER;
     for (int c = 0; c < 2 && d->making; c++) {
         if (needed(d, (enum cph_keying_component)c))
             look(d, (enum cph_keying_component)c, now);

@@ -96,6 +96,13 @@ const char *dtls_words(const struct dtls *d, cph_err *err)
     case CPH_E_CLOSED:
         *err = CPH_E_CLOSED;
         return "the peer gave up the DTLS handshake when it had seen our side of it";
+    case CPH_E_NOMEM:
+        *err = CPH_E_NOMEM;
+        return "there was no memory for the DTLS handshake here";
+    case CPH_E_CRYPTO:
+        *err = CPH_E_CRYPTO;
+        return "our own crypto library gave up the DTLS handshake: memory is short, or somebody "
+               "sends what no peer sends";
     default:
         *err = d->trouble;
         return "each DTLS handshake went wrong: packets are forged in the peer's name or damaged "
