@@ -277,9 +277,10 @@ __attribute__((unused)) static void hand_sdp(char *out, size_t cap, const char *
              profile, keys);
 }
 
-/* Answer the last INVITE. */
-__attribute__((unused)) static void hand_answers(struct line *l, unsigned status, const char *tag,
-                                                 const char *sdp)
+/* Answer the last INVITE. status: number and phrase; lines: further headers; sdp: or NULL. */
+__attribute__((unused)) static void hand_responds(struct line *l, const char *status,
+                                                  const char *tag, const char *lines,
+                                                  const char *sdp)
 {
     char via[512], from[256], to[256], id[256], cseq[64], all[TEXT];
 
@@ -289,13 +290,20 @@ __attribute__((unused)) static void hand_answers(struct line *l, unsigned status
     header(l->hand.invite, "Call-ID: ", id, sizeof id);
     header(l->hand.invite, "CSeq: ", cseq, sizeof cseq);
     to[strlen(to) - 2] = '\0';
-    snprintf(all, sizeof all,
-             "SIP/2.0 %u X\r\n%s%s%s%s%s\r\n%s%sContact: <sip:hand@10.0.0.9:5060>\r\n"
-             "%sContent-Length: %zu\r\n\r\n%s",
+    snprintf(all, sizeof all, "SIP/2.0 %s\r\n%s%s%s%s%s\r\n%s%s%s%sContent-Length: %zu\r\n\r\n%s",
              status, via, from, to,
-             strstr(to, ";tag=") ? "" : ";tag=", strstr(to, ";tag=") ? "" : tag, id, cseq,
+             strstr(to, ";tag=") ? "" : ";tag=", strstr(to, ";tag=") ? "" : tag, id, cseq, lines,
              sdp ? "Content-Type: application/sdp\r\n" : "", sdp ? strlen(sdp) : 0, sdp ? sdp : "");
     hand_says(l, all);
+}
+
+__attribute__((unused)) static void hand_answers(struct line *l, unsigned status, const char *tag,
+                                                 const char *sdp)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%u X", status);
+    hand_responds(l, text, tag, "Contact: <sip:hand@10.0.0.9:5060>\r\n", sdp);
 }
 
 #define HAND_KEY_A  "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"

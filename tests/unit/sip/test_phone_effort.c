@@ -298,14 +298,12 @@ static void after_a_forged_refusal_nothing_goes_in_clear(void **state)
 static void a_forged_refusal_leaves_the_verdict_as_it_was(void **state)
 {
     static const char *const keying[] = { "compatible", "sdes", "dtls", "zrtp,dtls" };
-    char moved[TEXT];
 
     (void)state;
     for (size_t i = 0; i < sizeof keying / sizeof *keying; i++) {
         struct cph_verdict v[2];
 
         for (int forged = 0; forged < 2; forged++) {
-            char via[512], from[256], to[256], id[256], cseq[64];
             struct line l;
 
             ring_demanding(&l, keying[i]);
@@ -314,17 +312,7 @@ static void a_forged_refusal_leaves_the_verdict_as_it_was(void **state)
                 hand_answers(&l, 488, "x", NULL);
                 run(&l, 100);
             }
-            header(l.hand.invite, "Via: ", via, sizeof via);
-            header(l.hand.invite, "From: ", from, sizeof from);
-            header(l.hand.invite, "To: ", to, sizeof to);
-            header(l.hand.invite, "Call-ID: ", id, sizeof id);
-            header(l.hand.invite, "CSeq: ", cseq, sizeof cseq);
-            to[strlen(to) - 2] = '\0';
-            snprintf(moved, sizeof moved,
-                     "SIP/2.0 302 Moved\r\n%s%s%s;tag=z\r\n%s%sContact: "
-                     "<sip:bob@10.0.0.2:5060>\r\nContent-Length: 0\r\n\r\n",
-                     via, from, to, id, cseq);
-            hand_says(&l, moved);
+            hand_responds(&l, "302 Moved", "z", "Contact: <sip:bob@10.0.0.2:5060>\r\n", NULL);
             run(&l, 2000);
             assert_non_null(heard(&l, 0, CPH_PHONE_SECURED));
             assert_true(status(&l, 1).media.packets_in > 20);
@@ -613,14 +601,13 @@ static void words_of_a_refusal_cannot_steer_a_terminal(void **state)
     static const struct {
         const char *warning, *told;
     } row[] = {
-        { "Warning: 399 x \"a\\\"b \xe2\x80\xae\"", "says: a\"b ?" },
-        { "Warning: 399 x \"\"", NULL },
-        { "X-Warning: 399 x \"words\"", NULL },
+        { "Warning: 399 x \"a\\\"b \xe2\x80\xae\"\r\n", "says: a\"b ?" },
+        { "Warning: 399 x \"\"\r\n", NULL },
+        { "X-Warning: 399 x \"words\"\r\n", NULL },
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
-        char via[512], from[256], to[256], id[256], cseq[64], all[TEXT];
         struct line l;
 
         line_open(&l, 28);
@@ -628,17 +615,7 @@ static void words_of_a_refusal_cannot_steer_a_terminal(void **state)
         phone_plain(&l, 0, "alice", CPH_SECURITY_REQUIRED, "sdes");
         dial(&l, 0, "sip:hand@10.0.0.9:5060");
         run(&l, 50);
-        header(l.hand.invite, "Via: ", via, sizeof via);
-        header(l.hand.invite, "From: ", from, sizeof from);
-        header(l.hand.invite, "To: ", to, sizeof to);
-        header(l.hand.invite, "Call-ID: ", id, sizeof id);
-        header(l.hand.invite, "CSeq: ", cseq, sizeof cseq);
-        to[strlen(to) - 2] = '\0';
-        snprintf(all, sizeof all,
-                 "SIP/2.0 488 X\r\n%s%s%s;tag=q\r\n%s%s%s\r\n"
-                 "Content-Length: 0\r\n\r\n",
-                 via, from, to, id, cseq, row[i].warning);
-        hand_says(&l, all);
+        hand_responds(&l, "488 X", "q", row[i].warning, NULL);
         run(&l, 100);
         assert_non_null(heard(&l, 0, CPH_PHONE_ENDED));
         if (row[i].told)
