@@ -90,6 +90,22 @@ static inline int teardown(void **state)
     return 0;
 }
 
+/* The first two have no profile of SRTP in common. */
+static inline void want_different_profiles(void)
+{
+    static const char *const suites[2][2] = { { "AES_CM_128_HMAC_SHA1_80" },
+                                              { "AEAD_AES_256_GCM" } };
+
+    for (int i = 0; i < 2; i++) {
+        struct cph_keying_cfg cfg = {
+            .env = &t.env, .key = who[i].key, .cert = who[i].cert, .suites = suites[i]
+        };
+
+        cph_keying_free(who[i].k);
+        assert_ok(cph_keying_dtls.make(&cfg, &who[i].k));
+    }
+}
+
 /* ---- descriptions ---------------------------------------------------------------------------- */
 
 static inline struct cph_keying_local section(const struct party *p)

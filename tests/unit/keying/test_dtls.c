@@ -169,19 +169,8 @@ static void two_of_the_same_role_get_no_keys_and_a_reason(void **state)
 
 static void without_a_common_profile_there_are_no_keys(void **state)
 {
-    static const char *const one[] = { "AEAD_AES_256_GCM", NULL }, *const other[] = {
-        "AES_CM_128_HMAC_SHA1_80", NULL
-    };
-
     (void)state;
-    for (int i = 0; i < 2; i++) {
-        struct cph_keying_cfg cfg = {
-            .env = &t.env, .key = who[i].key, .cert = who[i].cert, .suites = i ? one : other
-        };
-
-        cph_keying_free(who[i].k);
-        assert_ok(cph_keying_dtls.make(&cfg, &who[i].k));
-    }
+    want_different_profiles();
     agree(&who[0], &who[1]);
     cph_keying_dtls.answered(who[1].k, now);
     run(&who[0], &who[1], now + CPH_SEC(DTLS_GIVE_UP_S + 10));

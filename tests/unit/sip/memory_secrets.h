@@ -3,32 +3,21 @@
 #ifndef TEST_MEMORY_SECRETS_H
 #define TEST_MEMORY_SECRETS_H
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "support.h"
+#include "memory.h"
 
 #include "../keying/mikeyv2/mikeyv2_int.h"
 #include "../keying/sdpdh/sdpdh_int.h"
 #include "../keying/zrtp/zrtp_int.h"
 #include "../srtp/srtp_int.h"
 
-#include "ciphony/base_mem.h"
 #include "ciphony/base_text.h"
 #include "ciphony/crypto_agree.h"
 #include "ciphony/crypto_cipher.h"
 #include "ciphony/crypto_envelope.h"
 #include "ciphony/srtp_ekt.h"
 #include "ciphony/stream.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define TEST_SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define TEST_SANITIZED 1
-#endif
 
 enum {
     SECRETS = 20000,
