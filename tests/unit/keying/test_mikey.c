@@ -566,22 +566,6 @@ static void a_message_that_comes_twice_is_answered_once(void **state)
     }
 }
 
-static void our_own_message_thrown_back_is_refused(void **state)
-{
-    struct cph_sdp *offer, *answer;
-    struct cph_nego_cfg cfg = { .policy = CPH_KEYING_REQUIRED, .methods = row };
-    struct side mirror;
-
-    (void)state;
-    cfg_a.id = cfg_a.peer_id = NULL; /* nothing but the secret says who is who */
-    reopen();
-    offer = make_offer(&p, &p.a);
-    cfg.keying.mikey = ma;
-    side_open(&mirror, cfg, "10.0.0.1", 9);
-    assert_err(try_answer(&p, &mirror, offer, &answer), CPH_E_POLICY);
-    side_close(&mirror);
-}
-
 static void a_message_outside_of_the_skew_is_refused(void **state)
 {
     static const struct {
@@ -995,7 +979,6 @@ int main(void)
         test(no_bit_of_an_offer_can_be_changed),
         test(no_bit_of_an_answer_can_be_changed),
         test(a_message_that_comes_twice_is_answered_once),
-        test(our_own_message_thrown_back_is_refused),
         test(a_message_outside_of_the_skew_is_refused),
         test(a_list_of_protocols_that_was_cut_is_noticed),
         test(ssrc_and_roc_are_told),

@@ -273,18 +273,19 @@ static void a_policy_is_answered_as_it_was_offered(void **state)
 /* What we said comes back as if somebody else said it: proven by our own key. */
 static void our_own_offer_is_nobody_elses(void **state)
 {
-    static const enum cph_mikey_mode mode[] = { CPH_MIKEY_DHSIGN, CPH_MIKEY_RSA_R, CPH_MIKEY_DHHMAC,
-                                                CPH_MIKEY_ECMQV };
+    static const enum cph_mikey_mode mode[] = { CPH_MIKEY_PSK, CPH_MIKEY_DHSIGN, CPH_MIKEY_RSA_R,
+                                                CPH_MIKEY_DHHMAC, CPH_MIKEY_ECMQV };
     struct cph_nego_cfg cfg = { .policy = CPH_KEYING_REQUIRED, .methods = row };
 
     (void)state;
     cfg_a.trust = NULL; /* nobody vouches for any */
-    cfg_a.peer_id = ALICE;
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < sizeof mode / sizeof *mode; i++) {
         struct cph_sdp *offer, *answer;
         struct side mirror;
 
         cfg_a.mode = mode[i];
+        /* of PSK nothing but the secret says who is who */
+        cfg_a.id = cfg_a.peer_id = mode[i] == CPH_MIKEY_PSK ? NULL : ALICE;
         if (mode[i] == CPH_MIKEY_ECMQV) {
             cfg_a.key = ec_b256;
             cfg_a.cert = cfg_a.peer_cert = cert_ec_b256;
