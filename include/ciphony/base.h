@@ -132,8 +132,9 @@ struct cph_env {
     void (*log)(void *ctx, enum cph_log_level level, const char *room, const char *line);
 };
 
+/** n unpredictable bytes from env->random, whose error it returns: buf is then of no use. */
 CPH_API CPH_MUST_CHECK cph_err cph_random(const struct cph_env *env, void *buf, size_t n);
-CPH_API int64_t cph_wall(const struct cph_env *env);
+CPH_API int64_t cph_wall(const struct cph_env *env); /* seconds since 1970-01-01 UTC */
 
 /** Format one line (cut at 512 bytes) and give it to env->log. Never pass key material. */
 CPH_API void cph_log(const struct cph_env *env, enum cph_log_level level, const char *room,

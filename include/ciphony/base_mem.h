@@ -30,6 +30,8 @@ struct cph_secret {
 };
 
 CPH_API void cph_secret_wipe(struct cph_secret *s);
+/** Wipe what was there and copy bytes (not of s itself) in. CPH_E_NOSPACE over CPH_SECRET_MAX: s is
+ * as before. */
 CPH_API CPH_MUST_CHECK cph_err cph_secret_set(struct cph_secret *s, struct cph_span bytes);
 /** A view of the bytes; dies with s. */
 CPH_API struct cph_span cph_secret_span(const struct cph_secret *s);

@@ -8,6 +8,7 @@
 /** Decimal digits only: no sign, no space, no overflow, nothing behind. CPH_E_MALFORMED otherwise.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_span_u32(struct cph_span s, uint32_t *out);
+/** The same up to 2^64-1. */
 CPH_API CPH_MUST_CHECK cph_err cph_span_u64(struct cph_span s, uint64_t *out);
 
 /** Without spaces and tabs at both ends. */

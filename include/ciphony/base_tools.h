@@ -42,6 +42,8 @@ struct cph_map {
     uint64_t k0, k1;
 };
 
+/** An empty map of at most limit entries, its key drawn from env, which is not kept. Allocates
+ * nothing; the error is env's. */
 CPH_API CPH_MUST_CHECK cph_err cph_map_init(struct cph_map *m, const struct cph_env *env,
                                             size_t limit);
 CPH_API void cph_map_free(struct cph_map *m); /* the values are not touched */

@@ -30,7 +30,8 @@ enum {
 /** Bytes a digest of alg has; 0 if there is no such alg. Any thread. */
 CPH_API size_t cph_digest_size(enum cph_digest_alg alg);
 
-/** Digest of the bytes of in into out, which takes cph_digest_size(alg) bytes. CPH_E_CRYPTO. */
+/** Digest of the bytes of in into out, which takes cph_digest_size(alg) bytes. Errors as of
+ * cph_digest_new(). */
 CPH_API CPH_MUST_CHECK cph_err cph_digest(enum cph_digest_alg alg, struct cph_span in,
                                           uint8_t *out);
 
@@ -39,14 +40,18 @@ CPH_API CPH_MUST_CHECK cph_err cph_digest(enum cph_digest_alg alg, struct cph_sp
  * takes the next message. Add and finish allocate nothing.
  */
 struct cph_digest_ctx;
+/** CPH_E_ARGUMENT if there is no such alg, CPH_E_NOMEM, CPH_E_CRYPTO. */
 CPH_API CPH_MUST_CHECK cph_err cph_digest_new(enum cph_digest_alg alg, struct cph_digest_ctx **out);
 CPH_API void cph_digest_free(struct cph_digest_ctx *d); /* NULL is fine */
+/** The next piece of the message. CPH_E_CRYPTO. */
 CPH_API CPH_MUST_CHECK cph_err cph_digest_add(struct cph_digest_ctx *d, struct cph_span in);
+/** The digest of all pieces into out, which takes cph_digest_size(alg) bytes. CPH_E_CRYPTO. */
 CPH_API CPH_MUST_CHECK cph_err cph_digest_finish(struct cph_digest_ctx *d, uint8_t *out);
 
 /* ---- HMAC (RFC 2104) ------------------------------------------------------------------------- */
 
-/** HMAC of in under a key of any length; out takes cph_digest_size(alg) bytes. CPH_E_CRYPTO. */
+/** HMAC of in under a key of any length; out takes cph_digest_size(alg) bytes. Errors as
+ * of cph_hmac_new(). */
 CPH_API CPH_MUST_CHECK cph_err cph_hmac(enum cph_digest_alg alg, struct cph_span key,
                                         struct cph_span in, uint8_t *out);
 
@@ -55,11 +60,16 @@ CPH_API CPH_MUST_CHECK cph_err cph_hmac(enum cph_digest_alg alg, struct cph_span
  * next message under the same key. Add, finish and re-keying allocate nothing.
  */
 struct cph_hmac_ctx;
+/** key: of any length; not needed afterwards. CPH_E_ARGUMENT if there is no such alg, CPH_E_NOMEM,
+ * CPH_E_CRYPTO. */
 CPH_API CPH_MUST_CHECK cph_err cph_hmac_new(enum cph_digest_alg alg, struct cph_span key,
                                             struct cph_hmac_ctx **out);
 CPH_API void cph_hmac_free(struct cph_hmac_ctx *h); /* wipes; NULL is fine */
+/** Another key of any length; a message under way is forgotten. CPH_E_CRYPTO. */
 CPH_API CPH_MUST_CHECK cph_err cph_hmac_key(struct cph_hmac_ctx *h, struct cph_span key);
+/** The next piece of the message. CPH_E_CRYPTO. */
 CPH_API CPH_MUST_CHECK cph_err cph_hmac_add(struct cph_hmac_ctx *h, struct cph_span in);
+/** The HMAC of all pieces into out, which takes cph_digest_size(alg) bytes. CPH_E_CRYPTO. */
 CPH_API CPH_MUST_CHECK cph_err cph_hmac_finish(struct cph_hmac_ctx *h, uint8_t *out);
 
 /** HKDF (RFC 5869): n bytes from input keying material, an optional salt and info. CPH_E_ARGUMENT
@@ -71,8 +81,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_hkdf(enum cph_digest_alg alg, struct cph_span
 /* ---- AES ------------------------------------------------------------------------------------- */
 
 enum cph_aes_mode {
-    CPH_AES_ECB, /* whole blocks, encryption only: for key schedules and pseudo-random functions */
-    CPH_AES_CTR, /* encryption and decryption are the same */
+    CPH_AES_CTR,     /* encryption and decryption are the same */
     CPH_AES_GCM_ENC, /* 12-byte IV, 16-byte tag */
     CPH_AES_GCM_DEC,
 };
@@ -88,9 +97,6 @@ CPH_API void cph_aes_free(struct cph_aes *a); /* wipes; NULL is fine */
 /** Another key of the same length; CPH_E_ARGUMENT for another length. */
 CPH_API CPH_MUST_CHECK cph_err cph_aes_key(struct cph_aes *a, struct cph_span key);
 
-/** ECB: n is a multiple of 16. out may be in. */
-CPH_API CPH_MUST_CHECK cph_err cph_aes_ecb(struct cph_aes *a, const uint8_t *in, uint8_t *out,
-                                           size_t n);
 /** CTR: iv is the first counter block, counted up as a 128-bit big-endian number. out may be in. */
 CPH_API CPH_MUST_CHECK cph_err cph_aes_ctr(struct cph_aes *a, const uint8_t iv[CPH_AES_BLOCK],
                                            const uint8_t *in, uint8_t *out, size_t n);

@@ -91,13 +91,16 @@ CPH_API size_t cph_key_sig_size(const struct cph_key *key, enum cph_sig sig);
 
 /* ---- signatures over SHA-1 ------------------------------------------------------------------- */
 
-/** RSA over SHA-1, which nobody should rely on: for peers of another age, by explicit policy only.
- *  sig: CPH_SIG_RSA_PKCS1 or CPH_SIG_RSA_PSS (salt 20). Errors as of cph_key_sign, cph_key_verify.
+/* RSA over SHA-1, which nobody should rely on: for peers of another age, by explicit policy only.
+ * sig: CPH_SIG_RSA_PKCS1 or CPH_SIG_RSA_PSS (salt 20); CPH_E_ARGUMENT for another, or another key.
  */
+
+/** As cph_key_sign(), with its errors. */
 CPH_API CPH_MUST_CHECK cph_err cph_key_sign_sha1(const struct cph_env *env,
                                                  const struct cph_key *key, enum cph_sig sig,
                                                  struct cph_span msg, uint8_t *out, size_t cap,
                                                  size_t *n);
+/** As cph_key_verify(): CPH_E_AUTH for any signature that is not right. */
 CPH_API CPH_MUST_CHECK cph_err cph_key_verify_sha1(const struct cph_env *env,
                                                    const struct cph_key *key, enum cph_sig sig,
                                                    struct cph_span msg, struct cph_span signature);

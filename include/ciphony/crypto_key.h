@@ -66,6 +66,7 @@ CPH_API bool cph_key_eq(const struct cph_key *a, const struct cph_key *b); /* th
 CPH_API CPH_MUST_CHECK cph_err cph_key_private_der(const struct cph_env *env,
                                                    const struct cph_key *key,
                                                    struct cph_secret *out);
+/** The same as PEM text (RFC 7468 10), without a NUL. Errors as above. */
 CPH_API CPH_MUST_CHECK cph_err cph_key_private_pem(const struct cph_env *env,
                                                    const struct cph_key *key,
                                                    struct cph_secret *out);
@@ -144,8 +145,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_cert_issue(
  * trust. */
 CPH_API CPH_MUST_CHECK cph_err cph_cert_parse(const struct cph_env *env, struct cph_span bytes,
                                               struct cph_cert **out);
-CPH_API struct cph_cert *cph_cert_ref(const struct cph_cert *cert);
-CPH_API void cph_cert_free(struct cph_cert *cert);
+CPH_API struct cph_cert *cph_cert_ref(const struct cph_cert *cert); /* one more owner */
+CPH_API void cph_cert_free(struct cph_cert *cert);                  /* NULL is fine */
 /** The leaf's DER; lives as long as cert. */
 CPH_API struct cph_span cph_cert_der(const struct cph_cert *cert);
 /** Leaf and chain as PEM. *n without the NUL that follows. CPH_E_NOSPACE. */
@@ -157,6 +158,8 @@ CPH_API bool cph_cert_has_key(const struct cph_cert *cert, const struct cph_key 
 /** The leaf's public key; a new reference. */
 CPH_API CPH_MUST_CHECK cph_err cph_cert_key(const struct cph_env *env, const struct cph_cert *cert,
                                             struct cph_key **out);
+/** How many certificates came behind the leaf. A server that shows none of them is trusted only by
+ * those who hold its issuer as an anchor. */
 CPH_API size_t cph_cert_chain_n(const struct cph_cert *cert);
 CPH_API bool cph_cert_is_self_issued(const struct cph_cert *cert); /* issuer name == subject name */
 
@@ -164,6 +167,7 @@ CPH_API bool cph_cert_is_self_issued(const struct cph_cert *cert); /* issuer nam
 CPH_API const char *cph_cert_subject(const struct cph_cert *cert, char out[CPH_CERT_TEXT]);
 CPH_API const char *cph_cert_issuer(const struct cph_cert *cert, char out[CPH_CERT_TEXT]);
 
+/** The hash over the leaf's DER (RFC 8122 5). CPH_E_ARGUMENT for CPH_FP_NONE, CPH_E_CRYPTO. */
 CPH_API CPH_MUST_CHECK cph_err cph_cert_fingerprint(const struct cph_cert *cert,
                                                     enum cph_fp_hash hash,
                                                     struct cph_fingerprint *out);
@@ -189,8 +193,6 @@ CPH_API CPH_MUST_CHECK cph_err cph_cert_in_time(const struct cph_cert *cert, int
 /** subjectAltName entry i; false past the last. Entries of other kinds are left out, and so are
  * those with a NUL in the text. */
 CPH_API bool cph_cert_name(const struct cph_cert *cert, size_t i, struct cph_cert_name *out);
-/** Common name i of the subject; false past the last. */
-CPH_API bool cph_cert_cn(const struct cph_cert *cert, size_t i, struct cph_span *out);
 
 /** SIP domain identity i of the leaf (RFC 5922 7.1: "sip:" URIs without userpart; only if there is
  * none, DNS names; only if there is no subjectAltName at all, CNs that are DNS names). false past
@@ -210,9 +212,10 @@ CPH_API CPH_MUST_CHECK cph_err cph_cert_is_user(const struct cph_cert *cert,
 /* A set of anchors. Fill it, then share it as const between threads. */
 struct cph_trust;
 
+/** An empty set: it trusts nobody. CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_trust_new(struct cph_trust **out);
-CPH_API struct cph_trust *cph_trust_ref(const struct cph_trust *trust);
-CPH_API void cph_trust_free(struct cph_trust *trust);
+CPH_API struct cph_trust *cph_trust_ref(const struct cph_trust *trust); /* one more owner */
+CPH_API void cph_trust_free(struct cph_trust *trust);                   /* NULL is fine */
 /** The leaf of cert becomes an anchor, self-signed or not. */
 CPH_API CPH_MUST_CHECK cph_err cph_trust_add(struct cph_trust *trust, const struct cph_cert *cert);
 /** Every certificate of a PEM text. *n (may be NULL) how many. CPH_E_MALFORMED if there is none. */

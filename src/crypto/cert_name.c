@@ -112,14 +112,6 @@ bool cph_cert_name(const struct cph_cert *cert, size_t i, struct cph_cert_name *
     return true;
 }
 
-bool cph_cert_cn(const struct cph_cert *cert, size_t i, struct cph_span *out)
-{
-    if (i >= cert->n_cn)
-        return false;
-    *out = cert->cn[i];
-    return true;
-}
-
 /* ---- RFC 5922 7.1: which domains the certificate speaks for ---------------------------------- */
 
 static bool is_dns_name(struct cph_span s)

@@ -30,8 +30,6 @@ void cph_aes_free(struct cph_aes *a)
 static const char *mode_name(enum cph_aes_mode mode)
 {
     switch (mode) {
-    case CPH_AES_ECB:
-        return "ECB";
     case CPH_AES_CTR:
         return "CTR";
     case CPH_AES_GCM_ENC:
@@ -112,13 +110,6 @@ static cph_err update(EVP_CIPHER_CTX *ctx, const uint8_t *in, uint8_t *out, size
     if (n > 0 && !EVP_CipherUpdate(ctx, out, &done, in, (int)n))
         return crypto_refused();
     return CPH_OK;
-}
-
-cph_err cph_aes_ecb(struct cph_aes *a, const uint8_t *in, uint8_t *out, size_t n)
-{
-    if (a->mode != CPH_AES_ECB || n % CPH_AES_BLOCK != 0)
-        return CPH_E_ARGUMENT;
-    return update(a->ctx, in, out, n);
 }
 
 cph_err cph_aes_ctr(struct cph_aes *a, const uint8_t iv[CPH_AES_BLOCK], const uint8_t *in,

@@ -137,12 +137,10 @@ static void aes_is_that_of_the_standards(void **state)
             run_gcm(v, key, in, want);
             continue;
         }
-        assert_ok(cph_aes_new(strcmp(mode, "ECB") == 0 ? CPH_AES_ECB : CPH_AES_CTR, key, &a));
+        assert_string_equal(mode, "CTR");
+        assert_ok(cph_aes_new(CPH_AES_CTR, key, &a));
         for (int again = 0; again < 2; again++) {
-            if (strcmp(mode, "ECB") == 0)
-                assert_ok(cph_aes_ecb(a, in.p, buf, in.n));
-            else
-                assert_ok(cph_aes_ctr(a, vectors_hex(v, "iv").p, in.p, buf, in.n));
+            assert_ok(cph_aes_ctr(a, vectors_hex(v, "iv").p, in.p, buf, in.n));
             assert_memory_equal(buf, want.p, want.n);
             assert_ok(cph_aes_key(a, key));
         }
@@ -166,8 +164,7 @@ static void wrong_lengths_and_modes_are_refused(void **state)
         assert_err(cph_aes_new(CPH_AES_CTR, (struct cph_span){ key, n }, &a), want);
         cph_aes_free(a);
     }
-    assert_ok(cph_aes_new(CPH_AES_ECB, (struct cph_span){ key, 16 }, &a));
-    assert_err(cph_aes_ecb(a, buf, buf, 15), CPH_E_ARGUMENT);
+    assert_ok(cph_aes_new(CPH_AES_GCM_ENC, (struct cph_span){ key, 16 }, &a));
     assert_err(cph_aes_ctr(a, buf, buf, buf, 16), CPH_E_ARGUMENT);
     cph_aes_free(a);
     assert_err(cph_digest_new(CPH_DIGEST_COUNT_, &d), CPH_E_ARGUMENT);
