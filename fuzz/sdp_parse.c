@@ -15,7 +15,6 @@ static void ask(const struct cph_sdp *sdp, const struct cph_sdp_media *m)
 {
     struct cph_sdp_target t;
     struct cph_sdp_crypto c;
-    struct cph_sdp_fingerprint f;
     struct cph_sdp_key_mgmt k;
     struct cph_sdp_zrtp_hash z;
     struct cph_sdp_ssrc s;
@@ -26,7 +25,6 @@ static void ask(const struct cph_sdp *sdp, const struct cph_sdp_media *m)
     (void)(cph_sdp_ptime(m) + cph_sdp_maxptime(m));
     for (const struct cph_sdp_line *l = m->part.first; l; l = l->next) {
         (void)!cph_sdp_crypto_parse(l->arg, &c);
-        (void)!cph_sdp_fingerprint_parse(l->arg, &f);
         (void)!cph_sdp_key_mgmt_parse(l->arg, &k);
         (void)!cph_sdp_zrtp_hash_parse(l->arg, &z);
         (void)!cph_sdp_ssrc_parse(l->arg, &s);

@@ -141,30 +141,38 @@ CPH_API unsigned cph_sdp_attr_remove(struct cph_sdp *sdp, struct cph_sdp_media *
 /** Take out every line of that type (not v, o, s, t, m); returns how many. */
 CPH_API unsigned cph_sdp_line_remove(struct cph_sdp *sdp, struct cph_sdp_media *media, char type);
 
-/** Add m=kind port proto fmts (fmts: words between spaces). */
+/** Add m=kind port proto fmts (fmts: words between spaces), behind the others. Errors as of
+ * cph_sdp_line_add(). */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_media_add(struct cph_sdp *sdp, struct cph_span kind,
                                                  uint16_t port, struct cph_span proto,
                                                  struct cph_span fmts, struct cph_sdp_media **out);
+/** Another port in the m= line; 0 is written without "/number". CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_media_set_port(struct cph_sdp *sdp,
                                                       struct cph_sdp_media *media, uint16_t port);
+/** Another profile in the m= line; its formats stay. CPH_E_ARGUMENT for CPH_SDP_PROTO_OTHER,
+ * CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_media_set_proto(struct cph_sdp *sdp,
                                                        struct cph_sdp_media *media,
                                                        enum cph_sdp_proto proto);
-/** RFC 3264 6: port 0, and no attribute that would mean anything (all a=, c=, b=, i= taken out). */
+/** RFC 3264 6: port 0, and no attribute that would mean anything (all a=, c=, b=, i= taken out).
+ * CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_media_refuse(struct cph_sdp *sdp,
                                                     struct cph_sdp_media *media);
+/** Another version in o=, and nothing else (what RFC 3264 8 asks is cph_sdp_finish_local()'s).
+ * CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_set_version(struct cph_sdp *sdp, uint64_t version);
 
 /** "RTP/AVP"; "" for CPH_SDP_PROTO_OTHER. */
 CPH_API const char *cph_sdp_proto_text(enum cph_sdp_proto proto);
-CPH_API enum cph_sdp_proto cph_sdp_proto_of(struct cph_span text);
-CPH_API bool cph_sdp_proto_secure(enum cph_sdp_proto proto);   /* one of the four with S */
-CPH_API bool cph_sdp_proto_feedback(enum cph_sdp_proto proto); /* AVPF, SAVPF */
+CPH_API enum cph_sdp_proto cph_sdp_proto_of(struct cph_span text); /* compared with case */
+CPH_API bool cph_sdp_proto_secure(enum cph_sdp_proto proto);       /* one of the four with S */
 
 /* ---- attributes we understand --------------------------------------------------------------- */
-/* *_parse reads what stands behind "a=name:" and writes *out only on CPH_OK; CPH_E_MALFORMED
- * otherwise.
- * *_add writes the attribute into the section. All spans are views. */
+/* *_parse reads what stands behind "a=name:" and writes *out on CPH_OK only; CPH_E_MALFORMED for
+ * what does not follow the grammar named. All spans are views of it. *_add writes the attribute
+ * into the section (NULL: the session's); errors as of cph_sdp_line_add().
+ * a=fingerprint is read and written by crypto_key.h: cph_fingerprint_parse(),
+ * cph_fingerprint_text(). */
 
 /* a=rtpmap:<pt> <name>/<rate>[/<channels>]  RFC 8866 6.6 */
 struct cph_sdp_rtpmap {
@@ -173,8 +181,10 @@ struct cph_sdp_rtpmap {
     uint32_t rate;    /* Hz */
     uint8_t channels; /* 1 if not said */
 };
+/** A rate or a number of channels of 0 is malformed, and so are over 255 channels. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_rtpmap_parse(struct cph_span arg,
                                                     struct cph_sdp_rtpmap *out);
+/** Channels are written if there are several. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_rtpmap_add(struct cph_sdp *sdp, struct cph_sdp_media *media,
                                                   const struct cph_sdp_rtpmap *map);
 /** What a payload type means in this section: its rtpmap, or the static table of RFC 3551 6.
@@ -183,32 +193,6 @@ CPH_API CPH_MUST_CHECK cph_err cph_sdp_rtpmap_of(const struct cph_sdp_media *med
                                                  struct cph_sdp_rtpmap *out);
 /** The parameters in a=fmtp:<pt> ...; empty if there are none. RFC 8866 6.15 */
 CPH_API struct cph_span cph_sdp_fmtp_of(const struct cph_sdp_media *media, uint8_t pt);
-/** The value of name in "a=1;b=2" (names without case, blanks around ; ignored). */
-CPH_API bool cph_sdp_fmtp_param(struct cph_span fmtp, const char *name, struct cph_span *value);
-
-/* a=fingerprint:<hash> <XX:XX:...>  RFC 8122 5 */
-enum cph_sdp_hash {
-    CPH_SDP_HASH_OTHER, /* md2, md5, or one we never heard of: the bytes are not decoded */
-    CPH_SDP_HASH_SHA1,
-    CPH_SDP_HASH_SHA224,
-    CPH_SDP_HASH_SHA256,
-    CPH_SDP_HASH_SHA384,
-    CPH_SDP_HASH_SHA512,
-};
-struct cph_sdp_fingerprint {
-    enum cph_sdp_hash hash;
-    struct cph_span hash_name;
-    uint8_t b[64];
-    size_t n; /* fits the hash; 0 for CPH_SDP_HASH_OTHER */
-};
-CPH_API CPH_MUST_CHECK cph_err cph_sdp_fingerprint_parse(struct cph_span arg,
-                                                         struct cph_sdp_fingerprint *out);
-CPH_API CPH_MUST_CHECK cph_err cph_sdp_fingerprint_add(struct cph_sdp *sdp,
-                                                       struct cph_sdp_media *media,
-                                                       enum cph_sdp_hash hash,
-                                                       struct cph_span bytes);
-CPH_API const char *cph_sdp_hash_name(enum cph_sdp_hash hash); /* "sha-256"; "" for OTHER */
-CPH_API size_t cph_sdp_hash_size(enum cph_sdp_hash hash);      /* bytes; 0 for OTHER */
 
 /* a=setup:  RFC 4145 4 */
 enum cph_sdp_setup {
@@ -218,6 +202,7 @@ enum cph_sdp_setup {
     CPH_SDP_SETUP_ACTPASS,
     CPH_SDP_SETUP_HOLDCONN,
 };
+/** One of the four words, without case. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_setup_parse(struct cph_span arg, enum cph_sdp_setup *out);
 CPH_API const char *cph_sdp_setup_text(enum cph_sdp_setup setup); /* "actpass"; "" for NONE */
 
@@ -229,6 +214,8 @@ struct cph_sdp_rtcp {
     uint16_t port;
     struct cph_span addr_type, addr; /* empty if not said: that of the media */
 };
+/** Port 0, and a network other than IN, are malformed. The address is only cut out:
+ * cph_sdp_rtcp_target() reads it. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_rtcp_parse(struct cph_span arg, struct cph_sdp_rtcp *out);
 
 /* a=crypto:<tag> <suite> <key-params> [<session-params>], generic grammar of RFC 4568 9.1. What the
@@ -240,8 +227,10 @@ struct cph_sdp_crypto {
     struct cph_span key_params;     /* "inline:...;inline:..." */
     struct cph_span session_params; /* words between blanks; empty if there are none */
 };
+/** Of the keys the form alone is looked at: "method:info", one or more between semicolons. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_crypto_parse(struct cph_span arg,
                                                     struct cph_sdp_crypto *out);
+/** Written as it stands, into the arena, which is wiped when it is freed. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_crypto_add(struct cph_sdp *sdp, struct cph_sdp_media *media,
                                                   const struct cph_sdp_crypto *crypto);
 
@@ -249,6 +238,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_sdp_crypto_add(struct cph_sdp *sdp, struct cp
 struct cph_sdp_key_mgmt {
     struct cph_span protocol, data;
 };
+/** data: one word of the letters of base64, not decoded. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_key_mgmt_parse(struct cph_span arg,
                                                       struct cph_sdp_key_mgmt *out);
 
@@ -257,6 +247,7 @@ struct cph_sdp_zrtp_hash {
     struct cph_span version; /* "1.10" */
     uint8_t hash[32];
 };
+/** The digits in either case. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_zrtp_hash_parse(struct cph_span arg,
                                                        struct cph_sdp_zrtp_hash *out);
 
@@ -264,6 +255,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_sdp_zrtp_hash_parse(struct cph_span arg,
 struct cph_sdp_group {
     struct cph_span semantics, mids; /* "BUNDLE", words between spaces */
 };
+/** A group of nobody (mids empty) is one, too. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_group_parse(struct cph_span arg, struct cph_sdp_group *out);
 /** The a=mid of a section; empty if there is none. */
 CPH_API struct cph_span cph_sdp_mid(const struct cph_sdp_media *media);
@@ -273,6 +265,7 @@ struct cph_sdp_ssrc {
     uint32_t ssrc;
     struct cph_span name, value;
 };
+/** value is empty if there is none. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_ssrc_parse(struct cph_span arg, struct cph_sdp_ssrc *out);
 
 /** a=ptime, a=maxptime in whole milliseconds (a fraction is rounded up), 1 to 1000; 0 if not said

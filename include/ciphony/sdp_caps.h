@@ -18,6 +18,7 @@ struct cph_sdp_acap {
     struct cph_span attr; /* "crypto:1 AES_..."; may hold keys */
     struct cph_span name; /* "crypto" */
 };
+/** CPH_E_MALFORMED, also for a capability of capability negotiation itself. Views of arg. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_acap_parse(struct cph_span arg, struct cph_sdp_acap *out);
 
 /* a=tcap:<number> <proto> ...: the first has that number, the next one more  RFC 5939 3.4.2 */
@@ -26,6 +27,7 @@ struct cph_sdp_tcap {
     struct cph_span protos; /* words between blanks */
     unsigned n;
 };
+/** CPH_E_MALFORMED, also for none, or for numbers that would pass 2^31-1. A view of arg. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_tcap_parse(struct cph_span arg, struct cph_sdp_tcap *out);
 
 /* Attribute capabilities of one alternative: the mandatory ones first. */

@@ -89,8 +89,6 @@ CPH_API CPH_MUST_CHECK cph_err cph_sdp_answer_check(const struct cph_sdp *offer,
  * transferred behind a gateway has one. RFC 3264 8. */
 CPH_API CPH_MUST_CHECK cph_err cph_sdp_reoffer_check(const struct cph_sdp *previous,
                                                      const struct cph_sdp *reoffer);
-/** Same o= and same version: the peer says nothing has changed. RFC 3264 8. */
-CPH_API bool cph_sdp_same_version(const struct cph_sdp *a, const struct cph_sdp *b);
 
 struct cph_sdp_agreed_codec {
     struct cph_span name; /* as the remote wrote it */

@@ -130,19 +130,6 @@ struct cph_span cph_sdp_fmtp_of(const struct cph_sdp_media *media, uint8_t pt)
     return attr_of_pt(media, "fmtp", pt, &rest) ? cph_span_trim(rest) : (struct cph_span){ 0 };
 }
 
-bool cph_sdp_fmtp_param(struct cph_span fmtp, const char *name, struct cph_span *value)
-{
-    while (fmtp.n > 0) {
-        struct cph_span v = cph_span_trim(cph_span_cut(&fmtp, ';'));
-
-        if (cph_span_iis(cph_span_trim(cph_span_cut(&v, '=')), name)) {
-            *value = cph_span_trim(v);
-            return true;
-        }
-    }
-    return false;
-}
-
 static unsigned millis_of(const struct cph_sdp_media *media, const char *name)
 {
     const struct cph_sdp_line *l = cph_sdp_attr(&media->part, name);
@@ -168,49 +155,6 @@ unsigned cph_sdp_maxptime(const struct cph_sdp_media *media)
 }
 
 /* ---- DTLS ----------------------------------------------------------------------------------- */
-
-/* "XX:XX:...:XX"; RFC 8122 5 wants capitals, which nothing depends on */
-static cph_err hex_pairs(struct cph_span text, uint8_t *out, size_t n)
-{
-    size_t got;
-
-    if (text.n != 3 * n - 1)
-        return CPH_E_MALFORMED;
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0 && text.p[3 * i - 1] != ':')
-            return CPH_E_MALFORMED;
-        CPH_TRY(cph_unhex((struct cph_span){ text.p + 3 * i, 2 }, out + i, 1, &got));
-    }
-    return CPH_OK;
-}
-
-cph_err cph_sdp_fingerprint_parse(struct cph_span arg, struct cph_sdp_fingerprint *out)
-{
-    struct cph_sdp_fingerprint v = { .hash_name = cph_span_word(&arg) };
-    struct cph_span digits = cph_span_word(&arg);
-
-    v.hash = sdp_hash_of(v.hash_name);
-    if (!sdp_token(v.hash_name) || digits.n == 0 || cph_span_trim(arg).n > 0)
-        return CPH_E_MALFORMED;
-    v.n = cph_sdp_hash_size(v.hash);
-    if (v.n > 0)
-        CPH_TRY(hex_pairs(digits, v.b, v.n));
-    *out = v;
-    return CPH_OK;
-}
-
-cph_err cph_sdp_fingerprint_add(struct cph_sdp *sdp, struct cph_sdp_media *media,
-                                enum cph_sdp_hash hash, struct cph_span bytes)
-{
-    char text[3 * 64 + 1] = "";
-
-    if (hash == CPH_SDP_HASH_OTHER || bytes.n != cph_sdp_hash_size(hash))
-        return CPH_E_ARGUMENT;
-    for (size_t i = 0; i < bytes.n; i++)
-        snprintf(text + 3 * i, 4, "%02X:", bytes.p[i]);
-    text[3 * bytes.n - 1] = '\0';
-    return cph_sdp_attr_fmt(sdp, media, "fingerprint", "%s %s", cph_sdp_hash_name(hash), text);
-}
 
 cph_err cph_sdp_tls_id_parse(struct cph_span arg, struct cph_span *out)
 {

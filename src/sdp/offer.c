@@ -314,11 +314,6 @@ cph_err cph_sdp_reoffer_check(const struct cph_sdp *previous, const struct cph_s
     return CPH_OK;
 }
 
-bool cph_sdp_same_version(const struct cph_sdp *a, const struct cph_sdp *b)
-{
-    return same_origin(&a->origin, &b->origin) && a->origin.version == b->origin.version;
-}
-
 /* ---- what was agreed ------------------------------------------------------------------------ */
 
 static bool find_local(const struct cph_sdp_media *local, const struct cph_sdp_rtpmap *remote,

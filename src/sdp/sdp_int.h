@@ -23,8 +23,6 @@ cph_err sdp_room_for(const struct cph_sdp *sdp, const struct cph_sdp_part *part,
 /** Add a line whose value lives long enough already; a NULL .p is CPH_E_NOMEM. */
 cph_err sdp_view_add(struct cph_sdp *sdp, struct cph_sdp_media *media, char type,
                      struct cph_span value);
-/** RFC 8122 5: a hash function by its name */
-enum cph_sdp_hash sdp_hash_of(struct cph_span name);
 /** Give a line another value; the old one is forgotten. */
 void sdp_line_set(struct cph_sdp *sdp, struct cph_sdp_line *line, struct cph_span value);
 /** m= with another transport, whatever it is. */

@@ -294,12 +294,11 @@ static void the_version_moves_exactly_when_something_changes(void **state)
     assert_true(first->origin.version == 1);
     same = offer_of(&l, s);
     assert_ok(cph_sdp_finish_local(&l, same, first));
-    assert_true(same->origin.version == 1 && cph_sdp_same_version(first, same));
+    assert_true(same->origin.version == 1);
     s.direction = CPH_SDP_SENDONLY;
     held = offer_of(&l, s);
     assert_ok(cph_sdp_finish_local(&l, held, same));
     assert_true(held->origin.version == 2 && l.origin.version == 2);
-    assert_false(cph_sdp_same_version(held, same));
     assert_ok(cph_sdp_offer(arena, &l, NULL, 0, &fewer));
     assert_err(cph_sdp_finish_local(&l, fewer, held), CPH_E_ARGUMENT);
 }
