@@ -83,11 +83,10 @@ struct cph_media_codec {
 
 /** NULL-terminated; order is our preference. */
 CPH_API const struct cph_media_codec *const *cph_media_codecs(void);
-/** By a=rtpmap; channels 0 or 1 when none is written. NULL if we do not have it. */
+/** By a=rtpmap, or by what RFC 3551 6 says where there is none (cph_sdp_rtpmap_of()); channels 0 or
+ * 1 when none is written. NULL if we do not have it. */
 CPH_API const struct cph_media_codec *cph_media_codec_find(struct cph_span name,
                                                            uint32_t clock_rate, unsigned channels);
-/** By static payload type (no rtpmap line). NULL if we do not have it. */
-CPH_API const struct cph_media_codec *cph_media_codec_static(uint8_t pt);
 /** The value of one "name=value" of an fmtp line as a number. CPH_E_NOTFOUND, CPH_E_MALFORMED. */
 CPH_API CPH_MUST_CHECK cph_err cph_media_fmtp_u32(struct cph_span fmtp, const char *name,
                                                   uint32_t *out);
@@ -175,9 +174,10 @@ CPH_API CPH_MUST_CHECK cph_err cph_media_flow_set(struct cph_media_flow *f,
                                                   const struct cph_media_params *params);
 
 /** Attach; the flow owns it from then on, also on error, and frees the one before. NULL: silence.
- */
+ * CPH_E_ARGUMENT for a rate outside of 8 to 192 kHz, CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_media_flow_source(struct cph_media_flow *f,
                                                      struct cph_media_source *s);
+/** The same for what is heard; NULL: it goes nowhere. */
 CPH_API CPH_MUST_CHECK cph_err cph_media_flow_sink(struct cph_media_flow *f,
                                                    struct cph_media_sink *s);
 
@@ -198,6 +198,7 @@ CPH_API void cph_media_flow_tick(struct cph_media_flow *f, cph_time now);
  * small (CPH_MEDIA_PACKET_MAX always does). */
 CPH_API CPH_MUST_CHECK cph_err cph_media_flow_pull(struct cph_media_flow *f, uint8_t *buf,
                                                    size_t cap, size_t *n);
+/** The same for RTCP: one compound packet. */
 CPH_API CPH_MUST_CHECK cph_err cph_media_flow_pull_rtcp(struct cph_media_flow *f, uint8_t *buf,
                                                         size_t cap, size_t *n);
 

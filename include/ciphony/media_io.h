@@ -21,16 +21,20 @@ CPH_API CPH_MUST_CHECK cph_err cph_media_wav_play(const char *path, bool loop,
 CPH_API CPH_MUST_CHECK cph_err cph_media_wav_record(const char *path, uint32_t rate,
                                                     char why[CPH_MEDIA_WHY],
                                                     struct cph_media_sink **out);
-/** A sine of hz at dbfs (0 is full scale, -10 is usual). */
+/** A sine of hz at dbfs (0 is full scale, -10 is usual), without end. rate: samples per second.
+ * CPH_E_ARGUMENT for half the rate and more, or above full scale; CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_media_tone(uint32_t rate, double hz, double dbfs,
                                               struct cph_media_source **out);
+/** Silence without end, and a sink that forgets what it is given. CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_media_null_source(uint32_t rate, struct cph_media_source **out);
 CPH_API CPH_MUST_CHECK cph_err cph_media_null_sink(uint32_t rate, struct cph_media_sink **out);
 
-/** An ALSA device ("default"), mono, not blocking. CPH_E_IO with a sentence when there is none. */
+/** An ALSA device ("default"), mono, not blocking. CPH_E_IO with a sentence when there is none,
+ * CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_media_alsa_capture(const char *device, uint32_t rate,
                                                       char why[CPH_MEDIA_WHY],
                                                       struct cph_media_source **out);
+/** The same to be heard on. */
 CPH_API CPH_MUST_CHECK cph_err cph_media_alsa_play(const char *device, uint32_t rate,
                                                    char why[CPH_MEDIA_WHY],
                                                    struct cph_media_sink **out);

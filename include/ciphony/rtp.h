@@ -26,7 +26,6 @@ enum cph_rtp_class {
 
 /** Sort a datagram of a media port by its first two bytes. RFC 7983 7, RFC 5761 4. Any thread. */
 CPH_API enum cph_rtp_class cph_rtp_classify(struct cph_span datagram);
-CPH_API const char *cph_rtp_class_name(enum cph_rtp_class c);
 
 /* ---- RTP packets ----------------------------------------------------------------------------- */
 
@@ -137,10 +136,19 @@ struct cph_rtcp_report {
     struct cph_span rest; /* profile-specific extension, carried */
 };
 
-/** The typed bodies. Each: CPH_E_ARGUMENT if p is of another type, CPH_E_TRUNCATED,
- * CPH_E_MALFORMED. Views live as long as the packet. */
+/*
+ * The typed bodies. *_parse reads one packet of cph_rtcp_next(): CPH_E_ARGUMENT if it is of another
+ * type, CPH_E_TRUNCATED if it is shorter than it must be. *out is written on CPH_OK only; its
+ * views live as long as the packet. *_build appends one whole packet to wr, without padding:
+ * CPH_E_ARGUMENT if a field cannot be said, CPH_E_NOSPACE. A compound packet is several of them, a
+ * report first. Any thread.
+ */
+
+/** SR or RR. RFC 3550 6.4.1, 6.4.2. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_report_parse(const struct cph_rtcp *p,
                                                      struct cph_rtcp_report *out);
+/** Cannot be said: over 31 blocks, a loss of more than 24 signed bits, a rest that is not whole
+ * words. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_report_build(const struct cph_rtcp_report *r,
                                                      struct cph_wr *wr);
 
@@ -150,11 +158,13 @@ struct cph_rtcp_sdes_item {
     struct cph_span text;
 };
 
-/** Check the whole SDES packet and take up to cap items in order; *n counts all there are. */
+/** Check the whole SDES packet and take up to cap items in order; *n counts all there are.
+ * CPH_E_TRAILING for bytes behind the last chunk. RFC 3550 6.5. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_sdes_parse(const struct cph_rtcp *p,
                                                    struct cph_rtcp_sdes_item *items, size_t cap,
                                                    size_t *n);
-/** One chunk per run of items with the same SSRC. Text at most 255 bytes, else CPH_E_ARGUMENT. */
+/** One chunk per run of items with the same SSRC. Cannot be said: text over 255 bytes, an item of
+ * type END, over 31 chunks. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_sdes_build(const struct cph_rtcp_sdes_item *items, size_t n,
                                                    struct cph_wr *wr);
 
@@ -164,8 +174,10 @@ struct cph_rtcp_bye {
     struct cph_span reason; /* empty: none */
 };
 
+/** CPH_E_TRAILING for more than what pads the reason to a word. RFC 3550 6.6. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_bye_parse(const struct cph_rtcp *p,
                                                   struct cph_rtcp_bye *out);
+/** Cannot be said: over 31 sources, a reason over 255 bytes. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_bye_build(const struct cph_rtcp_bye *b, struct cph_wr *wr);
 
 struct cph_rtcp_app {
@@ -175,8 +187,10 @@ struct cph_rtcp_app {
     struct cph_span data; /* whole words */
 };
 
+/** RFC 3550 6.7. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_app_parse(const struct cph_rtcp *p,
                                                   struct cph_rtcp_app *out);
+/** Cannot be said: a subtype over 31, data that are not whole words. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_app_build(const struct cph_rtcp_app *a, struct cph_wr *wr);
 
 /* RTPFB and PSFB, the control information carried. RFC 4585 6.1. */
@@ -187,8 +201,10 @@ struct cph_rtcp_feedback {
     struct cph_span fci; /* whole words */
 };
 
+/** Either type; the fci is not looked at. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_feedback_parse(const struct cph_rtcp *p,
                                                        struct cph_rtcp_feedback *out);
+/** Cannot be said: another type, a format over 31, an fci that is not whole words. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_feedback_build(const struct cph_rtcp_feedback *f,
                                                        struct cph_wr *wr);
 
@@ -255,10 +271,13 @@ struct cph_rtcp_clock {
     cph_time we_sent_at, peer_sent_at, peer_heard_at;
 };
 
-/** session_bps: session bandwidth in bits per second, of which RTCP takes 5 %. */
+/** session_bps: session bandwidth in bits per second, of which RTCP takes 5 %. The error is env's,
+ * as below. */
 CPH_API CPH_MUST_CHECK cph_err cph_rtcp_clock_start(struct cph_rtcp_clock *c,
                                                     const struct cph_env *env, uint32_t session_bps,
                                                     cph_time now);
+/** What went out and came in: who counts as sender and as member (6.3.3 to 6.3.5). n is the size of
+ * the compound packet in bytes, without IP and UDP. */
 CPH_API void cph_rtcp_clock_rtp_sent(struct cph_rtcp_clock *c, cph_time now);
 CPH_API void cph_rtcp_clock_rtp_heard(struct cph_rtcp_clock *c, cph_time now);
 CPH_API void cph_rtcp_clock_rtcp_heard(struct cph_rtcp_clock *c, size_t n, cph_time now);

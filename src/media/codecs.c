@@ -27,14 +27,6 @@ const struct cph_media_codec *cph_media_codec_find(struct cph_span name, uint32_
     return NULL;
 }
 
-const struct cph_media_codec *cph_media_codec_static(uint8_t pt)
-{
-    for (size_t i = 0; rows[i]; i++)
-        if (rows[i]->static_pt == pt)
-            return rows[i];
-    return NULL;
-}
-
 cph_err cph_media_fmtp_u32(struct cph_span fmtp, const char *name, uint32_t *out)
 {
     while (fmtp.n > 0) {

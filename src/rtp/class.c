@@ -23,24 +23,3 @@ enum cph_rtp_class cph_rtp_classify(struct cph_span datagram)
         return CPH_RTP_CLASS_UNKNOWN;
     return datagram.p[1] >= 192 && datagram.p[1] <= 223 ? CPH_RTP_CLASS_RTCP : CPH_RTP_CLASS_RTP;
 }
-
-const char *cph_rtp_class_name(enum cph_rtp_class c)
-{
-    switch (c) {
-    case CPH_RTP_CLASS_UNKNOWN:
-        return "unknown";
-    case CPH_RTP_CLASS_STUN:
-        return "STUN";
-    case CPH_RTP_CLASS_ZRTP:
-        return "ZRTP";
-    case CPH_RTP_CLASS_DTLS:
-        return "DTLS";
-    case CPH_RTP_CLASS_TURN:
-        return "TURN channel";
-    case CPH_RTP_CLASS_RTP:
-        return "RTP";
-    case CPH_RTP_CLASS_RTCP:
-        return "RTCP";
-    }
-    return "unknown";
-}

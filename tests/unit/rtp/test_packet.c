@@ -201,7 +201,6 @@ static void datagrams_are_sorted_at_the_edges_of_each_range(void **state)
 
         assert_int_equal(cph_rtp_classify((struct cph_span){ p, 2 }), row[i].want);
         assert_int_equal(cph_rtp_classify((struct cph_span){ p, 1 }), CPH_RTP_CLASS_UNKNOWN);
-        assert_non_null(cph_rtp_class_name(row[i].want));
     }
     assert_int_equal(cph_rtp_classify((struct cph_span){ 0 }), CPH_RTP_CLASS_UNKNOWN);
 }
