@@ -49,12 +49,14 @@ CPH_API CPH_MUST_CHECK cph_err cph_store_open(const char *path, const struct cph
 CPH_API void cph_store_close(struct cph_store *s); /* rolls back what is open; NULL is fine */
 /** What the last error was about, in words; empty at first. Dies with the next call on s. */
 CPH_API const char *cph_store_why(const struct cph_store *s);
-CPH_API const char *cph_store_path(const struct cph_store *s);
+CPH_API const char *cph_store_path(const struct cph_store *s); /* of its file; lives as long as s */
 
-/** Several calls as one. CPH_E_STATE: begin within begin, or commit without. */
+/** Several calls as one: on the disk all together with commit, or not at all. CPH_E_STATE for begin
+ * within begin; CPH_E_STORE, CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_store_begin(struct cph_store *s);
+/** CPH_E_STATE without begin. After another error it is still open: roll it back. */
 CPH_API CPH_MUST_CHECK cph_err cph_store_commit(struct cph_store *s);
-CPH_API void cph_store_rollback(struct cph_store *s);
+CPH_API void cph_store_rollback(struct cph_store *s); /* without begin it does nothing */
 
 /* ---- own devices ---------------------------------------------------------------------------- */
 
@@ -107,17 +109,28 @@ CPH_API CPH_MUST_CHECK cph_err cph_store_pin_each(struct cph_store *s, const cha
 
 /* ---- small things by key -------------------------------------------------------------------- */
 
-/* space keeps rooms apart ("manager.nonce"); values may be secrets. */
-
-/** Appends the value to out (clear it after use: that wipes). CPH_E_NOTFOUND; CPH_E_LIMIT of out.
+/*
+ * For what must last and has no table of its own: an application keeps its settings or its own
+ * secrets here, in the same file and the same transactions as devices and pins.
+ * space keeps users apart ("myapp.settings"), a name of 1 to 255 bytes; keys and values are any
+ * bytes, also none. Each returns CPH_E_ARGUMENT for a space that is no such name, CPH_E_LIMIT over
+ * a limit above, CPH_E_STORE or CPH_E_NOMEM otherwise (cph_store_why() says it).
  */
+
+/** Appends the value to out (clear it after use: that wipes). CPH_E_NOTFOUND; CPH_E_LIMIT of out,
+ * CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_store_get(struct cph_store *s, const char *space,
                                              struct cph_span key, struct cph_buf *out);
+/** Add, or replace the value. */
 CPH_API CPH_MUST_CHECK cph_err cph_store_put(struct cph_store *s, const char *space,
                                              struct cph_span key, struct cph_span value);
+/** Its place in the file is overwritten. CPH_E_NOTFOUND. */
 CPH_API CPH_MUST_CHECK cph_err cph_store_remove(struct cph_store *s, const char *space,
                                                 struct cph_span key);
+/* Anything but CPH_OK ends the walk and is its result. Views die with the call. Do not write to the
+ * store inside. */
 typedef cph_err cph_store_each_fn(void *arg, struct cph_span key, struct cph_span value);
+/** All of a space, in the order of the keys' bytes. */
 CPH_API CPH_MUST_CHECK cph_err cph_store_each(struct cph_store *s, const char *space,
                                               cph_store_each_fn *fn, void *arg);
 

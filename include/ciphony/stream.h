@@ -119,7 +119,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_stream_start(struct cph_stream *s, cph_time n
 CPH_API CPH_MUST_CHECK cph_err cph_stream_feed(struct cph_stream *s, struct cph_span bytes,
                                                cph_time now);
 /** The pipe was closed by the other side (TLS over TCP). Without close-notify before it this is a
- * failure: the last bytes may have been cut off. */
+ * failure: the last bytes may have been cut off. For whom the end of the stream means something; a
+ * protocol whose messages say their own length (SIP) need not ask. */
 CPH_API void cph_stream_eof(struct cph_stream *s);
 
 /** What must go to the pipe: TLS up to cap bytes, DTLS one whole datagram. CPH_E_AGAIN when there
@@ -159,7 +160,8 @@ CPH_API const struct cph_cert *cph_stream_peer(const struct cph_stream *s);
 CPH_API const char *cph_stream_version(const struct cph_stream *s); /* "TLSv1.3", "DTLSv1.2" */
 CPH_API const char *
 cph_stream_cipher(const struct cph_stream *s); /* "ECDHE-ECDSA-AES128-GCM-SHA256" */
-CPH_API const char *cph_stream_alpn(const struct cph_stream *s); /* "" if none */
+/** Which of cfg.alpn it is, for who speaks several protocols on one port (RFC 7301); "" if none. */
+CPH_API const char *cph_stream_alpn(const struct cph_stream *s);
 CPH_API uint16_t
 cph_stream_srtp_profile(const struct cph_stream *s); /* 0 if none (RFC 5764 4.1.2) */
 /** How the peer was accepted: "chain", "pinned", "caller" or "" (no certificate). */
