@@ -64,15 +64,16 @@ CPH_API CPH_MUST_CHECK cph_err cph_media_memory_sink(struct cph_media_pcm *into,
 struct cph_media_likeness {
     double
         similarity; /* 0 unrelated .. 1 the same; over 0.8 a person would call it the same speech */
-    double delay_ms; /* how much later b has what a has; may be negative */
+    double delay_ms; /* how much later b has what a has, at its loudest; may be negative */
     unsigned gaps;   /* holes of 40 ms and more: sound in a, silence at that place in b */
     double gap_ms;   /* together */
     double covered;  /* share of a's sound that lies within b after alignment, 0..1 */
 };
 
-/** Align by the envelope, then compare band energies; survives G.711, Opus, level changes, delay.
- * Either may be the longer; where a repeats (looped file) the best place is taken. CPH_E_ARGUMENT
- * when one is shorter than 200 ms, CPH_E_NOMEM. */
+/** Align by the envelope, then compare band energies; survives G.711, Opus, level changes, delay,
+ * and a delay that changes by up to half a second on the way, as a jitter buffer changes it. Either
+ * may be the longer; where a repeats (looped file) the best place is taken. CPH_E_ARGUMENT when one
+ * is shorter than 200 ms, CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_media_compare(const struct cph_media_pcm *a,
                                                  const struct cph_media_pcm *b,
                                                  struct cph_media_likeness *out);

@@ -1,7 +1,8 @@
 /*
  * How alike are two recordings? Both become pictures: every 10 ms the energies of 14 bands of the
- * telephone's range, in dB. The loudness over time is slid along the other until it fits best; then
- * the bands are correlated there. Level, codec and a little delay do not matter to a picture.
+ * telephone's range, in dB. The loudness over time is slid along the other until it fits best; from
+ * there the delay is followed where it changes, as a jitter buffer changes it, and the bands are
+ * correlated along that way. Level, codec and a little delay do not matter to a picture.
  */
 #include "ciphony/media_io.h"
 
@@ -23,11 +24,16 @@ enum {
     RANGE_DB = 45,  /* below the loudest, nothing is told apart */
     LOUD_DB = 25,   /* sound that a person hears well */
     FINE_MS = 20,   /* how far the delay is refined */
+    FOLLOW = 50,    /* frames: how far the delay may lie from where all fits best */
+    LAGS = 2 * FOLLOW + 1,
 };
+/* What a change of the delay must win, in frames that are as far apart as two unrelated ones. */
+#define CHANGE 60.0
 
 struct picture {
     size_t n;
     float (*band)[BANDS];     /* dB */
+    float (*norm)[BANDS];     /* the same with mean 0 and variance 1/2 of each band */
     float *loud;              /* all bands together, dB */
     float top;                /* loudest frame */
     struct cph_media_pcm pcm; /* at RATE */
@@ -115,8 +121,22 @@ static cph_err to_rate(const struct cph_media_pcm *in, struct cph_media_pcm *out
 static void wipe_picture(struct picture *p)
 {
     free(p->band);
+    free(p->norm);
     free(p->loud);
     cph_media_pcm_free(&p->pcm);
+}
+
+static void normalize(struct picture *p, size_t band)
+{
+    double sum = 0, square = 0, variance;
+
+    for (size_t i = 0; i < p->n; i++) {
+        sum += p->band[i][band];
+        square += (double)p->band[i][band] * p->band[i][band];
+    }
+    variance = square / (double)p->n - sum * sum / ((double)p->n * (double)p->n);
+    for (size_t i = 0; i < p->n && variance > 1e-6; i++)
+        p->norm[i][band] = (float)((p->band[i][band] - sum / (double)p->n) / sqrt(2 * variance));
 }
 
 static cph_err draw(const struct cph_media_pcm *pcm, struct picture *p)
@@ -127,8 +147,9 @@ static cph_err draw(const struct cph_media_pcm *pcm, struct picture *p)
     if (p->n < SHORTEST - 4)
         return CPH_E_ARGUMENT;
     p->band = calloc(p->n, sizeof *p->band);
+    p->norm = calloc(p->n, sizeof *p->norm);
     p->loud = calloc(p->n, sizeof *p->loud);
-    if (!p->band || !p->loud)
+    if (!p->band || !p->norm || !p->loud)
         return CPH_E_NOMEM;
     for (size_t i = 0; i < p->n; i++) {
         draw_frame(p->pcm.p + i * HOP, p->band[i], &p->loud[i]);
@@ -141,6 +162,8 @@ static cph_err draw(const struct cph_media_pcm *pcm, struct picture *p)
         for (size_t b = 0; b < BANDS; b++)
             p->band[i][b] = fmaxf(p->band[i][b], p->top - RANGE_DB);
     }
+    for (size_t b = 0; b < BANDS; b++)
+        normalize(p, b);
     return CPH_OK;
 }
 
@@ -216,23 +239,84 @@ static long align(const struct picture *a, const struct picture *b)
     return best;
 }
 
-/* The loudest half second of a, slid over b sample by sample. */
-static double fine_delay_ms(const struct picture *a, const struct picture *b, long lag)
+/* ---- following the delay --------------------------------------------------------------------- */
+
+/* The partner in b of frame i of a; false: there is none. */
+static bool partner(const struct picture *b, long lag, size_t i, size_t *out)
 {
-    size_t from, to, loudest, n = RATE / 2;
+    long at = (long)i + lag;
+
+    *out = (size_t)at;
+    return at >= 0 && at < (long)b->n;
+}
+
+/* How far apart two frames are: 0 the same, about 1 unrelated, or one of them not there. */
+static double apart(const struct picture *a, size_t i, const struct picture *b, long lag)
+{
+    double sum = 0;
+    size_t k;
+
+    if (!partner(b, lag, i, &k))
+        return 1;
+    for (size_t band = 0; band < BANDS; band++) {
+        double d = (double)a->norm[i][band] - (double)b->norm[k][band];
+
+        sum += d * d;
+    }
+    return sum / BANDS;
+}
+
+/* From the lag where all fits best to one for each frame of a: the cheapest way on which frames are
+ * little apart and the lag seldom changes. back: room for a->n rows. */
+static void find_way(const struct picture *a, const struct picture *b, long best,
+                     uint8_t (*back)[LAGS], long *lag)
+{
+    double cost[LAGS] = { 0 };
+    size_t low = FOLLOW;
+
+    for (size_t i = 0; i < a->n; i++) {
+        double change = cost[low] + CHANGE;
+        size_t from = low;
+
+        low = 0;
+        for (size_t k = 0; k < LAGS; k++) {
+            back[i][k] = (uint8_t)(cost[k] <= change ? k : from);
+            cost[k] = fmin(cost[k], change) + apart(a, i, b, best + (long)k - FOLLOW);
+            low = cost[k] < cost[low] ? k : low;
+        }
+    }
+    for (size_t i = a->n; i-- > 0; low = back[i][low])
+        lag[i] = best + (long)low - FOLLOW;
+}
+
+static cph_err follow(const struct picture *a, const struct picture *b, long best, long *lag)
+{
+    uint8_t(*back)[LAGS] = calloc(a->n, sizeof *back);
+
+    if (!back)
+        return CPH_E_NOMEM;
+    find_way(a, b, best, back, lag);
+    free(back);
+    return CPH_OK;
+}
+
+/* The loudest half second of a, slid over b sample by sample. */
+static double fine_delay_ms(const struct picture *a, const struct picture *b, const long *lag)
+{
+    size_t loudest = a->n, k, n = RATE / 2;
     double top = 0;
     long best = 0;
 
-    overlap(a, b, lag, &from, &to);
-    loudest = from;
-    for (size_t i = from; i < to; i++)
-        if (a->loud[i] > a->loud[loudest])
+    for (size_t i = 0; i < a->n; i++)
+        if (partner(b, lag[i], i, &k) && (loudest == a->n || a->loud[i] > a->loud[loudest]))
             loudest = i;
+    if (loudest == a->n)
+        return 0;
     for (long d = -FINE_MS * RATE / 1000; d <= FINE_MS * RATE / 1000; d++) {
         struct sums s = { 0 };
 
         for (size_t i = 0; i < n; i++) {
-            long x = (long)(loudest * HOP + i) - (long)n / 2, y = x + lag * HOP + d;
+            long x = (long)(loudest * HOP + i) - (long)n / 2, y = x + lag[loudest] * HOP + d;
 
             if (x >= 0 && y >= 0 && x < (long)a->pcm.n && y < (long)b->pcm.n)
                 add(&s, a->pcm.p[x], b->pcm.p[y]);
@@ -242,24 +326,24 @@ static double fine_delay_ms(const struct picture *a, const struct picture *b, lo
             best = d;
         }
     }
-    return (double)(lag * HOP + best) * 1000 / RATE;
+    return (double)(lag[loudest] * HOP + best) * 1000 / RATE;
 }
 
 /* ---- judging --------------------------------------------------------------------------------- */
 
 /* Mean of the bands' correlations, each weighted by how much happens in it. */
-static double likeness(const struct picture *a, const struct picture *b, long lag)
+static double likeness(const struct picture *a, const struct picture *b, const long *lag)
 {
     double sum = 0, weight = 0;
-    size_t from, to;
+    size_t k;
 
-    overlap(a, b, lag, &from, &to);
     for (size_t band = 0; band < BANDS; band++) {
         struct sums s = { 0 };
         double w;
 
-        for (size_t i = from; i < to; i++)
-            add(&s, a->band[i][band], b->band[(size_t)((long)i + lag)][band]);
+        for (size_t i = 0; i < a->n; i++)
+            if (partner(b, lag[i], i, &k))
+                add(&s, a->band[i][band], b->band[k][band]);
         w = sqrt(fmax(0, s.xx - s.x * s.x / s.n));
         sum += w * correlation(&s);
         weight += w;
@@ -267,15 +351,14 @@ static double likeness(const struct picture *a, const struct picture *b, long la
     return weight > 0 ? fmax(0, sum / weight) : 0;
 }
 
-static void find_gaps(const struct picture *a, const struct picture *b, long lag,
+static void find_gaps(const struct picture *a, const struct picture *b, const long *lag,
                       struct cph_media_likeness *out)
 {
-    size_t from, to, run = 0;
+    size_t k, run = 0;
 
-    overlap(a, b, lag, &from, &to);
-    for (size_t i = from; i <= to; i++) {
-        bool hole = i < to && a->loud[i] > a->top - LOUD_DB &&
-                    b->loud[(size_t)((long)i + lag)] <= b->top - RANGE_DB + 1;
+    for (size_t i = 0; i <= a->n; i++) {
+        bool hole = i < a->n && partner(b, lag[i], i, &k) && a->loud[i] > a->top - LOUD_DB &&
+                    b->loud[k] <= b->top - RANGE_DB + 1;
 
         if (hole) {
             run++;
@@ -289,15 +372,14 @@ static void find_gaps(const struct picture *a, const struct picture *b, long lag
     }
 }
 
-static double covered(const struct picture *a, const struct picture *b, long lag)
+static double covered(const struct picture *a, const struct picture *b, const long *lag)
 {
-    size_t from, to, all = 0, in = 0;
+    size_t k, all = 0, in = 0;
 
-    overlap(a, b, lag, &from, &to);
     for (size_t i = 0; i < a->n; i++)
         if (a->loud[i] > a->top - LOUD_DB) {
             all++;
-            in += i >= from && i < to;
+            in += partner(b, lag[i], i, &k);
         }
     return all > 0 ? (double)in / (double)all : 0;
 }
@@ -306,6 +388,7 @@ cph_err cph_media_compare(const struct cph_media_pcm *a, const struct cph_media_
                           struct cph_media_likeness *out)
 {
     struct picture pa = { 0 }, pb = { 0 };
+    long *lag = NULL;
     cph_err err = CPH_OK;
 
     if ((uint64_t)a->n * 5 < a->rate || (uint64_t)b->n * 5 < b->rate || a->rate < RATE ||
@@ -315,13 +398,16 @@ cph_err cph_media_compare(const struct cph_media_pcm *a, const struct cph_media_
     if (!err)
         err = draw(b, &pb);
     if (!err) {
-        long lag = align(&pa, &pb);
-
+        lag = calloc(pa.n, sizeof *lag);
+        err = lag ? follow(&pa, &pb, align(&pa, &pb), lag) : CPH_E_NOMEM;
+    }
+    if (!err) {
         *out = (struct cph_media_likeness){ .similarity = likeness(&pa, &pb, lag),
                                             .delay_ms = fine_delay_ms(&pa, &pb, lag),
                                             .covered = covered(&pa, &pb, lag) };
         find_gaps(&pa, &pb, lag, out);
     }
+    free(lag);
     wipe_picture(&pa);
     wipe_picture(&pb);
     return err;

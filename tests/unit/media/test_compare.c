@@ -85,6 +85,48 @@ static void delay_level_and_coarse_steps_do_not_matter(void **state)
     }
 }
 
+/* As a jitter buffer does it: at 2, 4 and 6 s a little is said twice, or left out. */
+static void a_delay_that_changes_on_the_way_is_followed(void **state)
+{
+    static const int change_ms[] = { 40, 60, 100, -40, -60 };
+
+    (void)state;
+    for (size_t k = 0; k < sizeof change_ms / sizeof *change_ms; k++) {
+        struct cph_media_pcm p = { .rate = speech.rate };
+        struct cph_media_likeness l;
+        long step = (long)speech.rate * change_ms[k] / 1000;
+
+        p.p = calloc(speech.n + 3 * (size_t)labs(step), sizeof *p.p);
+        assert_non_null(p.p);
+        for (size_t i = 0, from = 0; i < 4; i++) {
+            size_t to = i < 3 ? (i + 1) * 2 * speech.rate : speech.n;
+
+            memcpy(p.p + p.n, speech.p + from, (to - from) * sizeof *p.p);
+            p.n += to - from;
+            from = (size_t)((long)to - step);
+        }
+        l = compare(&p);
+        assert_true(l.similarity > 0.95);
+        assert_int_equal(l.gaps, 0);
+        assert_true(l.covered > 0.99);
+        cph_media_pcm_free(&p);
+    }
+}
+
+/* Half seconds in another order are other words, however the delay is followed. */
+static void words_in_another_order_are_not_alike(void **state)
+{
+    static const size_t order[] = { 7, 2, 11, 0, 9, 4, 13, 6, 1, 10, 3, 12, 5, 8 };
+    size_t step = speech.rate / 2, n = sizeof order / sizeof *order;
+    struct cph_media_pcm p = part(0, n * step, 0, NULL);
+
+    (void)state;
+    for (size_t i = 0; i < n; i++)
+        memcpy(p.p + i * step, speech.p + order[i] * step, step * sizeof *p.p);
+    assert_true(compare(&p).similarity < 0.5);
+    cph_media_pcm_free(&p);
+}
+
 static void a_part_is_found_in_the_whole(void **state)
 {
     struct cph_media_pcm p = part(24000, 80000, 0, NULL);
@@ -179,6 +221,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_recording_is_like_itself),
         cmocka_unit_test(delay_level_and_coarse_steps_do_not_matter),
+        cmocka_unit_test(a_delay_that_changes_on_the_way_is_followed),
+        cmocka_unit_test(words_in_another_order_are_not_alike),
         cmocka_unit_test(a_part_is_found_in_the_whole),
         cmocka_unit_test(holes_are_counted),
         cmocka_unit_test(other_sounds_are_not_alike),
