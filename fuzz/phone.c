@@ -1,25 +1,9 @@
 /* A whole phone that requires keys, fed with SIP, media and wishes of its user in any order: it
  * never sends media in clear, ends each call once, and its time always moves on. */
-#include <stdlib.h>
-#include <string.h>
+#include "phones.h"
 
-#include "ciphony/base_wire.h"
-#include "ciphony/sip_phone.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-static uint64_t state;
 static uint16_t port;
 static uint32_t ended;
-
-/* As the seeds' terminal drew: what they answer to is what this phone says. */
-static cph_err draw(void *ctx, void *buf, size_t n)
-{
-    (void)ctx;
-    for (size_t i = 0; i < n; i++)
-        ((uint8_t *)buf)[i] = (uint8_t)((state = state * 6364136223846793005U + 1442695U) >> 56);
-    return CPH_OK;
-}
 
 static int64_t wall(void *ctx)
 {
@@ -39,7 +23,6 @@ static cph_err media_open(void *ctx, uint32_t call, const struct cph_addr *near,
     return CPH_OK;
 }
 
-/* It says nothing, which is 0xff in PCMU: that must not be seen. */
 static void media_send(void *ctx, uint32_t call, unsigned component, const struct cph_addr *to,
                        struct cph_span p)
 {
@@ -47,55 +30,25 @@ static void media_send(void *ctx, uint32_t call, unsigned component, const struc
     (void)call;
     (void)component;
     (void)to;
-    if (p.n >= 12 + 40 && p.p[0] >> 6 == 2 && memcmp(p.p + 12, p.p + 13, p.n - 13) == 0)
-        abort();
-}
-
-static void media_close(void *ctx, uint32_t call)
-{
-    (void)ctx;
-    (void)call;
+    check_media(p);
 }
 
 static void pump(struct cph_phone *p, uint32_t *call, cph_time now)
 {
     struct cph_sip_action a;
     struct cph_phone_event ev;
-
     bool more = true;
 
     for (int i = 0; more && i < 20; i++) {
         more = false;
         cph_phone_turn(p, now);
         while (cph_sip_ua_pull(cph_phone_ua(p), &a) == CPH_OK)
-            if (a.what == CPH_SIP_DO_RESOLVE)
-                cph_sip_ua_resolved(cph_phone_ua(p), a.query, CPH_E_NAME, NULL, 0, now);
-            else if (a.what == CPH_SIP_DO_OPEN)
-                cph_sip_ua_closed(cph_phone_ua(p), a.flow, CPH_E_IO, now);
+            deny(cph_phone_ua(p), &a, now);
         while (cph_phone_event(p, &ev) == CPH_OK) {
             more = true;
-            if (ev.kind == CPH_PHONE_INCOMING)
-                *call = ev.call;
-            if (ev.kind == CPH_PHONE_PLAIN || (ev.kind == CPH_PHONE_ENDED && ev.call == ended))
-                abort();
-            ended = ev.kind == CPH_PHONE_ENDED ? ev.call : ended;
+            hear(&ev, call, &ended);
         }
     }
-}
-
-static void wish(struct cph_phone *p, uint8_t what, uint32_t *call, cph_time now)
-{
-    struct cph_phone_dial dial = { .to = "sip:bob@10.0.0.2" };
-    uint32_t id = *call;
-
-    if (what == 0 && cph_phone_dial(p, &dial, now, &id) == CPH_OK)
-        *call = id;
-    (void)!(what == 1   ? cph_phone_ring(p, id, now)
-            : what == 2 ? cph_phone_accept(p, id, now)
-            : what == 3 ? cph_phone_hangup(p, id, now)
-            : what < 6  ? cph_phone_hold(p, id, what == 4, now)
-            : what == 6 ? cph_phone_rekey(p, id, now)
-                        : cph_phone_digits(p, id, "1#"));
 }
 
 /* One step of the input: what(1) after(2, ms) length(2) bytes; 0 SIP, 1 RTP, 2 RTCP, 8.. wishes. */
@@ -128,14 +81,14 @@ static void play(struct cph_phone *p, struct cph_rd rd)
             cph_phone_media(p, call, what - 1U, &from, memcpy(packet, bytes.p, bytes.n), bytes.n,
                             now);
         else if (what >= 8)
-            wish(p, what % 8, &call, now);
+            want(p, what % 8 == 7 ? 9 : what % 8, "sip:bob@10.0.0.2", &call, now);
         pump(p, &call, now);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const struct cph_env env = { .random = draw, .wall = wall };
+    static const struct cph_env env = { .ctx = &dice, .random = dice_draw, .wall = wall };
     static const char *const codecs[] = { "PCMU", NULL };
     struct cph_phone_host host = { .media_open = media_open,
                                    .media_send = media_send,
@@ -151,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
                                     .portable_crypto = true };
     struct cph_phone *p;
 
-    state = 1;
+    dice.state = 1; /* as the seeds' terminal drew: what they answer to is what this phone says */
     port = 20000;
     ended = 0;
     account.policy.keying[0] = "sdes";

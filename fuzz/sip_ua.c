@@ -11,20 +11,12 @@
 #include "ciphony/base_text.h"
 #include "ciphony/base_wire.h"
 #include "ciphony/sip_ua.h"
+#include "dice.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static uint64_t dice;
+static struct dice dice = { .add = 1442695040888963407, .shift = 56 };
 static char sent[70000];
-
-static cph_err draw(void *ctx, void *buf, size_t n)
-{
-    (void)ctx;
-    for (size_t i = 0; i < n; i++)
-        ((uint8_t *)buf)[i] =
-            (uint8_t)((dice = dice * 6364136223846793005u + 1442695040888963407u) >> 56);
-    return CPH_OK;
-}
 
 static int64_t wall(void *ctx)
 {
@@ -32,7 +24,7 @@ static int64_t wall(void *ctx)
     return 1700000000;
 }
 
-static const struct cph_env env = { NULL, draw, wall, NULL };
+static const struct cph_env env = { .ctx = &dice, .random = dice_draw, .wall = wall };
 
 static void drain(struct cph_sip_ua *ua, uint32_t *call, cph_time now)
 {
@@ -139,7 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     cph_time now = CPH_SEC(1);
     uint32_t call = 0;
 
-    dice = n;
+    dice.state = n;
     sent[0] = '\0';
     cfg.session_expires = 90;
     cfg.listener[0].addr = (struct cph_addr){ CPH_AF_V4, { 10, 0, 0, 1 }, 5060 };

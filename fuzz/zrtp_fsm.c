@@ -8,18 +8,11 @@
 
 #include "../src/keying/zrtp/zrtp_int.h"
 #include "ciphony/base_text.h"
+#include "dice.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static uint64_t chance;
-
-static cph_err draw(void *ctx, void *buf, size_t n)
-{
-    (void)ctx;
-    for (size_t i = 0; i < n; i++)
-        ((uint8_t *)buf)[i] = (uint8_t)((chance = chance * 6364136223846793005U + 1) >> 33);
-    return CPH_OK;
-}
+static struct dice dice = { .add = 1, .shift = 33 };
 
 static int64_t wall(void *ctx)
 {
@@ -27,7 +20,7 @@ static int64_t wall(void *ctx)
     return 1767225600;
 }
 
-static const struct cph_env env = { .random = draw, .wall = wall };
+static const struct cph_env env = { .ctx = &dice, .random = dice_draw, .wall = wall };
 
 /* The message is changed where the input says, and its CRC made right again. */
 static void change(uint8_t *b, size_t n, uint8_t at, uint8_t by)
@@ -151,7 +144,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct zrtp *z[2][2];
     struct kept kept[2] = { 0 };
 
-    chance = 1;
+    dice.state = 1;
     if (setting & 8)
         remember(kept);
     for (int e = 0; e < 2; e++) {
