@@ -30,13 +30,21 @@ enum {
     FIRST_MS = 250, /* pause before the first repetition */
     LAST_MS = 2000,
     TRIES = 10, /* of one message: about 15 s */
+    AFRESH = 5, /* proofs that went unanswered: the peer has lost our run, another begins */
     OPENERS = 5,
     OPEN_MS = 250,
-    ANSWERS = 20, /* messages that one run makes us answer: nobody is hit with more than he sent */
+    ANSWERS = 20,    /* at once: nobody is hit with more than he sent */
+    ANSWER_MS = 250, /* and then one in so long: a peer's own pace */
 };
 
 /* Which message of the run goes out. */
 enum out { OUT_HELLO_I, OUT_HELLO_R, OUT_PROOF };
+
+/* Answers that were given of late. */
+struct allowance {
+    unsigned used;
+    cph_time since;
+};
 
 struct v2band {
     struct v2 v2;
@@ -48,11 +56,16 @@ struct v2band {
     unsigned opens; /* still */
     bool has_to;    /* where the peer's messages come from */
     struct cph_addr to;
+    struct cph_addr named; /* where the last description says that the peer is */
+    struct cph_addr home;  /* the same, until a proof came from elsewhere; family NONE: unknown */
+    bool from_home;        /* the run that the peer began was begun from there */
     enum out out;
     unsigned at, parts; /* next part of it; 0 parts: nothing goes out */
     cph_time again;     /* initiator: when to repeat */
     cph_time pause;
-    unsigned tries, answers;
+    unsigned tries, proofs;       /* proofs: of ours, over all runs for these keys */
+    unsigned opened;              /* openers that were followed */
+    struct allowance answered[2]; /* [1]: home, whom nobody can use it up who is elsewhere */
     struct v2_gather in;
 };
 
@@ -135,6 +148,36 @@ static cph_err band_pull(struct cph_keying *base, struct cph_keying_packet *out,
     return CPH_OK;
 }
 
+/* ---- who is answered ------------------------------------------------------------------------ */
+
+/*
+ * Anybody may write to our port, with any name, until a proof shows who it is. So a hello from
+ * where the signalling says that the peer is, or from where it has proven itself, goes before all
+ * others, and no number of those uses up its answers.
+ */
+static bool at_home(const struct v2band *k, const struct cph_addr *from)
+{
+    return from && k->home.family != CPH_AF_NONE && cph_addr_eq(from, &k->home);
+}
+
+static bool may_answer(struct v2band *k, const struct cph_addr *from, cph_time now)
+{
+    struct allowance *a = &k->answered[at_home(k, from)];
+    cph_time earned = (now - a->since) / CPH_MS(ANSWER_MS);
+
+    if (earned >= a->used) {
+        a->used = 0;
+        a->since = now;
+    } else {
+        a->used -= (unsigned)earned;
+        a->since += earned * CPH_MS(ANSWER_MS);
+    }
+    if (a->used >= ANSWERS)
+        return false;
+    a->used++;
+    return true;
+}
+
 /* ---- the initiator's clock ------------------------------------------------------------------ */
 
 static void arm(struct v2band *k, cph_time now)
@@ -213,8 +256,13 @@ static void band_tick(struct cph_keying *base, cph_time now)
     } else if (k->anew && s->state == V2_AGREED && k->tries++ < TRIES) {
         k->again = now + CPH_MS(LAST_MS); /* the peer began: its run may bring the new keys */
     } else if (k->anew || s->state == V2_NONE) {
+        k->proofs = 0;
         begin(k, now);
-    } else if (waits(s) && k->tries++ < TRIES) {
+    } else if (s->state == V2_SAID_PROOF && k->proofs == AFRESH) {
+        begin(k, now);
+    } else if (s->state == V2_SAID_PROOF && k->proofs++ < TRIES) {
+        send_again(k, now);
+    } else if (s->state == V2_SAID_HELLO && k->tries++ < TRIES) {
         send_again(k, now);
     } else {
         give_up(k, CPH_E_TIMEOUT, "the peer does not answer MIKEYv2 on the media path");
@@ -224,37 +272,43 @@ static void band_tick(struct cph_keying *base, cph_time now)
 /* ---- messages ------------------------------------------------------------------------------- */
 
 /* A run of the peer's that we know already. */
-static cph_err got_hello_again(struct v2band *k, struct cph_span text)
+static cph_err got_hello_again(struct v2band *k, struct cph_span text, const struct cph_addr *from,
+                               cph_time now)
 {
-    const struct v2_shake *now = &k->v2.shake;
+    const struct v2_shake *run = &k->v2.shake;
 
-    if (!cph_span_eq(text, v2_hello(now, 0)))
+    if (!cph_span_eq(text, v2_hello(run, 0)))
         return CPH_E_POLICY;
-    if (now->state != V2_AGREED || k->answers++ >= ANSWERS)
+    if (run->state != V2_AGREED)
         return CPH_E_STATE;
+    if (!may_answer(k, from, now))
+        return CPH_E_LIMIT;
     send_text(k, OUT_HELLO_R); /* ours was lost */
     return CPH_OK;
 }
 
-static cph_err got_hello_i(struct v2band *k, struct cph_span text, const struct v2_msg *m)
+static cph_err got_hello_i(struct v2band *k, struct cph_span text, const struct v2_msg *m,
+                           const struct cph_addr *from, cph_time now)
 {
-    const struct v2_shake *now = &k->v2.shake;
+    const struct v2_shake *run = &k->v2.shake;
+    bool ours = run->we_began && waits(run), home = at_home(k, from);
     V2_SHAKE_SCOPED next = { 0 };
 
-    if (!now->we_began && now->state >= V2_AGREED && m->spi_i == now->spi_i)
-        return got_hello_again(k, text);
+    if (!run->we_began && run->state >= V2_AGREED && m->spi_i == run->spi_i)
+        return got_hello_again(k, text, from, now);
     if (k->begins && !k->v2.keyed)
         return CPH_E_STATE; /* the first run is ours, as offer and answer say */
     /* both began: the smaller number goes on */
-    if (now->we_began && waits(now) && now->spi_i <= m->spi_i)
+    if (ours && run->spi_i <= m->spi_i)
         return CPH_E_STATE;
-    /* who ran through a run with us does not begin another for nothing */
-    if (now->state == V2_AGREED && !now->we_began && k->answers++ >= ANSWERS)
+    /* from elsewhere nobody ends a run with who is at home */
+    if (!home && (ours ? k->home.family != CPH_AF_NONE : run->state == V2_AGREED && k->from_home))
+        return CPH_E_STATE;
+    if (!may_answer(k, from, now))
         return CPH_E_LIMIT;
     CPH_TRY(v2_choose(&k->v2, text, &next));
     go_on_with(k, &next);
-    if (k->answers == 0)
-        k->answers = 1;
+    k->from_home = home;
     if (!k->anew)
         disarm(k);
     send_text(k, OUT_HELLO_R);
@@ -272,42 +326,46 @@ static cph_err got_hello_r(struct v2band *k, struct cph_span text, cph_time now)
     go_on_with(k, &next);
     send_text(k, OUT_PROOF);
     arm(k, now);
+    k->proofs++;
     return CPH_OK;
 }
 
-static void commit(struct v2band *k, struct v2_shake *next, const struct mikey_csb *csb)
+static void commit(struct v2band *k, struct v2_shake *next, const struct mikey_csb *csb,
+                   const struct cph_addr *from)
 {
     v2_commit(&k->v2, next, csb);
+    if (from)
+        k->home = *from;
     k->parts = 0;
     k->anew = false;
     disarm(k);
 }
 
-static cph_err got_proof_i(struct v2band *k, struct cph_span text)
+static cph_err got_proof_i(struct v2band *k, struct cph_span text, const struct cph_addr *from,
+                           cph_time now)
 {
     V2_SHAKE_SCOPED next = v2_shake_next(&k->v2.shake);
     MIKEY_CSB_SCOPED csb = { 0 };
 
     if (!next.we_began && v2_heard(&next, text)) {
-        if (k->answers++ >= ANSWERS)
+        if (!may_answer(k, from, now))
             return CPH_E_LIMIT;
         send_text(k, OUT_PROOF);
         return CPH_OK;
     }
     CPH_TRY(v2_respond(&k->v2, text, &next, &csb));
-    commit(k, &next, &csb);
-    k->answers = 0;
+    commit(k, &next, &csb, from);
     send_text(k, OUT_PROOF);
     return CPH_OK;
 }
 
-static cph_err got_proof_r(struct v2band *k, struct cph_span text)
+static cph_err got_proof_r(struct v2band *k, struct cph_span text, const struct cph_addr *from)
 {
     V2_SHAKE_SCOPED next = v2_shake_next(&k->v2.shake);
     MIKEY_CSB_SCOPED csb = { 0 };
 
     CPH_TRY(v2_verify(&k->v2, text, &next, &csb));
-    commit(k, &next, &csb);
+    commit(k, &next, &csb, from);
     return CPH_OK;
 }
 
@@ -321,27 +379,28 @@ static void follow(struct v2band *k, const struct cph_addr *from)
 /* It proves nothing; but as long as nothing has come there is no better place to send to. */
 static cph_err got_opener(struct v2band *k, const struct cph_addr *from)
 {
-    if (!k->begins || k->v2.shake.state != V2_SAID_HELLO || k->answers++ >= OPENERS)
+    if (!k->begins || k->v2.shake.state != V2_SAID_HELLO || k->opened++ >= OPENERS)
         return CPH_E_STATE;
     follow(k, from);
     send_text(k, OUT_HELLO_I);
     return CPH_OK;
 }
 
-static cph_err got_message(struct v2band *k, struct cph_span text, cph_time now)
+static cph_err got_message(struct v2band *k, struct cph_span text, const struct cph_addr *from,
+                           cph_time now)
 {
     struct v2_msg parsed, *m = &parsed;
 
     CPH_TRY(v2_parse(text, m));
     switch (m->type) {
     case V2_HELLO_I:
-        return got_hello_i(k, text, m);
+        return got_hello_i(k, text, m, from, now);
     case V2_HELLO_R:
         return got_hello_r(k, text, now);
     case V2_PROOF_I:
-        return got_proof_i(k, text);
+        return got_proof_i(k, text, from, now);
     case V2_PROOF_R:
-        return got_proof_r(k, text);
+        return got_proof_r(k, text, from);
     case V2_KEEP:
     case V2_TYPES_:
         break;
@@ -364,7 +423,7 @@ static cph_err band_feed(struct cph_keying *base, enum cph_keying_component comp
     err = v2_gather(&k->in, &p);
     if (err != CPH_OK)
         return err == CPH_E_AGAIN ? CPH_OK : err;
-    err = got_message(k, (struct cph_span){ k->in.b, k->in.total }, now);
+    err = got_message(k, (struct cph_span){ k->in.b, k->in.total }, from, now);
     v2_gather_drop(&k->in);
     if (err == CPH_OK)
         follow(k, from);
@@ -425,10 +484,23 @@ static cph_err band_offer(struct cph_keying *base, const struct cph_keying_local
     return CPH_OK;
 }
 
+/* A hold by the address that is none tells no other place. */
+static void look_where(struct v2band *k, const struct cph_keying_remote *peer)
+{
+    struct cph_sdp_target t;
+
+    if (cph_sdp_rtp_target(peer->sdp, peer->media, &t) != CPH_OK || t.host.n > 0 ||
+        cph_addr_is_any(&t.addr) || cph_addr_eq(&t.addr, &k->named))
+        return;
+    k->named = k->home = t.addr;
+}
+
 /* The exchange is through. Who wants new keys begins; the first time, who answered. */
-static void through(struct v2band *k, bool we_answered)
+static void through(struct v2band *k, const struct cph_keying_remote *peer, bool we_answered)
 {
     bool first = !k->ready;
+
+    look_where(k, peer);
 
     k->ready = true;
     k->open = false;
@@ -453,7 +525,7 @@ static cph_err band_answer(struct cph_keying *base, const struct cph_keying_remo
 {
     CPH_TRY(said(offer));
     CPH_TRY(cph_sdp_attr_add(answer->sdp, answer->media, NAME, "1"));
-    through(of(base), true);
+    through(of(base), offer, true);
     return CPH_OK;
 }
 
@@ -464,7 +536,7 @@ static cph_err band_finish(struct cph_keying *base, const struct cph_keying_remo
     if (!k->open && !k->ready)
         return CPH_E_STATE;
     CPH_TRY(said(answer));
-    through(k, false);
+    through(k, answer, false);
     return CPH_OK;
 }
 

@@ -779,12 +779,12 @@ static void a_rekey_that_is_refused_or_not_answered_is_over_and_the_next_one_goe
     }
 }
 
+/* Somebody who can write to our port, and sees nothing. */
+static const struct cph_addr elsewhere = { .family = CPH_AF_V4, .ip = { 192, 0, 2, 1 }, .port = 7 };
+
 /* Who can write to our port, and sees nothing, does not stop the first run by a hello of his. */
 static void a_strangers_hello_does_not_end_the_run_that_offer_and_answer_agreed_on(void **state)
 {
-    static const struct cph_addr elsewhere = { .family = CPH_AF_V4,
-                                               .ip = { 192, 0, 2, 1 },
-                                               .port = 7 };
     struct v2_msg m = { .type = V2_HELLO_I, .spi_i = 1, .id = CPH_SPAN_LIT(ALICE) };
     struct cph_keying_packet packet;
     uint8_t b[512] = "mkv2\0\1", nonce[V2_NONCE] = { 1 }, one[] = { CPH_MIKEY_PSK, MIKEY_P256 };
@@ -827,6 +827,115 @@ static void a_strangers_hello_does_not_end_the_run_that_offer_and_answer_agreed_
     }
     assert_media(&p, 2);
     assert_int_equal(p.a.installs[0], 2);
+}
+
+static struct cph_span strangers_hello(uint8_t b[512], uint64_t spi)
+{
+    uint8_t nonce[V2_NONCE] = { 1 }, one[] = { CPH_MIKEY_PSK, MIKEY_P256 };
+    struct v2_msg m = { .type = V2_HELLO_I, .spi_i = spi, .id = CPH_SPAN_LIT(BOB) };
+    struct cph_wr head = cph_wr_open(b, 16), wr = cph_wr_open(b + 16, 512 - 16);
+
+    m.modes = (struct cph_span){ one, 1 };
+    m.groups = (struct cph_span){ one + 1, 1 };
+    m.suites = CPH_SPAN_LIT("AEAD_AES_256_GCM");
+    m.nonce = (struct cph_span){ nonce, sizeof nonce };
+    assert_ok(v2_build(&m, &wr));
+    cph_wr_text(&head, "mkv2");
+    cph_wr_u8(&head, 0);
+    cph_wr_u8(&head, 1);
+    cph_wr_u16(&head, (uint16_t)wr.n);
+    cph_wr_u64(&head, spi);
+    return (struct cph_span){ b, 16 + wr.n };
+}
+
+/* So many hellos that each begin a run, to Alice, who offered; how many were answered. */
+static unsigned flood(unsigned n, const struct cph_addr *from, cph_time now)
+{
+    static uint64_t spi = 100;
+    struct cph_keying_packet packet;
+    unsigned answers = 0;
+    uint8_t b[512];
+
+    while (n-- > 0) {
+        (void)!cph_nego_feed(p.a.nego, CPH_KEYING_RTP, from, strangers_hello(b, ++spi), now);
+        while (cph_nego_pull(p.a.nego, &packet, now) == CPH_OK) {
+            assert_true(packet.has_to && cph_addr_eq(&packet.to, from));
+            answers++;
+        }
+    }
+    return answers;
+}
+
+static struct cph_addr home_of(const struct side *s)
+{
+    struct cph_addr at;
+
+    assert_ok(cph_addr_parse_ip(cph_span_of(s->ip), &at));
+    at.port = s->port;
+    return at;
+}
+
+/* What one side has to say comes to the other, from that address. */
+static unsigned hand_over(struct side *by, struct side *to, const struct cph_addr *from,
+                          cph_time now)
+{
+    struct cph_keying_packet packet;
+    unsigned n = 0;
+
+    for (; cph_nego_pull(by->nego, &packet, now) == CPH_OK; n++)
+        (void)!cph_nego_feed(to->nego, CPH_KEYING_RTP, from,
+                             (struct cph_span){ packet.b, packet.n }, now);
+    return n;
+}
+
+static void hellos_from_elsewhere_do_not_keep_the_peer_out(void **state)
+{
+    struct cph_addr alice, bob;
+
+    (void)state;
+    in_band();
+    exchange(&p, &p.a, &p.b);
+    alice = home_of(&p.a);
+    bob = home_of(&p.b);
+    assert_int_equal(flood(40, &elsewhere, 0), 20); /* before the peer's first */
+    cph_nego_tick(p.b.nego, 0);
+    assert_int_equal(hand_over(&p.b, &p.a, &bob, 0), 1);
+    assert_int_equal(hand_over(&p.a, &p.b, &alice, 0), 1);
+    assert_int_equal(flood(40, &elsewhere, CPH_SEC(9)), 0); /* in the midst of the peer's run */
+    assert_int_equal(hand_over(&p.b, &p.a, &bob, CPH_SEC(9)), 1);
+    assert_int_equal(hand_over(&p.a, &p.b, &alice, CPH_SEC(9)), 1);
+    assert_media(&p, 1);
+}
+
+/* Either with the peer's own address, or with any if the peer's is not the one it announced. The
+ * answers come again with time, and the initiator begins anew when its proof finds nobody. */
+static void a_burst_of_hellos_that_hits_the_peers_own_place_only_delays(void **state)
+{
+    (void)state;
+    for (int own = 0; own < 2; own++)
+        for (int midst = 0; midst < 2; midst++) {
+            struct cph_addr alice, bob, from = elsewhere;
+            cph_time now = 0;
+
+            in_band();
+            exchange(&p, &p.a, &p.b);
+            alice = home_of(&p.a);
+            bob = own ? home_of(&p.b) : peer_addr;
+            from = own ? bob : elsewhere;
+            assert_int_equal(flood(midst ? 0 : 20, &from, now), midst ? 0 : 20);
+            cph_nego_tick(p.b.nego, now);
+            assert_int_equal(hand_over(&p.b, &p.a, &bob, now), 1);
+            assert_int_equal(hand_over(&p.a, &p.b, &alice, now), midst);
+            assert_true(flood(midst ? 20 : 0, &from, now) == (midst ? 19 : 0));
+            while (keying(&p.b).state == CPH_KEYING_RUNNING) {
+                now += CPH_MS(10);
+                cph_nego_tick(p.b.nego, now);
+                (void)hand_over(&p.b, &p.a, &bob, now);
+                (void)hand_over(&p.a, &p.b, &alice, now);
+            }
+            assert_media(&p, 1);
+            assert_true(now < CPH_SEC(midst ? 8 : 1));
+        }
 }
 
 /* ---- memory --------------------------------------------------------------------------------- */
@@ -884,6 +993,8 @@ int main(void)
         test(a_rekey_runs_again_and_both_may_begin),
         test(a_rekey_that_is_refused_or_not_answered_is_over_and_the_next_one_goes_on),
         test(a_strangers_hello_does_not_end_the_run_that_offer_and_answer_agreed_on),
+        test(hellos_from_elsewhere_do_not_keep_the_peer_out),
+        test(a_burst_of_hellos_that_hits_the_peers_own_place_only_delays),
         test(running_out_of_memory_is_reported),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
