@@ -13,14 +13,10 @@
  * when the one before has come (lockstep). The initiator repeats, with pauses that double; the
  * responder only answers, and not for ever.
  */
-#include "parts_int.h"
+#include "inband_int.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "ciphony/base_text.h"
-
-static const char NAME[] = "mikeyv2-inband";
 static const char MAGIC[] = "mkv2";
 
 enum {
@@ -31,42 +27,9 @@ enum {
     LAST_MS = 2000,
     TRIES = 10, /* of one message: about 15 s */
     AFRESH = 5, /* proofs that went unanswered: the peer has lost our run, another begins */
-    OPENERS = 5,
     OPEN_MS = 250,
     ANSWERS = 20,    /* at once: nobody is hit with more than he sent */
     ANSWER_MS = 250, /* and then one in so long: a peer's own pace */
-};
-
-/* Which message of the run goes out. */
-enum out { OUT_HELLO_I, OUT_HELLO_R, OUT_PROOF };
-
-/* Answers that were given of late. */
-struct allowance {
-    unsigned used;
-    cph_time since;
-};
-
-struct v2band {
-    struct v2 v2;
-    bool open, first;
-    bool ready;     /* offer and answer are through: there is somewhere to send to */
-    bool begins;    /* we are to */
-    bool anew;      /* and once more, for new keys */
-    bool opening;   /* an opener is to go */
-    unsigned opens; /* still */
-    bool has_to;    /* where the peer's messages come from */
-    struct cph_addr to;
-    struct cph_addr named; /* where the last description says that the peer is */
-    struct cph_addr home;  /* the same, until a proof came from elsewhere; family NONE: unknown */
-    bool from_home;        /* the run that the peer began was begun from there */
-    enum out out;
-    unsigned at, parts; /* next part of it; 0 parts: nothing goes out */
-    cph_time again;     /* initiator: when to repeat */
-    cph_time pause;
-    unsigned tries, proofs;       /* proofs: of ours, over all runs for these keys */
-    unsigned opened;              /* openers that were followed */
-    struct allowance answered[2]; /* [1]: home, whom nobody can use it up who is elsewhere */
-    struct v2_gather in;
 };
 
 static struct v2band *of(struct cph_keying *k)
@@ -76,7 +39,7 @@ static struct v2band *of(struct cph_keying *k)
 
 /* ---- out ---------------------------------------------------------------------------------- */
 
-static bool band_claims(struct cph_span packet)
+bool v2_band_claims(struct cph_span packet)
 {
     return packet.n >= HEAD && memcmp(packet.p, MAGIC, 4) == 0; /* public */
 }
@@ -97,7 +60,7 @@ static struct cph_span text_of(const struct v2band *k)
     return v2_hello(&k->v2.shake, k->out == OUT_HELLO_R);
 }
 
-static void send_text(struct v2band *k, enum out out)
+static void send_text(struct v2band *k, enum v2_out out)
 {
     size_t room = room_of(k);
 
@@ -115,7 +78,7 @@ static void go_on_with(struct v2band *k, struct v2_shake *next)
     v2_shake_put(&k->v2, next);
 }
 
-static cph_err band_pull(struct cph_keying *base, struct cph_keying_packet *out, cph_time now)
+cph_err v2_band_pull(struct cph_keying *base, struct cph_keying_packet *out, cph_time now)
 {
     struct v2band *k = of(base);
     struct cph_wr wr = cph_wr_open(out->b, sizeof out->b);
@@ -162,7 +125,7 @@ static bool at_home(const struct v2band *k, const struct cph_addr *from)
 
 static bool may_answer(struct v2band *k, const struct cph_addr *from, cph_time now)
 {
-    struct allowance *a = &k->answered[at_home(k, from)];
+    struct v2_allowance *a = &k->answered[at_home(k, from)];
     cph_time earned = (now - a->since) / CPH_MS(ANSWER_MS);
 
     if (earned >= a->used) {
@@ -187,7 +150,7 @@ static void arm(struct v2band *k, cph_time now)
     k->again = now + k->pause;
 }
 
-static void disarm(struct v2band *k)
+void v2_band_disarm(struct v2band *k)
 {
     k->again = CPH_TIME_NEVER;
 }
@@ -195,7 +158,7 @@ static void disarm(struct v2band *k)
 /* The run is over, and what it had goes: a private value, say. */
 static void give_up(struct v2band *k, cph_err err, const char *why)
 {
-    disarm(k);
+    v2_band_disarm(k);
     k->anew = false;
     k->parts = 0;
     v2_shake_wipe(&k->v2.shake);
@@ -222,7 +185,7 @@ static void begin(struct v2band *k, cph_time now)
     arm(k, now);
 }
 
-static cph_time band_deadline(const struct cph_keying *base)
+cph_time v2_band_deadline(const struct cph_keying *base)
 {
     const struct v2band *k = (const struct v2band *)base;
 
@@ -242,7 +205,7 @@ static void send_again(struct v2band *k, cph_time now)
     k->again = now + k->pause;
 }
 
-static void band_tick(struct cph_keying *base, cph_time now)
+void v2_band_tick(struct cph_keying *base, cph_time now)
 {
     struct v2band *k = of(base);
     const struct v2_shake *s = &k->v2.shake;
@@ -310,7 +273,7 @@ static cph_err got_hello_i(struct v2band *k, struct cph_span text, const struct 
     go_on_with(k, &next);
     k->from_home = home;
     if (!k->anew)
-        disarm(k);
+        v2_band_disarm(k);
     send_text(k, OUT_HELLO_R);
     return CPH_OK;
 }
@@ -338,7 +301,7 @@ static void commit(struct v2band *k, struct v2_shake *next, const struct mikey_c
         k->home = *from;
     k->parts = 0;
     k->anew = false;
-    disarm(k);
+    v2_band_disarm(k);
 }
 
 static cph_err got_proof_i(struct v2band *k, struct cph_span text, const struct cph_addr *from,
@@ -379,7 +342,7 @@ static void follow(struct v2band *k, const struct cph_addr *from)
 /* It proves nothing; but as long as nothing has come there is no better place to send to. */
 static cph_err got_opener(struct v2band *k, const struct cph_addr *from)
 {
-    if (!k->begins || k->v2.shake.state != V2_SAID_HELLO || k->opened++ >= OPENERS)
+    if (!k->begins || k->v2.shake.state != V2_SAID_HELLO || k->opened++ >= V2_OPENERS)
         return CPH_E_STATE;
     follow(k, from);
     send_text(k, OUT_HELLO_I);
@@ -408,8 +371,8 @@ static cph_err got_message(struct v2band *k, struct cph_span text, const struct 
     return CPH_E_MALFORMED;
 }
 
-static cph_err band_feed(struct cph_keying *base, enum cph_keying_component component,
-                         const struct cph_addr *from, struct cph_span packet, cph_time now)
+cph_err v2_band_feed(struct cph_keying *base, enum cph_keying_component component,
+                     const struct cph_addr *from, struct cph_span packet, cph_time now)
 {
     struct v2band *k = of(base);
     struct v2_part p;
@@ -429,169 +392,3 @@ static cph_err band_feed(struct cph_keying *base, enum cph_keying_component comp
         follow(k, from);
     return err;
 }
-
-/* ---- signalling: that there is one ---------------------------------------------------------- */
-
-static bool band_present(const struct cph_keying_remote *remote)
-{
-    return cph_sdp_attr(&remote->media->part, NAME) != NULL;
-}
-
-static cph_err band_make(const struct cph_keying_cfg *cfg, struct cph_keying **out)
-{
-    struct v2band *k = calloc(1, sizeof *k);
-    cph_err err;
-
-    if (!k)
-        return CPH_E_NOMEM;
-    err = v2_open(&k->v2, &cph_keying_mikeyv2_inband, cfg);
-    if (err != CPH_OK) {
-        free(k);
-        return err;
-    }
-    disarm(k);
-    *out = &k->v2.base;
-    return CPH_OK;
-}
-
-static void band_free(struct cph_keying *k)
-{
-    v2_gather_drop(&of(k)->in);
-    v2_close(&of(k)->v2);
-    cph_free_secret(of(k), sizeof(struct v2band));
-}
-
-static cph_err said(const struct cph_keying_remote *remote)
-{
-    const struct cph_sdp_line *l = cph_sdp_attr(&remote->media->part, NAME);
-
-    if (!l)
-        return CPH_E_NOTFOUND;
-    if (cph_sdp_attr_next(l))
-        return CPH_E_MALFORMED;
-    return cph_span_is(cph_span_trim(l->arg), "1") ? CPH_OK : CPH_E_UNSUPPORTED;
-}
-
-static cph_err band_offer(struct cph_keying *base, const struct cph_keying_local *offer)
-{
-    struct v2band *k = of(base);
-
-    CPH_TRY(cph_sdp_attr_add(offer->sdp, offer->media, NAME, "1"));
-    k->open = true;
-    k->first = !k->ready;
-    if (k->v2.status.state == CPH_KEYING_IDLE)
-        k->v2.status.state = CPH_KEYING_OFFERED;
-    return CPH_OK;
-}
-
-/* A hold by the address that is none tells no other place. */
-static void look_where(struct v2band *k, const struct cph_keying_remote *peer)
-{
-    struct cph_sdp_target t;
-
-    if (cph_sdp_rtp_target(peer->sdp, peer->media, &t) != CPH_OK || t.host.n > 0 ||
-        cph_addr_is_any(&t.addr) || cph_addr_eq(&t.addr, &k->named))
-        return;
-    k->named = k->home = t.addr;
-}
-
-/* The exchange is through. Who wants new keys begins; the first time, who answered. */
-static void through(struct v2band *k, const struct cph_keying_remote *peer, bool we_answered)
-{
-    bool first = !k->ready;
-
-    look_where(k, peer);
-
-    k->ready = true;
-    k->open = false;
-    if (!k->v2.keyed && k->v2.status.state != CPH_KEYING_FAILED)
-        k->v2.status.state = CPH_KEYING_RUNNING;
-    if (first && we_answered)
-        k->begins = true;
-    else if (first)
-        k->opens = OPENERS;
-    else
-        k->anew |= k->v2.renew && k->v2.keyed;
-    k->begins |= k->anew;
-    k->v2.renew = false;
-    if (first || k->anew) {
-        k->tries = 0;
-        k->again = 0; /* at once */
-    }
-}
-
-static cph_err band_answer(struct cph_keying *base, const struct cph_keying_remote *offer,
-                           const struct cph_keying_local *answer)
-{
-    CPH_TRY(said(offer));
-    CPH_TRY(cph_sdp_attr_add(answer->sdp, answer->media, NAME, "1"));
-    through(of(base), offer, true);
-    return CPH_OK;
-}
-
-static cph_err band_finish(struct cph_keying *base, const struct cph_keying_remote *answer)
-{
-    struct v2band *k = of(base);
-
-    if (!k->open && !k->ready)
-        return CPH_E_STATE;
-    CPH_TRY(said(answer));
-    through(k, answer, false);
-    return CPH_OK;
-}
-
-static void band_settled(struct cph_keying *base)
-{
-    of(base)->open = false;
-    of(base)->v2.renew = false; /* a wish is over with the offer that had it, taken or not */
-}
-
-static void band_rollback(struct cph_keying *base)
-{
-    struct v2band *k = of(base);
-
-    band_settled(base);
-    if (!k->ready)
-        k->v2.status.state = CPH_KEYING_IDLE;
-}
-
-static cph_err band_fork(const struct cph_keying *base, struct cph_keying **out)
-{
-    const struct v2band *k = (const struct v2band *)base;
-    struct cph_keying *branch = NULL;
-
-    if (!k->first)
-        return CPH_E_STATE;
-    CPH_TRY(band_make(&k->v2.cfg, &branch));
-    of(branch)->open = of(branch)->first = true;
-    of(branch)->v2.status.state = CPH_KEYING_OFFERED;
-    *out = branch;
-    return CPH_OK;
-}
-
-const struct cph_keying_method cph_keying_mikeyv2_inband = {
-    .name = "mikeyv2-inband",
-    .where = CPH_KEYING_IN_BOTH,
-    .needs = CPH_KEYING_NEEDS_MIKEY,
-    .profile = CPH_SDP_RTP_SAVP,
-    .expired = true,
-    .present = band_present,
-    .claims = band_claims,
-    .make = band_make,
-    .free = band_free,
-    .offer = band_offer,
-    .answer = band_answer,
-    .finish = band_finish,
-    .rollback = band_rollback,
-    .settled = band_settled,
-    .renew = v2_renew,
-    .fork = band_fork,
-    .feed = band_feed,
-    .pull = band_pull,
-    .deadline = band_deadline,
-    .tick = band_tick,
-    .status = v2_status,
-    .keys = v2_keys,
-    .hints = v2_hints,
-    .evidence = v2_evidence,
-};
