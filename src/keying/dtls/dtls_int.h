@@ -225,6 +225,28 @@ void dtls_pool_tick(struct dtls_pool *pool, cph_time now);
 struct dtls_shake *dtls_pool_take(struct dtls_pool *pool, enum cph_keying_component c, unsigned i);
 cph_err dtls_shake_pull(struct dtls_shake *shake, struct cph_keying_packet *out);
 
+/* How a handshake begins. */
+struct dtls_beginning {
+    enum cph_stream_role role;
+    enum cph_keying_component c;
+    const struct cph_stream_session *resume; /* client */
+    bool after_cookie;                       /* server */
+};
+
+/* A handshake in an empty slot (at). */
+cph_err dtls_shake_begin(struct dtls_pool *pool, const struct dtls_beginning *b, unsigned at,
+                         cph_time now, struct dtls_shake **out);
+/* Is there an empty slot? */
+bool dtls_pool_place(const struct dtls_pool *pool, enum cph_keying_component c, unsigned *at);
+/* A packet for handshake i. */
+void dtls_pool_give(struct dtls_pool *pool, enum cph_keying_component c, unsigned i,
+                    struct cph_span packet, cph_time now);
+
+/* welcome.c: a ClientHello came (the rest as in dtls_pool_feed()). */
+cph_err dtls_pool_welcome(struct dtls_pool *pool, enum cph_keying_component c,
+                          const struct cph_addr *from, const struct cph_addr *known, bool serve,
+                          const struct dtls_hello *hello, struct cph_span packet, cph_time now);
+
 /* ---- dtls.c ---------------------------------------------------------------------------------- */
 
 /* An address from where somebody who may be the peer opened the path. */

@@ -96,14 +96,6 @@ void dtls_pool_unref(struct dtls_pool *pool, const void *owner)
 
 /* ---- beginning ------------------------------------------------------------------------------- */
 
-/* How a handshake begins. */
-struct beginning {
-    enum cph_stream_role role;
-    enum cph_keying_component c;
-    const struct cph_stream_session *resume; /* client */
-    bool after_cookie;                       /* server */
-};
-
 /* The library's context: that of the device, or one for this offer, made when it is needed. */
 static cph_err home_of(struct dtls_pool *pool, struct cph_stream_home **out)
 {
@@ -116,8 +108,8 @@ static cph_err home_of(struct dtls_pool *pool, struct cph_stream_home **out)
     return CPH_OK;
 }
 
-static cph_err begin(struct dtls_pool *pool, const struct beginning *b, unsigned at, cph_time now,
-                     struct dtls_shake **out)
+cph_err dtls_shake_begin(struct dtls_pool *pool, const struct dtls_beginning *b, unsigned at,
+                         cph_time now, struct dtls_shake **out)
 {
     bool server = b->role == CPH_STREAM_SERVER;
     struct cph_stream_config cfg = {
@@ -157,7 +149,7 @@ static cph_err begin(struct dtls_pool *pool, const struct beginning *b, unsigned
     return CPH_OK;
 }
 
-static bool free_slot(const struct dtls_pool *pool, enum cph_keying_component c, unsigned *at)
+bool dtls_pool_place(const struct dtls_pool *pool, enum cph_keying_component c, unsigned *at)
 {
     for (unsigned i = 0; i < DTLS_SLOTS; i++) {
         if (!pool->slot[c][i]) {
@@ -170,15 +162,17 @@ static bool free_slot(const struct dtls_pool *pool, enum cph_keying_component c,
 
 cph_err dtls_pool_connect(struct dtls_pool *pool, const struct dtls_wish *wish, cph_time now)
 {
-    const struct beginning b = { .role = CPH_STREAM_CLIENT, .c = wish->c, .resume = wish->resume };
+    const struct dtls_beginning b = { .role = CPH_STREAM_CLIENT,
+                                      .c = wish->c,
+                                      .resume = wish->resume };
     enum cph_keying_component c = wish->c;
     struct dtls_shake *shake;
     unsigned at;
     cph_err err;
 
-    if (!free_slot(pool, c, &at))
+    if (!dtls_pool_place(pool, c, &at))
         return CPH_E_LIMIT;
-    CPH_TRY(begin(pool, &b, at, now, &shake));
+    CPH_TRY(dtls_shake_begin(pool, &b, at, now, &shake));
     shake->owner = wish->owner;
     shake->target = wish->target;
     shake->detour = wish->detour;
@@ -191,81 +185,10 @@ cph_err dtls_pool_connect(struct dtls_pool *pool, const struct dtls_wish *wish, 
     return err;
 }
 
-/* ---- who may begin with us ------------------------------------------------------------------- */
-
-/* Who of the rivals gives way? One that was judged false, then the oldest stale one; for a
- * ClientHello from where the description says, any that is from elsewhere before those. */
-static bool weakest(const struct dtls_pool *pool, enum cph_keying_component c,
-                    const struct cph_addr *known, bool is_known, cph_time now, unsigned *at)
-{
-    bool best_elsewhere = false;
-    int best = -1;
-
-    for (unsigned i = 0; i < DTLS_SLOTS; i++) {
-        const struct dtls_shake *r = pool->slot[c][i];
-        bool elsewhere, stale;
-
-        if (!r || r->role != CPH_STREAM_SERVER)
-            continue;
-        if (r->judged || cph_stream_error(r->s) != CPH_OK) {
-            best = (int)i;
-            break;
-        }
-        elsewhere = known && !cph_addr_eq(&r->from, known);
-        stale = cph_stream_state(r->s) == CPH_STREAM_HANDSHAKE &&
-                now - r->born > CPH_SEC(DTLS_STALE_S);
-        if (!(is_known ? elsewhere || stale : stale && (elsewhere || !known)))
-            continue;
-        if (best >= 0 &&
-            (elsewhere == best_elsewhere ? r->born >= pool->slot[c][best]->born : best_elsewhere))
-            continue;
-        best = (int)i;
-        best_elsewhere = elsewhere;
-    }
-    *at = (unsigned)best;
-    return best >= 0;
-}
-
-static unsigned rivals(const struct dtls_pool *pool, enum cph_keying_component c)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < DTLS_SLOTS; i++) {
-        if (pool->slot[c][i] && pool->slot[c][i]->role == CPH_STREAM_SERVER)
-            n++;
-    }
-    return n;
-}
-
-static cph_err welcome(struct dtls_pool *pool, enum cph_keying_component c,
-                       const struct cph_addr *from, const struct cph_addr *known,
-                       const struct dtls_hello *hello, cph_time now, struct dtls_shake **out)
-{
-    const struct beginning b = { .role = CPH_STREAM_SERVER,
-                                 .c = c,
-                                 .after_cookie = hello->cookie.n > 0 };
-    bool is_known = known && cph_addr_eq(from, known);
-    /* Once the peer's address is known, one place is kept for it. */
-    unsigned limit = known && !is_known ? DTLS_RIVALS - 1 : DTLS_RIVALS;
-    unsigned at;
-
-    if (rivals(pool, c) >= limit) {
-        if (!weakest(pool, c, known, is_known, now, &at))
-            return CPH_E_LIMIT;
-        dtls_shake_free(dtls_pool_take(pool, c, at));
-    } else if (!free_slot(pool, c, &at)) {
-        return CPH_E_LIMIT;
-    }
-    CPH_TRY(begin(pool, &b, at, now, out));
-    (*out)->from = *from;
-    memcpy((*out)->random, hello->random.p, DTLS_RANDOM);
-    return CPH_OK;
-}
-
 /* ---- packets --------------------------------------------------------------------------------- */
 
-static void give(struct dtls_pool *pool, enum cph_keying_component c, unsigned i,
-                 struct cph_span packet, cph_time now)
+void dtls_pool_give(struct dtls_pool *pool, enum cph_keying_component c, unsigned i,
+                    struct cph_span packet, cph_time now)
 {
     struct dtls_shake *shake = pool->slot[c][i];
     enum cph_stream_state before = cph_stream_state(shake->s);
@@ -316,123 +239,6 @@ static bool latch(struct dtls_pool *pool, enum cph_keying_component c, const str
     return false;
 }
 
-/*
- * Was the one who says this hello asked for a cookie? Then he shall show it, though by now he was
- * announced: a flight for the hello without, beside the request that he answers, has messages of
- * the same numbers, and no client can take both.
- */
-static bool was_asked(const struct dtls_pool *pool, enum cph_keying_component c,
-                      const struct cph_addr *from, const struct dtls_hello *hello)
-{
-    for (unsigned i = 0; i < pool->n_asked && i < DTLS_SAID; i++) {
-        const struct dtls_asked *a = &pool->asked[i];
-
-        if (a->component == c && cph_addr_eq(&a->from, from) &&
-            memcmp(a->random, hello->random.p, DTLS_RANDOM) == 0) /* public bytes */
-            return true;
-    }
-    return false;
-}
-
-static void note_asked(struct dtls_pool *pool, enum cph_keying_component c,
-                       const struct cph_addr *from, const struct dtls_hello *hello)
-{
-    struct dtls_asked *a = &pool->asked[pool->n_asked % DTLS_SAID];
-
-    if (was_asked(pool, c, from, hello))
-        return;
-    a->component = c;
-    a->from = *from;
-    memcpy(a->random, hello->random.p, DTLS_RANDOM);
-    pool->n_asked++;
-}
-
-/* Ask whoever says hello to show that he hears us. No handshake begins: RFC 6347 4.2.1. */
-static cph_err ask(struct dtls_pool *pool, enum cph_keying_component c, const struct cph_addr *from,
-                   const struct dtls_hello *hello, cph_time now)
-{
-    struct dtls_said *said = &pool->said[pool->n_said];
-
-    if (pool->n_said == DTLS_SAID)
-        return CPH_E_LIMIT; /* he will say it again */
-    CPH_TRY(dtls_cookie_ask(&pool->cookie, from, hello, now, said->b));
-    said->component = c;
-    said->to = *from;
-    pool->n_said++;
-    note_asked(pool, c, from, hello);
-    return CPH_OK;
-}
-
-/*
- * The handshake that this ClientHello began. With a cookie and without, hellos of one client begin
- * two, if it says the one without first: which one it went on with is seen by what it sends next.
- * If it has shown a cookie already, the other is an old one or a repetition beside it.
- */
-static bool begun_by(const struct dtls_pool *pool, enum cph_keying_component c,
-                     const struct cph_addr *from, const struct dtls_hello *hello, unsigned *at)
-{
-    for (unsigned i = 0; i < DTLS_SLOTS; i++) {
-        const struct dtls_shake *shake = pool->slot[c][i];
-
-        if (shake && shake->role == CPH_STREAM_SERVER && cph_addr_eq(&shake->from, from) &&
-            (shake->after_cookie || hello->cookie.n == 0) &&
-            memcmp(shake->random, hello->random.p, DTLS_RANDOM) == 0) { /* public bytes */
-            *at = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-/* RFC 6347 4.2.1: whom the signalling named has asked for this; anybody else may be using another's
- * address. So may whoever begins several there and ends none. */
-static bool need_no_cookie(const struct dtls_pool *pool, enum cph_keying_component c,
-                           const struct cph_addr *from, const struct cph_addr *known,
-                           const struct dtls_hello *hello)
-{
-    unsigned n = 0;
-
-    if (!known || !cph_addr_eq(from, known) ||
-        (hello->cookie.n == 0 && was_asked(pool, c, from, hello)))
-        return false;
-    for (unsigned i = 0; i < DTLS_SLOTS; i++) {
-        const struct dtls_shake *r = pool->slot[c][i];
-
-        n += r && r->role == CPH_STREAM_SERVER && !r->after_cookie && cph_addr_eq(&r->from, from) &&
-             cph_stream_state(r->s) == CPH_STREAM_HANDSHAKE;
-    }
-    return n < DTLS_NAMED;
-}
-
-static cph_err feed_hello(struct dtls_pool *pool, enum cph_keying_component c,
-                          const struct cph_addr *from, const struct cph_addr *known, bool serve,
-                          const struct dtls_hello *hello, struct cph_span packet, cph_time now)
-{
-    struct dtls_shake *shake;
-    unsigned at;
-    cph_err err;
-
-    if (begun_by(pool, c, from, hello, &at)) {
-        give(pool, c, at, packet, now);
-        return CPH_OK;
-    }
-    if (!serve) {
-        pool->rival = true;
-        return CPH_E_STATE;
-    }
-    if (!need_no_cookie(pool, c, from, known, hello) &&
-        !dtls_cookie_ok(&pool->cookie, from, hello, now))
-        return ask(pool, c, from, hello, now);
-    err = welcome(pool, c, from, known, hello, now, &shake);
-    if (err) {
-        pool->rival = true;
-        return err;
-    }
-    err = dtls_shake_feed(shake, packet, now);
-    pool->moves++;
-    return err;
-}
-
 cph_err dtls_pool_feed(struct dtls_pool *pool, enum cph_keying_component c,
                        const struct cph_addr *from, const struct cph_addr *known, bool serve,
                        struct cph_span packet, cph_time now)
@@ -442,15 +248,16 @@ cph_err dtls_pool_feed(struct dtls_pool *pool, enum cph_keying_component c,
     unsigned at;
 
     if (dtls_hello_read(packet, &hello))
-        return feed_hello(pool, c, from, known, serve, &hello, packet, now);
+        return dtls_pool_welcome(pool, c, from, known, serve, &hello, packet, now);
     for (unsigned i = 0; i < DTLS_SLOTS; i++) {
         if (pool->slot[c][i] && hears(pool->slot[c][i], from)) {
-            give(pool, c, i, packet, now); /* of several from there, one will know it as its own */
+            /* of several from there, one will know it as its own */
+            dtls_pool_give(pool, c, i, packet, now);
             given = true;
         }
     }
     if (!given && is_answer(packet) && latch(pool, c, from, now, &at)) {
-        give(pool, c, at, packet, now);
+        dtls_pool_give(pool, c, at, packet, now);
         given = true;
     }
     return given ? CPH_OK : CPH_E_NOTFOUND;
