@@ -45,7 +45,9 @@ cph_err sip_call_new(struct cph_sip_ua *ua, struct sip_call **out)
         return CPH_E_NOMEM;
     }
     c->ua = ua;
-    c->id = ++ua->next_call;
+    do /* as for flows */
+        c->id = ++ua->next_call;
+    while (!c->id || sip_call_get(ua, c->id));
     c->min_se = ua->cfg.min_se;
     c->ask_se = ua->cfg.session_expires;
     sip_list_add(&ua->calls, &c->link);

@@ -115,7 +115,9 @@ static cph_err flow_new(struct cph_sip_ua *ua, enum cph_sip_proto proto, unsigne
     if (!f)
         return CPH_E_NOMEM;
     f->ua = ua;
-    f->id = ++ua->next_flow;
+    do /* strangers count it up: 0 is UDP's, and once round it meets those that stayed */
+        f->id = ++ua->next_flow;
+    while (!f->id || sip_flow_get(ua, f->id));
     f->proto = proto;
     f->listener = listener;
     f->peer = *peer;

@@ -2,6 +2,8 @@
  */
 #include "ua_hand.h"
 
+#include "ua_int.h"
+
 static uint32_t options(const char *to)
 {
     struct cph_sip_place p = { .to = to, .from = "sip:a@10.0.0.1" };
@@ -440,6 +442,30 @@ static void the_table_of_connections_is_bounded(void **state)
     finish();
 }
 
+static void numbers_that_went_round_are_neither_0_nor_in_use(void **state)
+{
+    struct cph_sip_place p = { .to = "sip:bob@10.0.0.9", .from = "sip:alice@10.0.0.1" };
+    uint32_t old, next;
+    bool closed;
+
+    (void)state;
+    begin_hand(6, "tcp", NULL);
+    old = accepted();
+    w.node[0].ua->next_flow = UINT32_MAX;
+    next = accepted();
+    assert_int_equal(next, old + 1);
+    speak(next, 1);
+    assert_non_null(strstr(written(next, &closed), "SIP/2.0 200"));
+    assert_false(closed);
+    finish();
+    begin_hand(6, "udp", NULL);
+    assert_ok(cph_sip_call_place(w.node[0].ua, &p, w.now, &old));
+    w.node[0].ua->next_call = UINT32_MAX;
+    assert_ok(cph_sip_call_place(w.node[0].ua, &p, w.now, &next));
+    assert_int_equal(next, old + 1);
+    finish();
+}
+
 static void silent_connections_of_a_stranger_keep_nobody_out(void **state)
 {
     char text[40];
@@ -732,6 +758,7 @@ int main(void)
         cmocka_unit_test(a_stream_that_cannot_be_framed_is_closed),
         cmocka_unit_test(a_connection_that_says_nothing_is_closed),
         cmocka_unit_test(the_table_of_connections_is_bounded),
+        cmocka_unit_test(numbers_that_went_round_are_neither_0_nor_in_use),
         cmocka_unit_test(silent_connections_of_a_stranger_keep_nobody_out),
         cmocka_unit_test(a_table_full_of_silence_gives_up_the_oldest_of_whoever_has_most),
         cmocka_unit_test(one_host_gets_half_of_the_table_whatever_it_says),
