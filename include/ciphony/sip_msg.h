@@ -228,17 +228,24 @@ struct cph_sip_reason {
     struct cph_span text; /* as written, usually quoted */
 };
 
+/** One Via value. RFC 3261 20.42, RFC 3581 */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_via_parse(struct cph_span text, struct cph_sip_via *out);
+/** Without brackets, parameters are the header's. RFC 3261 20, 20.10 */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_addr_parse(struct cph_span text, struct cph_sip_addr *out);
+/** Below 2^31; any method that is a token. RFC 3261 20.16, 8.1.1.5 */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_cseq_parse(struct cph_span text, struct cph_sip_cseq *out);
+/** RFC 3262 7.2 */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_rack_parse(struct cph_span text, struct cph_sip_rack *out);
+/** Each parameter has a value. RFC 3261 20.15 */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_content_type_parse(struct cph_span text,
                                                           struct cph_sip_content_type *out);
-/** Also for Min-SE (RFC 4028 5), where the refresher stays NONE. */
+/** RFC 4028 4. Also for Min-SE (5), where the refresher stays NONE. */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_session_expires_parse(struct cph_span text,
                                                              struct cph_sip_session_expires *out);
+/** RFC 3261 20.33 */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_retry_after_parse(struct cph_span text,
                                                          struct cph_sip_retry_after *out);
+/** RFC 3326 2 */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_reason_parse(struct cph_span text,
                                                     struct cph_sip_reason *out);
 /** RFC 3261 20.17: "Sat, 13 Nov 2010 23:29:00 GMT", GMT alone; seconds since 1970. */
@@ -417,7 +424,8 @@ CPH_API void cph_sip_wr_copy_all(struct cph_wr *wr, const struct cph_sip_msg *ms
  * here. */
 CPH_API void cph_sip_wr_addr(struct cph_wr *wr, struct cph_span display, struct cph_span uri,
                              struct cph_span params);
-/** From or To (or Contact) header: cph_sip_wr_addr with ";tag=" if tag is not empty. */
+/** The header line of a From, To or Contact: cph_sip_wr_addr() with ";tag=" if tag, a token, is not
+ * empty. For messages made by hand: what a display name or a URI holds cannot leave its place. */
 CPH_API void cph_sip_wr_addr_header(struct cph_wr *wr, enum cph_sip_hdr id, struct cph_span display,
                                     struct cph_span uri, struct cph_span tag);
 CPH_API void cph_sip_wr_quoted(struct cph_wr *wr, struct cph_span bytes); /* "..." with escapes */

@@ -139,6 +139,13 @@ struct cph_phone_config {
     bool portable_crypto;                /* SRTP through OpenSSL even where libipsec-mb could */
 };
 
+/**
+ * Copies the texts and passwords of cfg, and keeps what it points to beside them: env, host, key,
+ * cert, authorities, mikey outlive the phone. One thread.
+ * CPH_E_ARGUMENT: no account, no listener, a caller without a name or password. CPH_E_CONFIG:
+ * no codec of those named, or what cph_sip_ua_new() says. CPH_E_LIMIT: more accounts or callers, or
+ * longer texts, than fit. CPH_E_MALFORMED: an address of record. CPH_E_NOMEM, CPH_E_CRYPTO.
+ */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_new(const struct cph_phone_config *cfg, cph_time now,
                                              struct cph_phone **out);
 /** Ends without a word to the peers; hang up and turn first to be polite. NULL is fine. */
@@ -191,10 +198,15 @@ struct cph_phone_event {
     bool verified;                /* SAS: no need to: compared in an earlier call */
 };
 
+/** The next event, oldest first; CPH_E_AGAIN. Of 256 that nobody takes, those of least use go, and
+ * CPH_PHONE_ENDED never. */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_event(struct cph_phone *p, struct cph_phone_event *out);
 CPH_API const char *cph_phone_event_name(enum cph_phone_event_kind kind);
 
 /* ---- what the user does ---------------------------------------------------------------------- */
+
+/* Of a call that is not there, or over: CPH_E_NOTFOUND. What a call cannot do now: CPH_E_STATE, and
+ * nothing changed. */
 
 struct cph_phone_dial {
     const char *to;
@@ -206,11 +218,17 @@ struct cph_phone_dial {
  *  (account), CPH_E_LIMIT, CPH_E_CONFIG (no keying possible under the policy). */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_dial(struct cph_phone *p, const struct cph_phone_dial *d,
                                               cph_time now, uint32_t *call);
+/** Tell the caller of an incoming call that it rings (180). */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_ring(struct cph_phone *p, uint32_t call, cph_time now);
+/** Take an incoming call. CPH_E_STATE also while its preconditions wait. */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_accept(struct cph_phone *p, uint32_t call, cph_time now);
+/** Refuse an incoming call; status: 300 to 699, else CPH_E_ARGUMENT. */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_reject(struct cph_phone *p, uint32_t call, unsigned status,
                                                 cph_time now);
+/** End it in whatever state it is; CPH_PHONE_ENDED follows. */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_hangup(struct cph_phone *p, uint32_t call, cph_time now);
+/** Hold the peer, or take it back, by a re-offer (RFC 3264 8.4); CPH_PHONE_CHANGED tells when it is
+ * so. CPH_E_STATE while another offer is under way. */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_hold(struct cph_phone *p, uint32_t call, bool hold,
                                               cph_time now);
 /** New keys by a re-offer. CPH_E_STATE while another offer is under way. */
@@ -231,12 +249,18 @@ CPH_API CPH_MUST_CHECK cph_err cph_phone_enroll(struct cph_phone *p, uint32_t ca
 CPH_API CPH_MUST_CHECK cph_err cph_phone_clear(struct cph_phone *p, uint32_t call, cph_time now);
 /** And to SRTP again. CPH_E_STATE */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_secure(struct cph_phone *p, uint32_t call, cph_time now);
+/** Send silence instead of our source. CPH_E_NOTFOUND also before there is media. */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_mute(struct cph_phone *p, uint32_t call, bool mute);
+/** Press keys, e.g. "123#". Errors as of cph_media_flow_digits(); CPH_E_NOTFOUND as above. */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_digits(struct cph_phone *p, uint32_t call,
                                                 const char *digits);
-/** Register an account and keep it registered; cph_phone_unregister() ends it. */
+/** Register an account (NULL: the first) and keep it registered; cph_phone_unregister() ends it.
+ * CPH_E_NOTFOUND: no such account. CPH_E_CONFIG: it has no registrar or address. CPH_E_EXISTS: it
+ * is registered, or about to be. */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_register(struct cph_phone *p, const char *account,
                                                   cph_time now);
+/** CPH_PHONE_UNREGISTERED follows, or CPH_PHONE_REGISTER_FAILED. CPH_E_NOTFOUND: it is not
+ * registered; CPH_E_STATE: already on its way out. */
 CPH_API CPH_MUST_CHECK cph_err cph_phone_unregister(struct cph_phone *p, const char *account,
                                                     cph_time now);
 

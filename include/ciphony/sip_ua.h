@@ -46,7 +46,9 @@ struct cph_sip_ua_cfg {
     unsigned min_se;          /* smallest we accept and offer, [90] */
 };
 
-/** The engine and everything in it. The strings of cfg are copied. */
+/** The engine and everything in it. The strings of cfg are copied, env outlives it. CPH_E_CONFIG:
+ * no listener, one without an address of its own, one for TLS without certificate and key, or a
+ * text with a line end. CPH_E_NOMEM, and what env->random returns. */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_ua_new(const struct cph_sip_ua_cfg *cfg, cph_time now,
                                               struct cph_sip_ua **out);
 /** Drops all calls without a word to the peers. NULL is fine. */
@@ -123,12 +125,17 @@ struct cph_sip_place {
     cph_time ring_limit; /* give up (CANCEL) when unanswered, 0: 180 s */
 };
 
+/** Send an INVITE; what becomes of it is told by events. CPH_E_ARGUMENT: no to or from, or a text
+ * with a line end. CPH_E_MALFORMED: an address. CPH_E_LIMIT: cfg.max_calls. CPH_E_POLICY: sips
+ * without TLS, or the hook lets nothing out. CPH_E_NOMEM. On error there is no call. */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_place(struct cph_sip_ua *ua,
                                                   const struct cph_sip_place *p, cph_time now,
                                                   uint32_t *call);
 
-/** Whose credentials the hook uses for our requests inside an INCOMING call
- * (cph_sip_place.account). */
+/** Whose credentials the hook uses for our requests inside an INCOMING call, as
+ * cph_sip_place.account does for an outgoing one. Without it a challenge there (to our BYE, say) is
+ * not answered, and so it should be unless the peer is known to be one's own server: what a digest
+ * is made of can be guessed at. CPH_E_NOTFOUND. */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_set_account(struct cph_sip_ua *ua, uint32_t call,
                                                         const void *account);
 
@@ -164,6 +171,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_call_offer(struct cph_sip_ua *ua, uint32_
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_answer(struct cph_sip_ua *ua, uint32_t call,
                                                    unsigned status, const char *type,
                                                    struct cph_span body, cph_time now);
+/** INFO with a body in a standing call; INFO_DONE tells the outcome. type must be given, else
+ * CPH_E_ARGUMENT. RFC 6086 */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_info(struct cph_sip_ua *ua, uint32_t call,
                                                  const char *type, struct cph_span body,
                                                  cph_time now);
@@ -186,6 +195,7 @@ struct cph_sip_call_info {
     struct cph_span call_id, local_uri, remote_uri, remote_target; /* live as long as the call */
 };
 
+/** Of a call in any state. CPH_E_NOTFOUND. */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_call_info_get(const struct cph_sip_ua *ua, uint32_t call,
                                                      struct cph_sip_call_info *out);
 
@@ -210,7 +220,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_sip_register(struct cph_sip_ua *ua,
  */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_unregister(struct cph_sip_ua *ua, uint32_t id, cph_time now);
 
-/** Ask what `to` can do; OPTIONS_DONE follows with the id. */
+/** Ask what `to` can do, or whether it is there (RFC 3261 11); OPTIONS_DONE follows with the id. Of
+ * p its addresses, account and cookie count. Errors as of cph_sip_call_place(). */
 CPH_API CPH_MUST_CHECK cph_err cph_sip_options(struct cph_sip_ua *ua, const struct cph_sip_place *p,
                                                cph_time now, uint32_t *id);
 

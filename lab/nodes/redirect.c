@@ -32,7 +32,8 @@ static void on_datagram(void *ctx, const struct cph_addr *local, const struct cp
             r->offer_n = msg.body.n;
         }
         cph_sip_wr_response(&wr, &msg, 302, (struct cph_span){ 0 }, CPH_SPAN_LIT("moved"), from);
-        cph_sip_wr_header_fmt(&wr, CPH_SIP_H_CONTACT, "<%s>", r->contact);
+        cph_sip_wr_addr_header(&wr, CPH_SIP_H_CONTACT, (struct cph_span){ 0 },
+                               cph_span_of(r->contact), (struct cph_span){ 0 });
         cph_sip_wr_body(&wr, (struct cph_span){ 0 }, (struct cph_span){ 0 });
         if (!wr.failed)
             (void)!lab_send(r->node, &r->addr, from, cph_wr_done(&wr));
