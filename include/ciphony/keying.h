@@ -326,13 +326,14 @@ CPH_API const struct cph_keying_method *cph_keying_method_by_name(struct cph_spa
 /** Its bit in evidence.offered; 0 for a row that is not in the table. */
 CPH_API unsigned cph_keying_method_bit(const struct cph_keying_method *method);
 
-/* The same calls through an instance; where a row has NULL they do nothing (feed:
- * CPH_E_UNSUPPORTED, pull: CPH_E_AGAIN). free(NULL) is fine. */
-CPH_API void cph_keying_free(struct cph_keying *k);
+/* The same calls through an instance; where a row has NULL they do nothing. */
+CPH_API void cph_keying_free(struct cph_keying *k); /* NULL is fine */
+/** CPH_E_UNSUPPORTED if it is not on the media path. */
 CPH_API CPH_MUST_CHECK cph_err cph_keying_feed(struct cph_keying *k,
                                                enum cph_keying_component component,
                                                const struct cph_addr *from, struct cph_span packet,
                                                cph_time now);
+/** CPH_E_AGAIN if there is nothing to send, or it is not on the media path. */
 CPH_API CPH_MUST_CHECK cph_err cph_keying_pull(struct cph_keying *k, struct cph_keying_packet *out,
                                                cph_time now);
 CPH_API cph_time cph_keying_deadline(const struct cph_keying *k);
@@ -422,8 +423,9 @@ CPH_API CPH_MUST_CHECK cph_err cph_nego_fork(const struct cph_nego *n, struct cp
  * those of the chosen one). A section with port 0 is left alone. */
 CPH_API CPH_MUST_CHECK cph_err cph_nego_offer(struct cph_nego *n,
                                               const struct cph_keying_local *offer);
-/** "osrtp", "attribute", "capneg", "group", "bodies", "probe"; CPH_E_MALFORMED for another word. */
+/** "osrtp", "attribute", "capneg", "group", "bodies", "probe". */
 CPH_API const char *cph_keying_form_name(enum cph_keying_form form);
+/** CPH_E_MALFORMED for another word. */
 CPH_API CPH_MUST_CHECK cph_err cph_keying_form_parse(struct cph_span name,
                                                      enum cph_keying_form *out);
 
@@ -456,6 +458,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_nego_finish(struct cph_nego *n,
 CPH_API CPH_MUST_CHECK cph_err cph_nego_refused(struct cph_nego *n,
                                                 const struct cph_keying_remote *answer,
                                                 struct cph_keying_refusal *out);
+/** The pending offer is void; what was agreed before holds. Without one it does nothing. */
 CPH_API void cph_nego_rollback(struct cph_nego *n);
 /** The pending offer has its last answer: no fork and no other answer from here on. */
 CPH_API void cph_nego_settled(struct cph_nego *n);
@@ -468,10 +471,13 @@ CPH_API void cph_nego_answered(struct cph_nego *n, cph_time now);
 CPH_API struct cph_keying *cph_nego_instance(const struct cph_nego *n);
 CPH_API void cph_nego_status(const struct cph_nego *n, struct cph_nego_status *out);
 CPH_API void cph_nego_evidence(const struct cph_nego *n, struct cph_keying_evidence *out);
+/** As a row's keys, of the chosen mechanism; CPH_E_AGAIN also before the choice. The caller wipes
+ * *out. */
 CPH_API CPH_MUST_CHECK cph_err cph_nego_keys(const struct cph_nego *n,
                                              enum cph_keying_component component,
                                              enum cph_keying_dir dir, unsigned i,
                                              struct cph_srtp_policy *out);
+/** As a row's hints; none before the choice. */
 CPH_API unsigned cph_nego_hints(const struct cph_nego *n, struct cph_keying_hint *out,
                                 unsigned cap);
 
@@ -487,6 +493,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_nego_feed(struct cph_nego *n,
                                              cph_time now);
 /** Is one of its mechanisms on the media path, so that it may send there? */
 CPH_API bool cph_nego_sends(const struct cph_nego *n);
+/** The next packet to send, of any mechanism still in the game; CPH_E_AGAIN if there is none. */
 CPH_API CPH_MUST_CHECK cph_err cph_nego_pull(struct cph_nego *n, struct cph_keying_packet *out,
                                              cph_time now);
 CPH_API cph_time cph_nego_deadline(const struct cph_nego *n);

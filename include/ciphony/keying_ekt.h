@@ -26,8 +26,9 @@ CPH_API void cph_ekt_ciphers_build(const enum cph_ekt_cipher *list, size_t n, st
 CPH_API CPH_MUST_CHECK cph_err cph_ekt_ciphers_parse(struct cph_span body,
                                                      enum cph_ekt_cipher out[CPH_EKT_CIPHERS],
                                                      size_t *n);
-/** What the server selected. CPH_E_UNSUPPORTED for another. */
+/** What the server selected. */
 CPH_API void cph_ekt_cipher_build(enum cph_ekt_cipher cipher, struct cph_wr *wr);
+/** CPH_E_UNSUPPORTED for one we do not know; CPH_E_TRUNCATED, CPH_E_TRAILING. */
 CPH_API CPH_MUST_CHECK cph_err cph_ekt_cipher_parse(struct cph_span body, enum cph_ekt_cipher *out);
 
 /** The body of an EKTKey message. It is key material. */

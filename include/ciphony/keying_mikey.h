@@ -100,6 +100,7 @@ struct cph_mikey_info {
 
 /* Below: instances of the row "mikey"; CPH_E_ARGUMENT for any other. */
 
+/** What came of the exchange so far; *out is copied, nothing of it is secret. */
 CPH_API CPH_MUST_CHECK cph_err cph_mikey_info(const struct cph_keying *k,
                                               struct cph_mikey_info *out);
 /** Say the SSRC and ROC of our stream with the next offer or answer. Without it they are zero: the

@@ -164,6 +164,7 @@ struct cph_zrtp_info {
 
 /* All below take an instance of the row "zrtp"; CPH_E_ARGUMENT for any other. */
 
+/** How it stands now; *out is copied. */
 CPH_API CPH_MUST_CHECK cph_err cph_zrtp_info(const struct cph_keying *k, struct cph_zrtp_info *out);
 /** The user compared the SAS. equal: the retained secret is kept as verified; else it is forgotten.
  *  CPH_E_STATE before there is a SAS; CPH_E_STORE if it could not be kept (the call goes on). */

@@ -75,11 +75,16 @@ CPH_API void cph_session_free(struct cph_session *s); /* wipes all keys; NULL is
 /* ---- offer and answer ------------------------------------------------------------------------ */
 
 /* Changes for the next offer or answer. CPH_E_ARGUMENT for a line that is not there. */
+
+/** CPH_E_ARGUMENT also for a line that was removed. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_direction(struct cph_session *s, unsigned stream,
                                                      enum cph_sdp_dir direction);
+/** A further line, whose codecs are borrowed; *stream is its number. CPH_E_LIMIT over
+ * CPH_SESSION_STREAMS. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_add(struct cph_session *s,
                                                const struct cph_session_media *media,
                                                unsigned *stream);
+/** It is offered with port 0 from then on; its number is not used again. RFC 3264 8.2. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_remove(struct cph_session *s, unsigned stream);
 /** The next offer brings new keys (SDES), with EKT another set if it is ours, or a new association
  * (DTLS: new tls-id). The owner of keying.ekt puts another set there before. */
@@ -167,6 +172,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_session_confirm(struct cph_session *s, uint32
  * before there is an answer; CPH_E_ARGUMENT. Views in *out live until the next offer or answer. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_agreed(const struct cph_session *s, unsigned stream,
                                                   struct cph_sdp_agreed *out);
+/** Lines there are, removed ones too: their numbers are 0 to one less. */
 CPH_API unsigned cph_session_streams(const struct cph_session *s);
 
 /* ---- packets --------------------------------------------------------------------------------- */
@@ -215,6 +221,7 @@ struct cph_session_out {
     struct cph_addr to;
     struct cph_span bytes; /* valid until the next call on the session */
 };
+/** The next one; CPH_E_AGAIN when there is none. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_pull(struct cph_session *s, struct cph_session_out *out,
                                                 cph_time now);
 CPH_API cph_time cph_session_deadline(const struct cph_session *s);
@@ -248,6 +255,7 @@ struct cph_session_event {
     char sas[CPH_SESSION_SAS_TEXT];
     bool verified; /* SAS: compared in an earlier call, and the same peer ever since */
 };
+/** The next event, oldest first; CPH_E_AGAIN. If nobody takes them, the oldest go. */
 CPH_API CPH_MUST_CHECK cph_err cph_session_event(struct cph_session *s,
                                                  struct cph_session_event *out);
 

@@ -67,10 +67,13 @@ CPH_API bool cph_policy_needs(const struct cph_policy *p, unsigned need);
 CPH_API enum cph_security cph_policy_media(const struct cph_policy *p);
 /** "off", "optional", "mandatory". */
 CPH_API const char *cph_precondition_name(enum cph_precondition p);
+/** CPH_E_MALFORMED for another word. */
 CPH_API CPH_MUST_CHECK cph_err cph_precondition_parse(struct cph_span name,
                                                       enum cph_precondition *out);
 CPH_API const char *cph_security_name(enum cph_security s); /* "required", "prefer", "none" */
+/** CPH_E_MALFORMED for another word. */
 CPH_API CPH_MUST_CHECK cph_err cph_security_parse(struct cph_span name, enum cph_security *out);
+/** "open", "hop", "private", "identified", "verified". CPH_E_MALFORMED for another word. */
 CPH_API CPH_MUST_CHECK cph_err cph_level_parse(struct cph_span name, enum cph_level *out);
 
 #endif

@@ -71,8 +71,12 @@ CPH_API void cph_ssa_send(struct cph_manager *m, const struct cph_ssa_msg *msg, 
  * no or wrong proof; CPH_E_POLICY: the application forbids it; CPH_E_UNSUPPORTED: no application
  * does this scheme.
  */
+
+/** The body for the wire: out is CPH_SSA_REPLACE with body and body_type, or as it was if nobody
+ * seals for this peer. */
 CPH_API CPH_MUST_CHECK cph_err cph_ssa_encrypt(struct cph_manager *m, const struct cph_ssa_msg *msg,
                                                struct cph_ssa_out *out);
+/** The reverse: what was inside, or out as it was if the body is not sealed. */
 CPH_API CPH_MUST_CHECK cph_err cph_ssa_decrypt(struct cph_manager *m, const struct cph_ssa_msg *msg,
                                                struct cph_ssa_out *out);
 /** Check the proof an incoming message carries; *proof says what it is worth. */
