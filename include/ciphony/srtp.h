@@ -178,6 +178,7 @@ CPH_API size_t cph_srtp_overhead(const struct cph_srtp *s, bool rtcp);
  * Allocates nothing. RFC 3711 3.3, 3.4; RFC 7714 8, 9.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_protect(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
+/** The same for a compound RTCP packet, which gets the SRTCP index. */
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_protect_rtcp(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
 
 /**
@@ -189,6 +190,7 @@ CPH_API CPH_MUST_CHECK cph_err cph_srtp_protect_rtcp(struct cph_srtp *s, struct 
  * Index, window and stream table move only on CPH_OK. Allocates nothing.
  */
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_unprotect(struct cph_srtp *s, struct cph_srtp_pkt *pkt);
+/** The same for SRTCP. */
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_unprotect_rtcp(struct cph_srtp *s,
                                                        struct cph_srtp_pkt *pkt);
 
@@ -215,10 +217,11 @@ CPH_API void cph_srtp_batch(struct cph_srtp_engine *e, struct cph_srtp_op *ops, 
  * keys of two hops are independent of each other. No MKI, no cryptex, no unencrypted_rtp.
  */
 
-/** The policy of one half: its suite and keys, all else the same. CPH_E_ARGUMENT if both is not of
- *  a double suite with keys of its lengths. The caller wipes *out. */
+/** The policy of the outer half: its suite and keys, all else the same. CPH_E_ARGUMENT if both is
+ * not of a double suite with keys of its lengths. The caller wipes *out. */
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_double_hop(const struct cph_srtp_policy *both,
                                                    struct cph_srtp_policy *out);
+/** The same of the inner half. */
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_double_end(const struct cph_srtp_policy *both,
                                                    struct cph_srtp_policy *out);
 
@@ -243,18 +246,17 @@ CPH_API CPH_MUST_CHECK cph_err cph_srtp_double_relay(struct cph_srtp_pkt *pkt,
  *  cph_srtp_protect and cph_srtp_unprotect; CPH_E_ARGUMENT if s is not of a double suite. */
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_double_protect_repair(struct cph_srtp *s,
                                                               struct cph_srtp_pkt *pkt);
+/** The reverse. */
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_double_unprotect_repair(struct cph_srtp *s,
                                                                 struct cph_srtp_pkt *pkt);
 
 /* ---- stream state ---------------------------------------------------------------------------- */
 
-/**
- * The roll-over counter of a stream. get: CPH_E_NOTFOUND if the SSRC was never seen or set.
- * set: before the first packet any value (a receiver that joins late was told it); later only
- * forward, else CPH_E_REPLAY. CPH_E_LIMIT if the table is full.
- */
+/** The roll-over counter of a stream. CPH_E_NOTFOUND if the SSRC was never seen or set. */
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_roc_get(const struct cph_srtp *s, uint32_t ssrc,
                                                 uint32_t *roc);
+/** Before the first packet any value (a receiver that joins late was told it); later only forward,
+ * else CPH_E_REPLAY. CPH_E_LIMIT if the table is full. */
 CPH_API CPH_MUST_CHECK cph_err cph_srtp_roc_set(struct cph_srtp *s, uint32_t ssrc, uint32_t roc);
 
 /** RFC 4771 3, mode 3: the application hears that the local ROC is the sender's (true), so the one

@@ -88,6 +88,7 @@ CPH_API size_t cph_ekt_overhead(const struct cph_ekt_sender *s, bool rtcp);
  *  Allocates once per new key, SSRC or ROC, in the crypto library. */
 CPH_API CPH_MUST_CHECK cph_err cph_ekt_protect(struct cph_ekt_sender *s, struct cph_srtp_pkt *pkt,
                                                cph_time now);
+/** As cph_srtp_protect_rtcp(), without a tag. CPH_E_EXPIRED as above. */
 CPH_API CPH_MUST_CHECK cph_err cph_ekt_protect_rtcp(struct cph_ekt_sender *s,
                                                     struct cph_srtp_pkt *pkt, cph_time now);
 /** A new master key, told from now on, used in CPH_EKT_OLD_US. CPH_E_EXPIRED after 65536 keys under
@@ -147,6 +148,8 @@ CPH_API CPH_MUST_CHECK cph_err cph_ekt_source_drop(struct cph_ekt_receiver *r, u
  */
 CPH_API CPH_MUST_CHECK cph_err cph_ekt_unprotect(struct cph_ekt_receiver *r,
                                                  struct cph_srtp_pkt *pkt, cph_time now);
+/** As cph_srtp_unprotect_rtcp(): it has no tag, so CPH_E_NOKEY until one came with RTP of that
+ * SSRC. */
 CPH_API CPH_MUST_CHECK cph_err cph_ekt_unprotect_rtcp(struct cph_ekt_receiver *r,
                                                       struct cph_srtp_pkt *pkt, cph_time now);
 
