@@ -76,15 +76,21 @@ struct cph_auth_info {
     uint32_t nc;
 };
 
-/**
- * CPH_E_UNSUPPORTED: another scheme, an algorithm or only qop values we do not know: ignore it (RFC
- * 8760 2.4). CPH_E_MALFORMED: not the grammar, a parameter twice, one that must be there missing.
- * CPH_E_LIMIT. out is written on CPH_OK only. Any thread.
+/*
+ * One value of the header each; what is found borrows from it. CPH_E_UNSUPPORTED: another scheme,
+ * an algorithm or only qop values we do not know: ignore it (RFC 8760 2.4). CPH_E_MALFORMED: not
+ * the grammar, a parameter twice, one that must be there missing. CPH_E_LIMIT. out is written on
+ * CPH_OK only. Any thread.
  */
+
+/** WWW-Authenticate, Proxy-Authenticate. RFC 7616 3.3 */
 CPH_API CPH_MUST_CHECK cph_err cph_auth_challenge_parse(struct cph_span value,
                                                         struct cph_auth_challenge *out);
+/** (Proxy-)Authorization; the response is not checked: cph_auth_server_verify(). RFC 7616 3.4 */
 CPH_API CPH_MUST_CHECK cph_err cph_auth_response_parse(struct cph_span value,
                                                        struct cph_auth_response *out);
+/** (Proxy-)Authentication-Info, which has no scheme; likewise cph_auth_client_info(). RFC 7616 3.5
+ */
 CPH_API CPH_MUST_CHECK cph_err cph_auth_info_parse(struct cph_span value,
                                                    struct cph_auth_info *out);
 
@@ -167,6 +173,9 @@ struct cph_auth_server_cfg {
 };
 
 struct cph_auth_server;
+/** Nonces are made with a key drawn here, so none of an earlier server is known. env outlives it.
+ * CPH_E_ARGUMENT: no realm or too long a one, no algorithm, or one twice. CPH_E_NOMEM, and what
+ * env->random returns. */
 CPH_API CPH_MUST_CHECK cph_err cph_auth_server_new(const struct cph_auth_server_cfg *cfg,
                                                    const struct cph_env *env,
                                                    struct cph_auth_server **out);

@@ -20,6 +20,7 @@ enum {
  */
 struct cph_json;
 
+/** An object that is empty. One thread at a time. CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_json_new(struct cph_json **out);
 CPH_API void cph_json_free(struct cph_json *j); /* NULL is fine */
 CPH_API void cph_json_span(struct cph_json *j, const char *key, struct cph_span text);
@@ -63,14 +64,21 @@ CPH_API void cph_json_doc_free(struct cph_json_doc *d); /* NULL is fine */
 CPH_API const struct cph_json_value *cph_json_root(const struct cph_json_doc *d);
 CPH_API enum cph_json_kind cph_json_kind(const struct cph_json_value *v);
 CPH_API size_t cph_json_count(const struct cph_json_value *v); /* of an array or object, else 0 */
+/** NULL if the object has no such key, or it is no object. */
 CPH_API const struct cph_json_value *cph_json_get(const struct cph_json_value *object,
                                                   const char *key);
+/** NULL past the end, or if it is no array. */
 CPH_API const struct cph_json_value *cph_json_at(const struct cph_json_value *array, size_t i);
 /* CPH_E_MALFORMED when the value is absent or of another kind; *out is then untouched. */
+
+/** UTF-8, without a NUL; lives as long as the document. */
 CPH_API CPH_MUST_CHECK cph_err cph_json_as_text(const struct cph_json_value *v,
                                                 struct cph_span *out);
+/** A number written without fraction and exponent. */
 CPH_API CPH_MUST_CHECK cph_err cph_json_as_int(const struct cph_json_value *v, int64_t *out);
+/** Any number. */
 CPH_API CPH_MUST_CHECK cph_err cph_json_as_real(const struct cph_json_value *v, double *out);
+/** true or false, no number. */
 CPH_API CPH_MUST_CHECK cph_err cph_json_as_bool(const struct cph_json_value *v, bool *out);
 
 #endif

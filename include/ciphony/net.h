@@ -57,6 +57,7 @@ CPH_API void cph_net_stop(struct cph_net *net);
 
 typedef void cph_net_wake_fn(void *arg, cph_time now);
 
+/** Not set at first. CPH_E_NOMEM. */
 CPH_API CPH_MUST_CHECK cph_err cph_net_wake_new(struct cph_net *net, cph_net_wake_fn *fn, void *arg,
                                                 struct cph_net_wake **out);
 /** Call fn once when the clock has reached at; replaces what was set. CPH_TIME_NEVER clears it.
