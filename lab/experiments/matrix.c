@@ -198,9 +198,16 @@ void lab_results_markdown(const struct lab_results *r, struct cph_buf *out)
     for (unsigned k = 0; k < r->keyings && !all; k++)
         put(out, "%s%s", k ? "," : " --keying ", r->keying[k]);
     put(out,
-        " --seed %llu`. Every answer is the outcome of calls that were made, and attacked, in "
-        "the lab's network.\n`=`: the draft (draft-wing-media-security-requirements-05) says "
-        "the same; **bold** ≠: it says what stands behind.\n\n",
+        " --seed %llu`. An answer is the outcome of calls or sessions that were made in the "
+        "lab's network,\nand attacked where that is asked; `central-mixer` and `central-user` "
+        "alone "
+        "are answered by what is specified where DTLS makes the keys.\n"
+        "`=`: the draft (draft-wing-media-security-requirements-05) says "
+        "the same; **bold** ≠: it says what stands behind; neither: it does not say.\n"
+        "A column is a mechanism, or the policy `best`: `ciphony lab list` has their names in "
+        "full. "
+        "Levels (open to verified) and\nclasses of attackers (I to IV) are those of "
+        "[verdict.md](verdict.md).\n\n",
         (unsigned long long)r->seed);
     heads(r, "experiment (section)", out);
     for (unsigned e = 0; e < r->experiments; e++) {
@@ -225,7 +232,9 @@ void lab_results_markdown(const struct lab_results *r, struct cph_buf *out)
         "\n\"conflict\": whoever can notice an intermediary (R17, R20) also notices lawful "
         "interception (R24); we side with the users.\n\"refuses\": the call reaches a user "
         "who was not called, and the key exchange finds that out; R1 itself allows this failure "
-        "(\"an unsuccessful\nauthentication attempt\").\n");
+        "(\"an unsuccessful\nauthentication attempt\").\n\"depends\": it holds in some modes of "
+        "the "
+        "mechanism and fails in others.\n");
     put(out,
         "\n## The verdict on trial\n\nIn %u attacked calls the attacker heard something in %u, "
         "and a phone noticed him in %u. The level and class the phones showed\nwere better "
