@@ -56,6 +56,9 @@ static cph_err connected(struct cph_net_conn *c)
     if (e)
         return net_err(e);
     c->local = net_local_of(c->fd);
+    if (cph_addr_eq(&c->local,
+                    &c->peer)) /* the system gave us the very port: nobody listens there */
+        return CPH_E_CLOSED;
     c->open = true;
     cph_net_wake_at(c->deadline,
                     c->finishing ? cph_net_now(c->h.net) + NET_FINISH_TIME : CPH_TIME_NEVER);

@@ -43,22 +43,40 @@ static void refuse_all(int fd, const char *line)
     }
 }
 
+static int bound(int type, const struct sockaddr_in *at)
+{
+    int fd = socket(AF_INET, type, 0);
+
+    assert_true(fd >= 0);
+    if (bind(fd, (const struct sockaddr *)at, sizeof *at) == 0)
+        return fd;
+    (void)close(fd);
+    return -1;
+}
+
+/* Its port is nobody's for TCP, where a call whose INVITE is long knocks first. */
 static pid_t refuser(const char *line, int *port)
 {
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t n = sizeof at;
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    int fd, deaf;
     pid_t pid;
 
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+    do {
+        at.sin_port = 0;
+        fd = bound(SOCK_DGRAM, &at);
+        assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+        deaf = bound(SOCK_STREAM, &at);
+        if (deaf < 0) /* taken: another */
+            (void)close(fd);
+    } while (deaf < 0);
     *port = ntohs(at.sin_port);
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0)
         refuse_all(fd, line);
     (void)close(fd);
+    (void)close(deaf); /* the child has both */
     return pid;
 }
 

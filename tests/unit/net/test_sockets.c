@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "memory.h"
@@ -424,6 +426,38 @@ static void a_refused_or_silent_peer_is_told_apart(void **state)
     }
 }
 
+static bool from_the_same_port;
+
+/* The library's too: one in some ten thousand connections to a port of this machine where nobody
+ * listens comes from that very port, and is then one with itself. */
+int connect(int fd, const struct sockaddr *to, socklen_t n)
+{
+    if (from_the_same_port)
+        assert_int_equal(bind(fd, to, n), 0);
+    return (int)syscall(SYS_connect, fd, to, n);
+}
+
+static void a_connection_with_itself_is_refused(void **state)
+{
+    struct cph_net *net = net_new();
+    struct cph_addr a = addr("127.0.0.1:0");
+    struct cph_net_listener *l;
+    struct end self = { 0 };
+
+    (void)state;
+    assert_ok(cph_net_listen(net, &a, on_accept, &self, &l));
+    a = *cph_net_listener_local(l);
+    cph_net_listener_close(l);
+    from_the_same_port = true;
+    assert_ok(cph_net_connect(net, &a, CPH_SEC(5), &ops, &self, &self.c));
+    from_the_same_port = false;
+    assert_ok(cph_net_conn_put(self.c, CPH_SPAN_LIT("is anybody there?")));
+    TURN_UNTIL(net, self.closed);
+    assert_int_equal(self.why, CPH_E_CLOSED);
+    assert_int_equal(self.bytes, 0);
+    cph_net_free(net);
+}
+
 static void a_connection_closed_while_it_is_read_gets_no_more(void **state)
 {
     static uint8_t block[200000];
@@ -610,6 +644,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_refuses_and_keeps_what_it_has),
         cmocka_unit_test(finishing_delivers_all_even_when_bytes_cross),
         cmocka_unit_test(a_refused_or_silent_peer_is_told_apart),
+        cmocka_unit_test(a_connection_with_itself_is_refused),
         cmocka_unit_test(a_connection_closed_while_it_is_read_gets_no_more),
         cmocka_unit_test(a_connection_nobody_takes_is_closed),
         cmocka_unit_test(out_of_descriptors_accepting_pauses_and_goes_on),
