@@ -138,6 +138,17 @@ static bool on_path(void *ctx, const struct lab_packet *p)
     return true;
 }
 
+/* In the middle of both: what the victims still say to each other does not arrive, so that there is
+ * him to speak with or nobody. */
+static bool cut_path(void *ctx, const struct lab_packet *p)
+{
+    struct lab_meddler *m = ctx;
+    const struct cph_addr *here = &m->victim[0].local[0];
+
+    return !m->stage || p->kind == LAB_SIP || cph_addr_ip_eq(here, &p->from) ||
+           cph_addr_ip_eq(here, &p->to);
+}
+
 /* On the media path, the caller gets her own packets, in the callee's name, and nobody else's: as
  * they were, and with another SSRC, since she may know her own. */
 static bool mirror_path(void *ctx, const struct lab_packet *p)
@@ -239,6 +250,10 @@ void lab_meddler_place(struct lab_meddler *m, struct lab_stage_config *cfg)
     cfg->proxy.ctx = m;
     if (m->how == LAB_MEDDLE_MIRROR) {
         cfg->filter = mirror_path;
+        cfg->filter_ctx = m;
+    }
+    if (lab_meddler_in_both(m)) {
+        cfg->filter = cut_path;
         cfg->filter_ctx = m;
     }
     if (m->how == LAB_MEDDLE_WEAKEN_BOTH) {

@@ -22,6 +22,8 @@ static void an_attack_that_is_left_out_shows_in_what_was_counted(void **state)
         { &lab_exp_impostor, "sdes", "talked to her", 16, 16 },
         /* a string that is compared whenever it is seen finds him, one compared before does not */
         { &lab_exp_taken_over, "zrtp", "noticed", 1, 1 },
+        /* ... once the two can no longer go on past him, with the keys they have */
+        { &lab_exp_taken_over, "zrtp", "heard", 1, 1 },
         /* a certificate that is kept does, unless he only takes keys or suites away */
         { &lab_exp_taken_over, "dtls", "noticed", 8, 8 },
         /* the six forms differ: attacked in one alone it would be 12 */
